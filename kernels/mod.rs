@@ -1,0 +1,2 @@
+//! Device math. Each kernel is a `.rs` with its documentation, parameters and CPU half, and later a `.cu` beside it with
+//! the CUDA half. This room knows tensors and numbers, no table, no configuration, no file.

@@ -1,0 +1,1 @@
+//! Backtest contract (the owner of this room replaces this stub).

@@ -1,0 +1,22 @@
+//! Buy and hold: what anybody earns without an opinion.
+
+use super::{Strategy, World};
+use crate::table::{NULL, Positions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Buys every symbol at its first bar of the backtest and keeps it to the end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuyAndHold {}
+
+impl Strategy for BuyAndHold {
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        let levels = world.bars.symbols().iter().map(|bars| {
+            let mut column = vec![NULL; bars.len()];
+            column[0] = 1.0;
+            column
+        });
+        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+    }
+}

@@ -1,0 +1,3 @@
+//! The worlds to which the engine can be put.
+
+pub mod market;

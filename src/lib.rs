@@ -1,0 +1,38 @@
+//! Candlewick: trains forecasting models, backtests them beside ordinary strategies, and says what they are worth.
+//!
+//! The rooms, from the ground to the roof; a room imports only from lower floors (`tests/house.rs` is the wall).
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | [`units`], [`seed`], [`registry`], [`progress`], [`device`] |
+//! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
+//! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share |
+//! | 3 | [`rundir`]: the only room that writes experiment files |
+//! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
+//! | 5 | [`model`]: one file a model; [`domains`]: one folder a world |
+//! | 6 | [`config`]: from YAML to a plan |
+//! | 7 | [`run`]: the story of one experiment |
+//! | 8 | [`cli`]: one verb a file |
+//!
+//! Letters in shapes: `N` rows, `B` batch, `T` time steps of a window, `F` features, `H` hidden units or horizons,
+//! `A` assets, `P` population.
+
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod domains;
+#[path = "../kernels/mod.rs"]
+pub mod kernels;
+pub mod metrics;
+pub mod model;
+pub mod nn;
+pub mod progress;
+pub mod registry;
+pub mod report;
+pub mod run;
+pub mod rundir;
+pub mod seed;
+pub mod table;
+pub mod train;
+pub mod units;

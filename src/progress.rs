@@ -1,0 +1,151 @@
+//! Ground: one event type for all that takes long, and the sinks that show or store it.
+//!
+//! Rooms below `run` report what happened; they never print. `indicatif` is known to this file alone.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Mutex;
+
+/// What happened. Names are those the user wrote.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stage of the story begins; `verb` reads "Loaded", "Trained" once it is done.
+    StageStarted { name: &'static str },
+    /// A stage ended; `detail` is one line for people.
+    StageDone { name: &'static str, verb: &'static str, detail: String, seconds: f64 },
+    /// A model of a fold starts with this many steps (optimiser steps over all epochs).
+    FitStarted { task: String, steps: u64 },
+    /// So many of its steps are done.
+    FitStepped { task: String, step: u64 },
+    /// An epoch of a model ended. Losses are per sample in units of the scaled target.
+    Epoch { task: String, epoch: u64, training_loss: f64, validation_loss: f64 },
+    /// A model of a fold is fitted and its predictions are saved.
+    FitDone { task: String, detail: String },
+    /// So many of all books are done.
+    BooksDone { done: u64, total: u64 },
+    /// A line that people must see: a fallback that was chosen, a repair, a doubtful setting.
+    Warning { text: String },
+}
+
+/// Takes events. Called from several threads at once.
+pub trait Progress: Send + Sync {
+    /// Takes one event; must be quick and must not fail.
+    fn on(&self, event: &Event);
+}
+
+/// Shows nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn on(&self, _: &Event) {}
+}
+
+/// Hands each event to every one of its sinks.
+pub struct Tee<'a>(pub Vec<&'a dyn Progress>);
+
+impl Progress for Tee<'_> {
+    fn on(&self, event: &Event) {
+        for sink in &self.0 {
+            sink.on(event);
+        }
+    }
+}
+
+/// Right-aligned verbs on stderr, with bars where stderr is a terminal.
+pub struct Console {
+    bars: MultiProgress,
+    running: Mutex<BTreeMap<String, ProgressBar>>,
+    terminal: bool,
+    colour: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+        Console { bars: MultiProgress::new(), running: Mutex::default(), terminal, colour }
+    }
+}
+
+impl Console {
+    /// Prints `verb` right-aligned in green, then the text, above any running bar.
+    pub fn line(&self, verb: &str, text: &str) {
+        self.print(32, verb, text);
+    }
+
+    fn print(&self, colour: u8, verb: &str, text: &str) {
+        let head =
+            if self.colour { format!("\x1b[1;{colour}m{verb:>12}\x1b[0m") } else { format!("{verb:>12}") };
+        // `suspend` keeps bars and lines from writing over each other; a closed stderr is not our failure.
+        self.bars.suspend(|| {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{head} {text}");
+        });
+    }
+
+    fn bar(&self, key: &str, length: u64, template: &str) {
+        if !self.terminal {
+            return;
+        }
+        let bar = self.bars.add(ProgressBar::new(length));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        bar.set_message(key.to_owned());
+        if let Ok(mut running) = self.running.lock() {
+            running.insert(key.to_owned(), bar);
+        }
+    }
+
+    fn with(&self, key: &str, action: impl FnOnce(&ProgressBar)) {
+        if let Ok(running) = self.running.lock()
+            && let Some(bar) = running.get(key)
+        {
+            action(bar);
+        }
+    }
+
+    fn finish(&self, key: &str) {
+        if let Ok(mut running) = self.running.lock()
+            && let Some(bar) = running.remove(key)
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const FIT_BAR: &str = "{spinner:>12} {msg:28} {bar:32} {pos:>6}/{len} steps  {eta:>4} left  {prefix}";
+const BOOK_BAR: &str = "{spinner:>12} {msg:28} {bar:32} {pos:>6}/{len}";
+
+impl Progress for Console {
+    fn on(&self, event: &Event) {
+        match event {
+            Event::StageStarted { .. } => {}
+            Event::StageDone { verb, detail, seconds, .. } => {
+                self.finish("books");
+                self.line(verb, &format!("{detail}  {seconds:.2}s"));
+            }
+            Event::FitStarted { task, steps } => self.bar(task, *steps, FIT_BAR),
+            Event::FitStepped { task, step } => self.with(task, |bar| bar.set_position(*step)),
+            Event::Epoch { task, epoch, validation_loss, .. } => {
+                self.with(task, |bar| {
+                    bar.set_prefix(format!("epoch {epoch}, validation {validation_loss:.4}"))
+                });
+            }
+            Event::FitDone { task, detail } => {
+                self.finish(task);
+                self.line("Fitted", &format!("{task}: {detail}"));
+            }
+            Event::BooksDone { done, total } => {
+                if *done == 0 {
+                    self.bar("books", *total, BOOK_BAR);
+                }
+                self.with("books", |bar| bar.set_position(*done));
+            }
+            Event::Warning { text } => self.print(33, "Warning", text),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The run directory: the only room that writes experiment files. Every file is whole or absent, one process owns the
+//! directory, and the manifest, written last, seals it.
+
+mod atomic;
+mod directory;
+mod manifest;
+mod summary;
+mod table_file;
+
+pub use atomic::{RunDirError, remove_leftovers, write_atomic};
+pub use directory::{RunDir, find_run, list_runs, read_json};
+pub use manifest::{Manifest, sha256_file, sha256_hex};
+pub use summary::{
+    BacktestSummary, Conclusion, DataSummary, ModelSummary, SpreadSummary, Stage, StrategyKind,
+    StrategySummary, Summary, Verdict,
+};
+pub use table_file::{Column, TableFile};

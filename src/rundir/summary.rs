@@ -1,0 +1,199 @@
+//! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
+
+use crate::metrics::{ForecastMetrics, TradingMetrics};
+use serde::{Deserialize, Serialize};
+
+/// The outcome of one run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Where the run's files are.
+    pub run_dir: String,
+    /// The experiment's name.
+    pub name: String,
+    /// The experiment's seed.
+    pub seed: u64,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Threads that worked.
+    pub threads: usize,
+    /// What was loaded.
+    pub data: DataSummary,
+    /// The stages of the story in order.
+    pub stages: Vec<Stage>,
+    /// Every model, in the order of the configuration.
+    pub models: Vec<ModelSummary>,
+    /// Every book, in the order of the configuration.
+    pub strategies: Vec<StrategySummary>,
+    /// Absent where there is no model or no baseline to compare.
+    pub verdict: Option<Verdict>,
+    /// How the books were run.
+    pub backtest: Option<BacktestSummary>,
+    /// What people should know before they trust the numbers: repairs, fallbacks, doubtful settings.
+    pub warnings: Vec<String>,
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DataSummary {
+    /// The configured path.
+    pub path: String,
+    /// Bars of all symbols.
+    pub rows: usize,
+    /// Names of the symbols.
+    pub symbols: Vec<String>,
+    /// First bar, RFC 3339.
+    pub start: String,
+    /// Last bar, RFC 3339.
+    pub end: String,
+    /// Over the loaded bars (after selection and repair), so that equal numbers have equal fingerprints.
+    pub sha256: String,
+    /// Length of a bar in seconds.
+    pub interval_seconds: f64,
+    /// What the configuration asked to repair, and how often it was done: "2 duplicate bars dropped".
+    pub repairs: Vec<String>,
+}
+
+/// Time spent on a part of the story.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stage {
+    /// The stage's name.
+    pub name: String,
+    /// Wall clock.
+    pub seconds: f64,
+    /// Processor time of all threads of the process.
+    pub cpu_seconds: f64,
+}
+
+/// One model over all folds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// The user's name.
+    pub name: String,
+    /// The registry's name: `lstm`.
+    pub kind: String,
+    /// Trained numbers of one fold's model.
+    pub parameters: usize,
+    /// Training windows that passed forward and backward in a second of wall clock, all folds together; absent for
+    /// closed-form models.
+    pub samples_per_second: Option<f64>,
+    /// The same in a second of processor time.
+    pub samples_per_cpu_second: Option<f64>,
+    /// Windows trained on, summed over folds.
+    pub training_windows: usize,
+    /// Over the test rows of all folds and all horizons.
+    pub metrics: ForecastMetrics,
+    /// The same for each horizon, in the order of `horizons`.
+    pub by_horizon: Vec<ForecastMetrics>,
+    /// Horizons in bars.
+    pub horizons: Vec<u32>,
+    /// Over the validation rows of all folds.
+    pub validation_metrics: ForecastMetrics,
+}
+
+/// Whether a book trades on forecasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrategyKind {
+    /// Trades on the forecasts of a model.
+    Model,
+    /// An ordinary strategy.
+    Baseline,
+}
+
+/// One book; of a distribution of books the one with the median Sharpe ratio.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrategySummary {
+    /// The user's name.
+    pub name: String,
+    /// Model or baseline.
+    pub kind: StrategyKind,
+    /// The registry's name: `sma_cross`.
+    pub strategy: String,
+    /// The model it trades on.
+    pub model: Option<String>,
+    /// Over the test bars.
+    pub metrics: TradingMetrics,
+    /// 95 % stationary-bootstrap interval of the Sharpe ratio.
+    pub sharpe_interval: Option<[f64; 2]>,
+    /// The Sharpe ratio on the validation bars, for books that trade on a model.
+    pub validation_sharpe: Option<f64>,
+    /// Where the strategy is many random books: their spread.
+    pub spread: Option<SpreadSummary>,
+    /// When the book's equity was used up, RFC 3339.
+    pub bankrupt_at: Option<String>,
+}
+
+/// A distribution of books.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpreadSummary {
+    /// How many books.
+    pub books: usize,
+    /// Their Sharpe ratios at 5, 25, 50, 75 and 95 per cent.
+    pub sharpe_quantiles: [f64; 5],
+    /// Every book's Sharpe ratio, sorted.
+    pub sharpes: Vec<f64>,
+}
+
+/// How the books were run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BacktestSummary {
+    /// First bar of the books, RFC 3339.
+    pub start: String,
+    /// Last bar of the books, RFC 3339.
+    pub end: String,
+    /// Steps of the timeline.
+    pub bars: usize,
+    /// Cash at the start.
+    pub cash: f64,
+    /// `next_open` or `same_close`.
+    pub fill: String,
+    /// Each cost in a line.
+    pub costs: Vec<String>,
+    /// Sizing in a line.
+    pub sizing: String,
+    /// Bars a year by which ratios are annualised.
+    pub periods_per_year: f64,
+}
+
+/// The honest answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The book on a model with the best Sharpe ratio on validation bars before the first test bar.
+    pub best_model: String,
+    /// The baseline with the best Sharpe ratio on the test bars.
+    pub best_baseline: String,
+    /// Sharpe ratio of the one minus that of the other, on the test bars.
+    pub sharpe_difference: f64,
+    /// Its 95 % stationary-bootstrap interval.
+    pub interval: [f64; 2],
+    /// Books on models that were ever tried on this data in this folder of runs, this run's included.
+    pub trials: usize,
+    /// The answer.
+    pub conclusion: Conclusion,
+    /// How the model was chosen, in a sentence.
+    pub choice: String,
+}
+
+/// What the interval says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Conclusion {
+    /// The whole interval is above 0.
+    #[serde(rename = "proven")]
+    Proven,
+    /// The interval holds 0.
+    #[serde(rename = "not proven")]
+    NotProven,
+    /// The whole interval is below 0.
+    #[serde(rename = "worse")]
+    Worse,
+}
+
+impl std::fmt::Display for Conclusion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Conclusion::Proven => "proven",
+            Conclusion::NotProven => "not proven",
+            Conclusion::Worse => "worse",
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! Price bars of one or many symbols, checked once.
+
+use crate::units::Time;
+use std::collections::BTreeMap;
+
+/// The columns of one symbol as they were read, before they are checked. Prices in quote currency.
+#[derive(Clone, Debug, Default)]
+pub struct BarColumns {
+    /// Start of each bar.
+    pub time: Vec<Time>,
+    /// First price of the bar.
+    pub open: Vec<f64>,
+    /// Highest price of the bar.
+    pub high: Vec<f64>,
+    /// Lowest price of the bar.
+    pub low: Vec<f64>,
+    /// Last price of the bar.
+    pub close: Vec<f64>,
+    /// Traded volume in units of the asset; zeros where the source has none.
+    pub volume: Vec<f64>,
+}
+
+/// The bars of one symbol: at least one, times strictly rising, prices finite and positive,
+/// `low <= open, close <= high`, volume finite and not negative.
+#[derive(Clone, Debug)]
+pub struct SymbolBars {
+    symbol: String,
+    columns: BarColumns,
+}
+
+/// A bar that breaks the promise of [`SymbolBars`]. Rows count from 0 within the symbol.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("symbol {symbol}, row {row} ({time}): {found}; expected {expected}")]
+pub struct BarError {
+    /// Whose bar it is.
+    pub symbol: String,
+    /// Which bar of that symbol.
+    pub row: usize,
+    /// The bar's time, or the epoch where there is none.
+    pub time: Time,
+    /// What is there.
+    pub found: String,
+    /// What should be there.
+    pub expected: &'static str,
+}
+
+impl SymbolBars {
+    /// Checks every row and takes the columns over.
+    ///
+    /// # Errors
+    /// The first bar that breaks the promise, with its row and time.
+    pub fn new(symbol: impl Into<String>, columns: BarColumns) -> Result<SymbolBars, BarError> {
+        let symbol = symbol.into();
+        let fail = |row: usize, found: String, expected| {
+            let time = columns.time.get(row).copied().unwrap_or_default();
+            Err(BarError { symbol: symbol.clone(), row, time, found, expected })
+        };
+        let rows = columns.time.len();
+        for (name, length) in [
+            ("open", columns.open.len()),
+            ("high", columns.high.len()),
+            ("low", columns.low.len()),
+            ("close", columns.close.len()),
+            ("volume", columns.volume.len()),
+        ] {
+            if length != rows {
+                return fail(
+                    rows.min(length),
+                    format!("{length} values of {name}"),
+                    "as many values as times",
+                );
+            }
+        }
+        if rows == 0 {
+            return fail(0, "no bar".into(), "at least one bar");
+        }
+        for row in 0..rows {
+            if row > 0 && columns.time[row] <= columns.time[row - 1] {
+                return fail(
+                    row,
+                    format!("a bar that follows {}", columns.time[row - 1]),
+                    "strictly rising times",
+                );
+            }
+            let [open, high, low, close] =
+                [columns.open[row], columns.high[row], columns.low[row], columns.close[row]];
+            for (name, price) in [("open", open), ("high", high), ("low", low), ("close", close)] {
+                if !(price.is_finite() && price > 0.0) {
+                    return fail(row, format!("{name} = {price}"), "a finite, positive price");
+                }
+            }
+            if low > open.min(close) || high < open.max(close) {
+                let found = format!("open = {open}, high = {high}, low = {low}, close = {close}");
+                return fail(row, found, "low <= open, close <= high");
+            }
+            let volume = columns.volume[row];
+            if !(volume.is_finite() && volume >= 0.0) {
+                return fail(row, format!("volume = {volume}"), "a finite volume, not negative");
+            }
+        }
+        Ok(SymbolBars { symbol, columns })
+    }
+
+    /// The symbol's name.
+    pub fn symbol(&self) -> &str {
+        &self.symbol
+    }
+
+    /// Number of bars, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "never empty by construction")]
+    pub fn len(&self) -> usize {
+        self.columns.time.len()
+    }
+
+    /// Start of each bar.
+    pub fn time(&self) -> &[Time] {
+        &self.columns.time
+    }
+
+    /// First price of each bar.
+    pub fn open(&self) -> &[f64] {
+        &self.columns.open
+    }
+
+    /// Highest price of each bar.
+    pub fn high(&self) -> &[f64] {
+        &self.columns.high
+    }
+
+    /// Lowest price of each bar.
+    pub fn low(&self) -> &[f64] {
+        &self.columns.low
+    }
+
+    /// Last price of each bar.
+    pub fn close(&self) -> &[f64] {
+        &self.columns.close
+    }
+
+    /// Traded volume of each bar.
+    pub fn volume(&self) -> &[f64] {
+        &self.columns.volume
+    }
+
+    /// The first `rows` bars: what was known at that row's close. `rows` must be in `1..=len`.
+    pub fn head(&self, rows: usize) -> SymbolBars {
+        let cut = |values: &[f64]| values[..rows].to_vec();
+        SymbolBars {
+            symbol: self.symbol.clone(),
+            columns: BarColumns {
+                time: self.columns.time[..rows].to_vec(),
+                open: cut(self.open()),
+                high: cut(self.high()),
+                low: cut(self.low()),
+                close: cut(self.close()),
+                volume: cut(self.volume()),
+            },
+        }
+    }
+}
+
+/// The bars of all symbols, with the union of their times.
+#[derive(Clone, Debug)]
+pub struct Bars {
+    symbols: Vec<SymbolBars>,
+    timeline: Timeline,
+    interval: i64,
+}
+
+impl Bars {
+    /// Puts symbols together, in the given order, which stays the order of symbols everywhere. There must be at least
+    /// one and names must be unique.
+    ///
+    /// # Errors
+    /// A symbol that appears twice, or none at all.
+    pub fn new(symbols: Vec<SymbolBars>) -> Result<Bars, BarError> {
+        let fail = |symbol: &str, found: String, expected| {
+            Err(BarError { symbol: symbol.to_owned(), row: 0, time: Time::default(), found, expected })
+        };
+        if symbols.is_empty() {
+            return fail("(none)", "no symbol".into(), "at least one symbol");
+        }
+        for (index, bars) in symbols.iter().enumerate() {
+            if symbols[..index].iter().any(|earlier| earlier.symbol == bars.symbol) {
+                return fail(&bars.symbol, "the symbol twice".into(), "each symbol once");
+            }
+        }
+        let timeline = Timeline::of(&symbols);
+        let interval = most_frequent_step(&timeline.times);
+        Ok(Bars { symbols, timeline, interval })
+    }
+
+    /// Each symbol's bars.
+    pub fn symbols(&self) -> &[SymbolBars] {
+        &self.symbols
+    }
+
+    /// Names of the symbols, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.symbols.iter().map(SymbolBars::symbol).collect()
+    }
+
+    /// The union of all symbols' times.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The most frequent distance of two bars, in nanoseconds: the length of a bar. A bar is known at its start plus
+    /// this. 0 where there is only one bar.
+    pub fn interval(&self) -> i64 {
+        self.interval
+    }
+
+    /// All bars of all symbols.
+    pub fn rows(&self) -> usize {
+        self.symbols.iter().map(SymbolBars::len).sum()
+    }
+
+    /// The world as it was known at the close of timeline step `step`: later bars are cut off, symbols without a bar
+    /// so far are left out.
+    pub fn known_at(&self, step: usize) -> Option<Bars> {
+        let end = self.timeline.times[step];
+        let symbols: Vec<SymbolBars> = self
+            .symbols
+            .iter()
+            .filter_map(|bars| {
+                let rows = bars.time().partition_point(|time| *time <= end);
+                (rows > 0).then(|| bars.head(rows))
+            })
+            .collect();
+        Bars::new(symbols).ok()
+    }
+}
+
+/// The sorted union of all symbols' times, and where each symbol's bars lie on it.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    times: Vec<Time>,
+    /// `[symbol][row]`: the step of that bar.
+    steps: Vec<Vec<u32>>,
+}
+
+impl Timeline {
+    fn of(symbols: &[SymbolBars]) -> Timeline {
+        let mut times: Vec<Time> = symbols.iter().flat_map(|bars| bars.time().iter().copied()).collect();
+        times.sort_unstable();
+        times.dedup();
+        let steps = symbols
+            .iter()
+            .map(|bars| {
+                let mut step = 0;
+                bars.time()
+                    .iter()
+                    .map(|time| {
+                        while times[step] < *time {
+                            step += 1;
+                        }
+                        step as u32
+                    })
+                    .collect()
+            })
+            .collect();
+        Timeline { times, steps }
+    }
+
+    /// Every moment at which at least one symbol has a bar.
+    pub fn times(&self) -> &[Time] {
+        &self.times
+    }
+
+    /// `[row]`: on which step each bar of this symbol lies; strictly rising.
+    pub fn steps(&self, symbol: usize) -> &[u32] {
+        &self.steps[symbol]
+    }
+
+    /// The first step that is not before `time`.
+    pub fn step_at(&self, time: Time) -> usize {
+        self.times.partition_point(|candidate| *candidate < time)
+    }
+}
+
+fn most_frequent_step(times: &[Time]) -> i64 {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for pair in times.windows(2) {
+        *counts.entry(pair[1].0 - pair[0].0).or_default() += 1;
+    }
+    // Of equally frequent distances the shortest.
+    counts.iter().rev().max_by_key(|(_, count)| **count).map_or(0, |(step, _)| *step)
+}

@@ -1,0 +1,19 @@
+//! The nouns that flow through the house. Each constructor checks its promise once; later rooms trust it.
+
+mod bars;
+mod equity;
+mod features;
+mod labels;
+mod positions;
+mod predictions;
+mod samples;
+mod windows;
+
+pub use bars::{BarColumns, BarError, Bars, SymbolBars, Timeline};
+pub use equity::{BookResult, Equity, Fill, Side};
+pub use features::{Features, NULL};
+pub use labels::{LabelKind, Labels};
+pub use positions::Positions;
+pub use predictions::{ModelPredictions, Predictions};
+pub use samples::{Sample, TrainSamples};
+pub use windows::{Scaler, ScalerConfig, ScalerKind, Windows};

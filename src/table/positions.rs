@@ -1,0 +1,71 @@
+//! What a strategy wants to hold.
+
+use super::{Bars, NULL};
+
+/// Targets of one book, decided at the close of each bar.
+///
+/// A target is the wanted share of the symbol's part of the book: 1 is fully long, 0 flat, -1 fully short. A null keeps
+/// the quantity as it is. Sizing turns a share into a quantity when the order is filled.
+#[derive(Clone, Debug)]
+pub struct Positions {
+    /// `[symbol][row]`.
+    targets: Vec<Vec<f64>>,
+}
+
+impl Positions {
+    /// Takes levels "be this exposed from now on" and keeps only the rows at which the level changes, so that an
+    /// unchanged opinion never trades. Leading zeros are no order.
+    ///
+    /// # Errors
+    /// Rows that do not fit the bars, or a target that is not in [-1, 1].
+    pub fn levels(bars: &Bars, mut levels: Vec<Vec<f64>>) -> Result<Positions, String> {
+        for column in &mut levels {
+            let mut current = 0.0;
+            for level in column {
+                if level.is_nan() {
+                    continue;
+                }
+                if *level == current {
+                    *level = NULL;
+                } else {
+                    current = *level;
+                }
+            }
+        }
+        Positions::orders(bars, levels)
+    }
+
+    /// Takes orders: each number trades to that target, also when it equals the one before (a rebalance).
+    ///
+    /// # Errors
+    /// As [`Positions::levels`].
+    pub fn orders(bars: &Bars, targets: Vec<Vec<f64>>) -> Result<Positions, String> {
+        if targets.len() != bars.symbols().len() {
+            return Err(format!("targets for {} symbols, expected {}", targets.len(), bars.symbols().len()));
+        }
+        for (symbol, column) in bars.symbols().iter().zip(&targets) {
+            if column.len() != symbol.len() {
+                let (found, expected) = (column.len(), symbol.len());
+                return Err(format!("{found} targets for {}, expected {expected}", symbol.symbol()));
+            }
+            if let Some(row) = column.iter().position(|target| target.abs() > 1.0) {
+                return Err(format!(
+                    "target {} of {} at row {row} is outside -1 to 1; scale the strategy's weights",
+                    column[row],
+                    symbol.symbol()
+                ));
+            }
+        }
+        Ok(Positions { targets })
+    }
+
+    /// The targets of one symbol, one a bar, null where nothing is ordered.
+    pub fn targets(&self, symbol: usize) -> &[f64] {
+        &self.targets[symbol]
+    }
+
+    /// Number of symbols.
+    pub fn symbols(&self) -> usize {
+        self.targets.len()
+    }
+}

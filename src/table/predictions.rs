@@ -1,0 +1,47 @@
+//! Out-of-sample forecasts: the only door from tensors back to tables.
+
+use super::{LabelKind, Sample};
+
+/// The forecasts of one model over all folds. Each sample appears once: a row is forecast by the one fold whose test
+/// part it lies in.
+#[derive(Clone, Debug)]
+pub struct ModelPredictions {
+    /// The user's name of the model.
+    pub model: String,
+    /// What the numbers mean.
+    pub kind: LabelKind,
+    /// Horizons in bars, the columns of `values`.
+    pub horizons: Vec<u32>,
+    /// The forecast rows, sorted by fold, symbol, row.
+    pub samples: Vec<Sample>,
+    /// The fold that made each row's forecast.
+    pub fold: Vec<u32>,
+    /// `[N, horizons]` row-major: forecasts in the label's units.
+    pub values: Vec<f64>,
+    /// `[N, horizons]` row-major: what came; null where the future is not there yet.
+    pub actual: Vec<f64>,
+}
+
+impl ModelPredictions {
+    /// `[symbol][row]`: the forecast of one horizon beside the bars, null where none was made. `rows` gives each
+    /// symbol's number of bars.
+    pub fn beside(&self, horizon: usize, rows: &[usize]) -> Vec<Vec<f64>> {
+        let mut columns: Vec<Vec<f64>> = rows.iter().map(|rows| vec![super::NULL; *rows]).collect();
+        for (index, sample) in self.samples.iter().enumerate() {
+            columns[sample.symbol as usize][sample.row as usize] =
+                self.values[index * self.horizons.len() + horizon];
+        }
+        columns
+    }
+}
+
+/// The forecasts of all models.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions(pub Vec<ModelPredictions>);
+
+impl Predictions {
+    /// The forecasts of the model that the user named so.
+    pub fn model(&self, name: &str) -> Option<&ModelPredictions> {
+        self.0.iter().find(|predictions| predictions.model == name)
+    }
+}

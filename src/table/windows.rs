@@ -1,0 +1,258 @@
+//! The only door from tables to tensors.
+
+use super::{Features, Sample, TrainSamples};
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How features are scaled before a model sees them; fitted on the training rows of the fold alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScalerConfig {
+    /// Which statistics are used.
+    #[serde(default)]
+    pub kind: ScalerKind,
+    /// Fit one scaler a symbol instead of one over all symbols. Wanted where features are prices of different size;
+    /// every symbol must then have training rows in every fold.
+    #[serde(default)]
+    pub per_symbol: bool,
+}
+
+/// The statistics of a scaler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalerKind {
+    /// (x - mean) / population standard deviation.
+    #[default]
+    Standard,
+    /// (x - minimum) / (maximum - minimum).
+    MinMax,
+    /// (x - median) / (third quartile - first quartile).
+    Robust,
+    /// As it is.
+    None,
+}
+
+/// `(x - offset) * factor` for every feature. A feature that is constant over the training rows gets factor 0: it
+/// carries no information and must not blow up on the first test row that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaler {
+    config: ScalerConfig,
+    /// `[group][feature]` with one group, or one a symbol.
+    offset: Vec<Vec<f64>>,
+    factor: Vec<Vec<f64>>,
+}
+
+impl Scaler {
+    /// Fits on the training rows (the last row of each training window).
+    ///
+    /// # Errors
+    /// No training row, or with `per_symbol` a symbol without one.
+    pub fn fit(config: ScalerConfig, features: &Features, train: &TrainSamples) -> Result<Scaler, String> {
+        let groups = if config.per_symbol { features.symbols() } else { 1 };
+        let mut scaler = Scaler { config, offset: Vec::new(), factor: Vec::new() };
+        for group in 0..groups {
+            let samples: Vec<&Sample> = train
+                .samples()
+                .iter()
+                .filter(|sample| !config.per_symbol || sample.symbol as usize == group)
+                .collect();
+            if samples.is_empty() {
+                return Err(match config.per_symbol {
+                    true => format!(
+                        "symbol number {} has no training row to fit its scaler; use `per_symbol: false` or a longer training part",
+                        group + 1
+                    ),
+                    false => "there is no training row to fit the scaler".into(),
+                });
+            }
+            let (offset, factor) = (0..features.names().len())
+                .map(|feature| {
+                    let mut values: Vec<f64> = samples
+                        .iter()
+                        .map(|sample| features.column(sample.symbol as usize, feature)[sample.row as usize])
+                        .collect();
+                    statistics(config.kind, &mut values)
+                })
+                .unzip();
+            scaler.offset.push(offset);
+            scaler.factor.push(factor);
+        }
+        Ok(scaler)
+    }
+
+    fn group(&self, symbol: usize) -> usize {
+        if self.config.per_symbol { symbol } else { 0 }
+    }
+}
+
+fn statistics(kind: ScalerKind, values: &mut [f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let (offset, width) = match kind {
+        ScalerKind::None => return (0.0, 1.0),
+        ScalerKind::Standard => {
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+            (mean, variance.sqrt())
+        }
+        ScalerKind::MinMax => {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low)
+        }
+        ScalerKind::Robust => {
+            values.sort_unstable_by(f64::total_cmp);
+            let quantile = |share: f64| {
+                let position = share * (count - 1.0);
+                let below = position.floor() as usize;
+                let above = (below + 1).min(values.len() - 1);
+                values[below] + (position - below as f64) * (values[above] - values[below])
+            };
+            (quantile(0.5), quantile(0.75) - quantile(0.25))
+        }
+    };
+    // Rounding leaves a constant column with a width of a few units in the last place of its offset.
+    let constant = width <= offset.abs() * 1e-12;
+    (offset, if constant { 0.0 } else { width.recip() })
+}
+
+/// Scaled windows X `[N, T, F]`, gathered when asked for, and their targets y `[N, H]`.
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// `[symbol]`: scaled features row-major `[rows, F]`.
+    scaled: std::sync::Arc<Vec<Vec<f32>>>,
+    features: usize,
+    length: usize,
+    samples: Vec<Sample>,
+    /// `[N, H]` row-major; empty where there are none.
+    targets: Vec<f32>,
+    outputs: usize,
+}
+
+impl Windows {
+    /// Windows of `length` rows that end at each of `samples`; `targets` is `[N, outputs]` row-major, or empty.
+    ///
+    /// # Errors
+    /// A window that reaches before the first row or into a null, or targets that do not fit.
+    pub fn new(
+        features: &Features,
+        scaler: &Scaler,
+        length: usize,
+        samples: Vec<Sample>,
+        targets: Vec<f32>,
+    ) -> Result<Windows, String> {
+        if let Some(bad) =
+            samples.iter().find(|s| !features.complete(s.symbol as usize, s.row as usize, length))
+        {
+            return Err(format!(
+                "the window that ends at row {} of symbol {} is not complete",
+                bad.row, bad.symbol
+            ));
+        }
+        let outputs = if samples.is_empty() { 0 } else { targets.len() / samples.len() };
+        if outputs * samples.len() != targets.len() {
+            return Err(format!("{} targets for {} windows", targets.len(), samples.len()));
+        }
+        let scaled = (0..features.symbols()).map(|symbol| scale_rows(features, scaler, symbol)).collect();
+        Ok(Windows {
+            scaled: std::sync::Arc::new(scaled),
+            features: features.names().len(),
+            length,
+            samples,
+            targets,
+            outputs,
+        })
+    }
+
+    /// Other samples of the same scaled features, without copying those.
+    ///
+    /// # Errors
+    /// Targets that do not fit.
+    pub fn with_samples(&self, samples: Vec<Sample>, targets: Vec<f32>) -> Result<Windows, String> {
+        let outputs = if samples.is_empty() { 0 } else { targets.len() / samples.len() };
+        if outputs * samples.len() != targets.len() {
+            return Err(format!("{} targets for {} windows", targets.len(), samples.len()));
+        }
+        if let Some(bad) = samples.iter().find(|sample| (sample.row as usize) + 1 < self.length) {
+            return Err(format!(
+                "the window that ends at row {} of symbol {} is not complete",
+                bad.row, bad.symbol
+            ));
+        }
+        Ok(Windows { samples, targets, outputs, ..self.clone() })
+    }
+
+    /// N.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no window.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// T, in bars.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// F.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// H: targets of each window.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The last row of each window.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// One window `[T, F]` row-major.
+    pub fn window(&self, index: usize) -> &[f32] {
+        let sample = self.samples[index];
+        let end = (sample.row as usize + 1) * self.features;
+        &self.scaled[sample.symbol as usize][end - self.length * self.features..end]
+    }
+
+    /// The targets of one window `[H]`.
+    pub fn target(&self, index: usize) -> &[f32] {
+        &self.targets[index * self.outputs..(index + 1) * self.outputs]
+    }
+
+    /// X of these windows, `[B, T, F]`.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    pub fn gather(&self, indices: &[usize], device: &Device) -> candle_core::Result<Tensor> {
+        let mut values = Vec::with_capacity(indices.len() * self.length * self.features);
+        for index in indices {
+            values.extend_from_slice(self.window(*index));
+        }
+        Tensor::from_vec(values, (indices.len(), self.length, self.features), device)
+    }
+
+    /// y of these windows, `[B, H]`.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    pub fn gather_targets(&self, indices: &[usize], device: &Device) -> candle_core::Result<Tensor> {
+        let values: Vec<f32> = indices.iter().flat_map(|index| self.target(*index)).copied().collect();
+        Tensor::from_vec(values, (indices.len(), self.outputs), device)
+    }
+}
+
+fn scale_rows(features: &Features, scaler: &Scaler, symbol: usize) -> Vec<f32> {
+    let (count, rows, group) = (features.names().len(), features.rows(symbol), scaler.group(symbol));
+    let mut scaled = vec![0.0; rows * count];
+    for feature in 0..count {
+        let (offset, factor) = (scaler.offset[group][feature], scaler.factor[group][feature]);
+        for (row, value) in features.column(symbol, feature).iter().enumerate() {
+            scaled[row * count + feature] = ((value - offset) * factor) as f32;
+        }
+    }
+    scaled
+}

@@ -1,0 +1,1 @@
+//! The one test program: every suite is a module, so that the engine is linked once.
