@@ -149,3 +149,30 @@ impl Progress for Console {
         }
     }
 }
+
+/// Writes each event, without the steps of an epoch, as one line of JSON with the seconds since the start.
+pub struct JsonLines {
+    file: Mutex<std::fs::File>,
+    start: std::time::Instant,
+}
+
+impl JsonLines {
+    /// Appends to an open file.
+    pub fn new(file: std::fs::File) -> JsonLines {
+        JsonLines { file: Mutex::new(file), start: std::time::Instant::now() }
+    }
+}
+
+impl Progress for JsonLines {
+    fn on(&self, event: &Event) {
+        if matches!(event, Event::FitStepped { .. } | Event::BooksDone { .. }) {
+            return;
+        }
+        let line = serde_json::json!({"seconds": self.start.elapsed().as_secs_f64(), "what": event});
+        if let Ok(mut file) = self.file.lock() {
+            use std::io::Write;
+            // The log is for people who look back; a disk too full for it must not end a run that still fits.
+            let _ = writeln!(file, "{line}");
+        }
+    }
+}

@@ -1,1 +1,83 @@
-//! stub
+//! The command line: one verb a file. Documents go to stdout, everything for people to stderr.
+
+mod backtest;
+mod check;
+mod data;
+mod experiment;
+mod failure;
+mod output;
+mod report;
+mod run;
+mod runs;
+mod schema;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+/// From one YAML file to a verdict: trains forecasting models, backtests them beside ordinary strategies, reports.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    after_help = "Exit codes: 0 ok, 1 work failed, 2 usage or configuration, 3 data, 4 audit failed, \
+                  5 resources (disk, memory, GPU), 6 run locked, 130 interrupted and resumable."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run an experiment: load, train, backtest, compare, report
+    Run(run::Arguments),
+    /// Run only the strategies that need no model
+    Backtest(backtest::Arguments),
+    /// Show what a run would do, or every mistake in its configuration
+    Check(check::Arguments),
+    /// Draw the report of a run again, or compare several runs
+    Report(report::Arguments),
+    /// List runs, or show one
+    #[command(subcommand)]
+    Runs(runs::Verb),
+    /// Describe, import or generate market data
+    Data(data::DataArguments),
+    /// Write the JSON Schema of experiments, for completion in editors
+    Schema(schema::Arguments),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.verb.wants_json());
+    let done = match &arguments.verb {
+        Verb::Run(arguments) => run::run(arguments, &output),
+        Verb::Backtest(arguments) => backtest::run(arguments, &output),
+        Verb::Check(arguments) => check::run(arguments, &output),
+        Verb::Report(arguments) => report::run(arguments, &output),
+        Verb::Runs(verb) => runs::run(verb, &output),
+        Verb::Data(arguments) => data::run(arguments, &output),
+        Verb::Schema(arguments) => schema::run(arguments, &output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+impl Verb {
+    fn wants_json(&self) -> bool {
+        match self {
+            Verb::Run(arguments) => arguments.options.json,
+            Verb::Backtest(arguments) => arguments.options.json,
+            Verb::Check(arguments) => arguments.json,
+            Verb::Report(arguments) => arguments.json,
+            Verb::Runs(verb) => verb.json(),
+            Verb::Data(arguments) => arguments.json(),
+            Verb::Schema(_) => false,
+        }
+    }
+}

@@ -1,1 +1,66 @@
-//! stub
+//! From YAML to a plan. The settings themselves live beside the things that they configure; this room composes them.
+
+pub mod diagnostic;
+mod load;
+mod resolve;
+mod schema;
+mod tree;
+
+pub use diagnostic::{ConfigError, Diagnostic};
+pub use load::{Text, load, schema_text};
+pub use resolve::Plan;
+
+use crate::data::DataConfig;
+use crate::data::split::SplitConfig;
+use crate::device::DeviceChoice;
+use crate::domains::market::backtest::BacktestConfig;
+use crate::domains::market::indicators::IndicatorConfig;
+use crate::domains::market::labels::LabelConfig;
+use crate::domains::market::strategies::StrategyConfig;
+use crate::model::ModelConfig;
+use crate::table::ScalerConfig;
+use crate::train::TrainConfig;
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One experiment as the user writes it. Sections that are not needed may be left out: no `models` gives a plain
+/// backtest, no `strategies` a plain forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Name of the experiment: lower-case letters, digits, dots, dashes and underscores. It names the run directory.
+    pub name: String,
+    /// From which all random numbers are derived.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where networks train: auto, cpu, cuda or cuda:N.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// Which bars are loaded.
+    pub data: DataConfig,
+    /// What models see, in the order of the list.
+    #[serde(default)]
+    pub features: Vec<IndicatorConfig>,
+    /// What models forecast.
+    #[serde(default)]
+    pub target: Option<LabelConfig>,
+    /// How features are scaled; fitted on the training rows of each fold.
+    #[serde(default)]
+    pub scaler: ScalerConfig,
+    /// How the bars are cut into training, validation and test parts.
+    #[serde(default)]
+    pub split: Option<SplitConfig>,
+    /// Models under names of your choice; strategies refer to them.
+    #[serde(default)]
+    pub models: IndexMap<String, ModelConfig>,
+    /// How networks are trained.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Strategies under names of your choice; each becomes a book.
+    #[serde(default)]
+    pub strategies: IndexMap<String, StrategyConfig>,
+    /// How books are run.
+    #[serde(default)]
+    pub backtest: BacktestConfig,
+}

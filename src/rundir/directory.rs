@@ -72,6 +72,15 @@ impl RunDir {
         self.path.join(name)
     }
 
+    /// The log of events, opened for appending.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn events(&self) -> Result<File, RunDirError> {
+        let path = self.file("events.jsonl");
+        File::options().create(true).append(true).open(&path).map_err(|source| write_error(&path, 0, source))
+    }
+
     /// Writes text, whole or not at all.
     ///
     /// # Errors
@@ -146,7 +155,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunDirError> {
     })
 }
 
-/// Every run below `runs`, sealed or not, oldest first by name.
+/// Every run below `runs`, sealed or not, oldest first by the time at which its configuration was written.
 ///
 /// # Errors
 /// A folder that cannot be read; a missing one has no runs.
@@ -158,12 +167,12 @@ pub fn list_runs(runs: &Path) -> Result<Vec<PathBuf>, RunDirError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(runs).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        if path.join("config.yaml").is_file() {
-            found.push(path);
+        if let Ok(config) = path.join("config.yaml").metadata() {
+            found.push((config.modified().map_err(read)?, path));
         }
     }
     found.sort();
-    Ok(found)
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// The run that the user means: a path, or a name (or its unique beginning) below `runs`, or `latest`.

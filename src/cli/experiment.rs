@@ -1,0 +1,103 @@
+//! What `run` and `backtest` share: a configuration becomes a plan, a plan becomes a run directory.
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::config::{Plan, Text, load};
+use crate::device::DeviceChoice;
+use crate::progress::{Console, JsonLines, Progress, Tee};
+use crate::report;
+use crate::run::{self, Context};
+use crate::rundir::{RunDir, Summary};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of the verbs that run something.
+#[derive(Args)]
+pub(super) struct Options {
+    /// Print the results as one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Where networks train: auto, cpu, cuda or cuda:N (as in the configuration)
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceChoice>,
+    /// Threads to work with (default: all processors); changes no result
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// The folder that holds the run directories
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// Do not draw report.html
+    #[arg(long)]
+    pub no_report: bool,
+}
+
+/// Reads a configuration file with its overrides.
+pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Failure> {
+    let yaml = std::fs::read_to_string(config).map_err(|error| {
+        let hint = if config.is_dir() { "; name a YAML file, not a folder" } else { "" };
+        Failure::new(2, format!("cannot read {}: {error}{hint}", config.display()))
+    })?;
+    Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
+}
+
+/// Makes a new run directory that holds the plan.
+pub(super) fn new_directory(plan: &Plan, runs: &Path) -> Result<RunDir, Failure> {
+    let directory = RunDir::create(runs, &today(), &plan.experiment.name, &plan.sha256)?;
+    directory.write("resolved.yaml", &plan.resolved)?;
+    directory.write("config.yaml", &plan.written)?;
+    Ok(directory)
+}
+
+/// Runs the plan in the directory, with progress on stderr, and prints what it found.
+pub(super) fn execute(plan: &Plan, directory: &RunDir, options: &Options, output: &Output) -> Result<(), Failure> {
+    let choice = options.device.unwrap_or(plan.experiment.device);
+    let device = choice.open()?;
+    let threads = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    // candle walks the graph of a backward pass by recursion; the default stack is too small for long windows.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .stack_size(64 << 20)
+        .build()
+        .map_err(|error| Failure::new(5, format!("cannot start {threads} threads: {error}")))?;
+    let console = Console::default();
+    let events = JsonLines::new(directory.events()?);
+    let stop = stop_on_interrupt();
+    let progress = Tee(vec![&console as &dyn Progress, &events]);
+    let context =
+        Context { device: &device, threads, report: !options.no_report, stop: &stop, progress: &progress };
+    let summary = pool.install(|| run::run(plan, directory, &context))?;
+    show(&summary, options, output)
+}
+
+fn show(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
+    if output.json() {
+        output.document(summary)?;
+    } else {
+        output.print(&report::terminal(summary, output.width(), output.colour()))?;
+    }
+    if options.no_report {
+        output.say(&format!("{:>12} {}", "Results", summary.run_dir));
+    } else {
+        output.say(&format!("{:>12} {}/report.html", "Report", summary.run_dir));
+    }
+    Ok(())
+}
+
+/// The first Ctrl-C asks the run to stop where it can be resumed; the second ends the process.
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // Without the handler Ctrl-C still works, it only ends the run at once; a killed run can be resumed as well.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::abort();
+        }
+    });
+    stop
+}
+
+fn today() -> String {
+    jiff::Zoned::now().date().to_string()
+}

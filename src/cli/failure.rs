@@ -1,0 +1,71 @@
+//! How a verb ends badly: a message and an exit code.
+
+use crate::config::ConfigError;
+use crate::device::DeviceError;
+use crate::report::ReportError;
+use crate::run::{RunError, run_dir_exit_code};
+use crate::rundir::RunDirError;
+
+/// A message for people and the exit code of the process.
+pub struct Failure {
+    /// See `--help`.
+    pub code: u8,
+    kind: Kind,
+}
+
+enum Kind {
+    Message(String),
+    Config(Box<ConfigError>),
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure { code, kind: Kind::Message(message.into()) }
+    }
+
+    pub(super) fn render(&self, colour: bool) -> String {
+        match &self.kind {
+            Kind::Message(message) if colour => format!("\x1b[1;31merror\x1b[0m: {message}"),
+            Kind::Message(message) => format!("error: {message}"),
+            Kind::Config(error) => error.render(colour),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.kind {
+            Kind::Message(message) => serde_json::json!({"error": message, "exit_code": self.code}),
+            Kind::Config(error) => serde_json::json!({"errors": error.to_json(), "exit_code": self.code}),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure { code: 2, kind: Kind::Config(Box::new(error)) }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        Failure::new(error.exit_code(), error.to_string())
+    }
+}
+
+impl From<RunDirError> for Failure {
+    fn from(error: RunDirError) -> Failure {
+        Failure::new(run_dir_exit_code(&error), error.to_string())
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Failure {
+        Failure::from(RunError::from(error))
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Failure {
+        Failure::new(5, error.to_string())
+    }
+}

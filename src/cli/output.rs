@@ -1,0 +1,74 @@
+//! Where words go. The only file of the program, with `progress.rs`, that prints.
+
+use super::failure::Failure;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// The two streams of a verb.
+pub struct Output {
+    json: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Output {
+        Output { json, colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// Whether stdout carries one JSON document.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether stdout is a terminal that may be coloured.
+    pub fn colour(&self) -> bool {
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    }
+
+    /// Columns of the terminal; 100 where there is none.
+    pub fn width(&self) -> usize {
+        rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).max(40)
+    }
+
+    /// A document or a table on stdout. A reader that went away is success.
+    ///
+    /// # Errors
+    /// A full disk behind a redirected stdout.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
+            true => Ok(()),
+            false => stdout.write_all(b"\n"),
+        });
+        match written.and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(5, format!("cannot write to standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One JSON document on stdout.
+    ///
+    /// # Errors
+    /// As [`Output::print`].
+    pub fn document<T: serde::Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(1, error.to_string()))?;
+        self.print(&text)
+    }
+
+    /// A line for people on stderr.
+    pub fn say(&self, text: &str) {
+        // A closed stderr must not turn a finished run into a failure.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// The failure on stderr and, where a document was asked for, on stdout as well.
+    pub(super) fn fail(&self, failure: &Failure) -> ExitCode {
+        if self.json {
+            let _ = self.document(&failure.to_json());
+        }
+        self.say(&failure.render(self.colour));
+        ExitCode::from(failure.code)
+    }
+}

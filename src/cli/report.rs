@@ -1,0 +1,43 @@
+//! `candlewick report`.
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::report;
+use crate::rundir::find_run;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `candlewick report`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Runs: directories, names, or `latest`; with several a page that compares them
+    #[arg(required = true)]
+    runs_to_show: Vec<String>,
+    /// The folder that holds the run directories
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Where the comparison is written (default: comparison.html in the folder of runs)
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the path of the page as a JSON document on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let found =
+        arguments.runs_to_show.iter().map(|wanted| find_run(&arguments.runs, wanted)).collect::<Result<Vec<_>, _>>()?;
+    let page = match &found[..] {
+        [one] => report::render(one)?,
+        several => {
+            let page = arguments.output.clone().unwrap_or_else(|| arguments.runs.join("comparison.html"));
+            report::compare(several, &page)?;
+            page
+        }
+    };
+    if output.json() {
+        output.document(&serde_json::json!({"report": page}))?;
+    }
+    output.say(&format!("{:>12} {}", "Report", page.display()));
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! From an experiment as written to a plan: what a section means beside the others, checked all at once.
+
+use super::ExperimentConfig;
+use super::diagnostic::Diagnostic;
+use super::tree::Node;
+use crate::rundir::sha256_hex;
+use crate::suggest::closest;
+
+/// An experiment whose every default is filled in and whose sections fit each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The settings.
+    pub experiment: ExperimentConfig,
+    /// The file as the user wrote it, overrides not included.
+    pub written: String,
+    /// The settings as YAML; loading it gives an equal plan.
+    pub resolved: String,
+    /// SHA-256 of `resolved`.
+    pub sha256: String,
+}
+
+impl Plan {
+    pub(super) fn new(experiment: ExperimentConfig, written: &str) -> Result<Plan, String> {
+        let resolved = serde_saphyr::to_string(&experiment).map_err(|error| error.to_string())?;
+        let sha256 = sha256_hex(resolved.as_bytes());
+        Ok(Plan { experiment, written: written.to_owned(), resolved, sha256 })
+    }
+
+    /// The same experiment with its strategies on models and the models left out: a plain backtest.
+    ///
+    /// # Errors
+    /// A plan that cannot be written as YAML.
+    pub fn without_models(&self) -> Result<Plan, String> {
+        let mut experiment = self.experiment.clone();
+        experiment.strategies.retain(|_, strategy| {
+            // A book that matches another one needs it; without models only a named baseline can be matched.
+            let matches_model = match strategy.build().matches() {
+                Some(None) => true,
+                Some(Some(name)) => {
+                    self.experiment.strategies.get(name).is_some_and(|other| other.build().model().is_some())
+                }
+                None => false,
+            };
+            strategy.build().model().is_none() && !matches_model
+        });
+        experiment.models.clear();
+        Plan::new(experiment, &self.written)
+    }
+}
+
+/// Adds every mistake that only two sections together show.
+pub(super) fn check_meaning(experiment: &ExperimentConfig, tree: &Node, found: &mut Vec<Diagnostic>) {
+    let mut complain = |path: &str, message: String, hint: String| {
+        found.push(Diagnostic::new(message, tree.origin_at(path)).hint(hint));
+    };
+    check_names(experiment, &mut complain);
+    check_models(experiment, &mut complain);
+    check_strategies(experiment, &mut complain);
+}
+
+type Complain<'a> = dyn FnMut(&str, String, String) + 'a;
+
+fn check_names(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let names = [("name", experiment.name.as_str())]
+        .into_iter()
+        .map(|(path, name)| (path.to_owned(), name))
+        .chain(experiment.models.keys().map(|name| (format!("models.{name}"), name.as_str())))
+        .chain(experiment.strategies.keys().map(|name| (format!("strategies.{name}"), name.as_str())));
+    for (path, name) in names {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !(starts_well && name.len() <= 64 && name.chars().all(plain)) {
+            let hint = "letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit".to_owned();
+            complain(&path, format!("`{name}` cannot name a file"), hint);
+        }
+    }
+}
+
+fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
+    if experiment.models.is_empty() {
+        if experiment.strategies.is_empty() {
+            complain("", "there is nothing to do: no `models` and no `strategies`".into(), "add one of them".into());
+        }
+        return;
+    }
+    let needs = [
+        ("features", experiment.features.is_empty(), "what the models see"),
+        ("target", experiment.target.is_none(), "what the models forecast"),
+        ("split", experiment.split.is_none(), "how the bars are cut into training, validation and test parts"),
+    ];
+    for (section, missing, meaning) in needs {
+        if missing {
+            complain("models", format!("`models` needs `{section}`: {meaning}"), format!("add `{section}`"));
+        }
+    }
+    for (name, model) in &experiment.models {
+        if let Err(message) = model.build().check() {
+            complain(&format!("models.{name}"), message, String::new());
+        }
+    }
+    if let Some(target) = &experiment.target
+        && let Err(message) = experiment.train.loss.fits(target.build().kind())
+    {
+        complain("train.loss", message, String::new());
+    }
+    let mut seen: Vec<String> = Vec::new();
+    for (index, feature) in experiment.features.iter().enumerate() {
+        for name in feature.build().names() {
+            if seen.contains(&name) {
+                complain(&format!("features.{index}"), format!("the feature `{name}` is computed twice"), "remove one".into());
+            }
+            seen.push(name);
+        }
+    }
+}
+
+fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
+    for (name, strategy) in &experiment.strategies {
+        let path = format!("strategies.{name}.{}", strategy.name());
+        if let Some((model, horizon)) = strategy.build().model() {
+            if !experiment.models.contains_key(model) {
+                let hint = match closest(model, experiment.models.keys().map(String::as_str)) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => "name one of `models`".into(),
+                };
+                complain(&format!("{path}.model"), format!("strategy `{name}` trades on `{model}`, which is not a model"), hint);
+            }
+            if let Some(target) = experiment.target.as_ref().map(|target| target.build()) {
+                let horizons = target.horizons();
+                if let Some(wanted) = horizon.filter(|wanted| !horizons.contains(wanted)) {
+                    let message = format!("strategy `{name}` uses horizon {wanted}, which `target` does not forecast");
+                    complain(&format!("{path}.horizon_bars"), message, format!("the horizons are {horizons:?}"));
+                }
+                if let Err(message) = strategy.build().fits(target.kind()) {
+                    complain(&path, message, String::new());
+                }
+            }
+        }
+        if let Err(message) = strategy.build().check() {
+            complain(&path, message, String::new());
+        }
+        if let Some(Some(other)) = strategy.build().matches() {
+            let fitting = experiment.strategies.get(other).is_some_and(|other| other.build().matches().is_none());
+            if !fitting {
+                let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
+                    Some(known) if known != name => format!("did you mean `{known}`?"),
+                    _ => "name another strategy that is one book".into(),
+                };
+                complain(&format!("{path}.match"), format!("strategy `{name}` matches `{other}`, which is no single book"), hint);
+            }
+        } else if strategy.build().matches() == Some(None) && experiment.models.is_empty() {
+            let hint = "name a strategy with `match`, or set `holding_bars` and `exposure`".to_owned();
+            complain(&path, format!("strategy `{name}` matches the book that validation chose, but there are no models"), hint);
+        }
+    }
+}

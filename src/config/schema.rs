@@ -1,0 +1,272 @@
+//! The JSON Schema of an experiment, and the check of a tree against it that finds every mistake at once.
+//!
+//! The schema comes from the settings' own types, so a new model or strategy is checked, suggested and completed in
+//! editors without a line here. Only the parts of JSON Schema that those types produce are understood.
+
+use super::diagnostic::{Diagnostic, Origin};
+use super::tree::{Entry, Node, Value};
+use crate::suggest::closest;
+use serde_json::{Map, Value as Json};
+
+/// Checks `node` against `schema` (a whole document with `$defs`) and adds every mistake to `found`.
+pub fn check(node: &Node, schema: &Json, found: &mut Vec<Diagnostic>) {
+    Checker { root: schema, found }.value(node, schema, "the experiment");
+}
+
+struct Checker<'a> {
+    root: &'a Json,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Checker<'a> {
+    fn value(&mut self, node: &Node, schema: &'a Json, name: &str) {
+        let Some(schema) = self.resolved(schema) else { return };
+        let choices = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Json::as_array);
+        if let Some(choices) = choices {
+            self.choice(node, choices, name);
+        } else if let Some(allowed) = schema.get("enum").and_then(Json::as_array) {
+            self.named(node, &allowed.iter().filter_map(Json::as_str).collect::<Vec<_>>(), name);
+        } else if let Some(only) = schema.get("const").and_then(Json::as_str) {
+            self.named(node, &[only], name);
+        } else {
+            self.typed(node, schema, name);
+        }
+    }
+
+    /// Follows references; the settings beside a reference are documentation.
+    fn resolved(&self, schema: &'a Json) -> Option<&'a Map<String, Json>> {
+        let mut schema = schema.as_object()?;
+        while let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
+            schema = self.root.pointer(reference.strip_prefix('#')?)?.as_object()?;
+        }
+        Some(schema)
+    }
+
+    fn typed(&mut self, node: &Node, schema: &'a Map<String, Json>, name: &str) {
+        let wanted: Vec<&str> = match schema.get("type") {
+            Some(Json::String(one)) => vec![one],
+            Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).collect(),
+            _ => return,
+        };
+        if !wanted.iter().any(|kind| fits(&node.value, kind)) {
+            return self.wrong_type(node, &wanted, name);
+        }
+        match &node.value {
+            Value::Map(entries) => self.map(node.origin, entries, schema, name),
+            Value::List(items) => self.list(node.origin, items, schema, name),
+            Value::Integer(number) => self.range(node.origin, *number as f64, schema, name),
+            Value::Float(number) => self.range(node.origin, *number, schema, name),
+            _ => {}
+        }
+    }
+
+    fn wrong_type(&mut self, node: &Node, wanted: &[&str], name: &str) {
+        let wanted: Vec<&str> =
+            wanted.iter().filter(|kind| **kind != "null" || wanted.len() == 1).map(|kind| spoken(kind)).collect();
+        let message = format!("`{name}` is {}, expected {}", describe(&node.value), wanted.join(" or "));
+        let hint = match (&node.value, wanted.first()) {
+            (Value::Null, Some(&"a map")) => "write `{}` for the default settings",
+            (Value::Null, _) => "write a value",
+            _ => "",
+        };
+        self.found.push(Diagnostic::new(message, node.origin).hint(hint));
+    }
+
+    fn map(&mut self, origin: Origin, entries: &[Entry], schema: &'a Map<String, Json>, name: &str) {
+        let known = schema.get("properties").and_then(Json::as_object);
+        let others = schema.get("additionalProperties");
+        for entry in entries {
+            match (known.and_then(|known| known.get(&entry.key)), others) {
+                (Some(inner), _) => self.value(&entry.node, inner, &entry.key),
+                (None, Some(inner @ Json::Object(_))) => self.value(&entry.node, inner, &entry.key),
+                (None, Some(Json::Bool(false))) => {
+                    let names = known.map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
+                    self.unknown(entry, names, name);
+                }
+                _ => {}
+            }
+        }
+        let required = schema.get("required").and_then(Json::as_array);
+        for missing in required.into_iter().flatten().filter_map(Json::as_str) {
+            if !entries.iter().any(|entry| entry.key == missing) {
+                let end = Origin { end: origin.end.min(origin.start + 1), ..origin };
+                let message = format!("`{missing}` is missing in {name}");
+                self.found.push(Diagnostic::new(message, end).hint(format!("add `{missing}: ...`")));
+            }
+        }
+    }
+
+    fn unknown(&mut self, entry: &Entry, names: Vec<&str>, name: &str) {
+        let hint = suggestion(&entry.key, &names, "the settings are");
+        let message = format!("unknown setting `{}` in {name}", entry.key);
+        self.found.push(Diagnostic::new(message, entry.key_origin).hint(hint));
+    }
+
+    fn list(&mut self, origin: Origin, items: &[Node], schema: &'a Map<String, Json>, name: &str) {
+        if let Some(least) = schema.get("minItems").and_then(Json::as_u64)
+            && (items.len() as u64) < least
+        {
+            let message = format!("`{name}` has {} entries, expected at least {least}", items.len());
+            self.found.push(Diagnostic::new(message, origin));
+        }
+        if let Some(inner) = schema.get("items") {
+            for item in items {
+                self.value(item, inner, name);
+            }
+        }
+    }
+
+    fn range(&mut self, origin: Origin, number: f64, schema: &Map<String, Json>, name: &str) {
+        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+        let complaint = match (
+            bound("minimum").filter(|least| number < *least),
+            bound("maximum").filter(|most| number > *most),
+            bound("exclusiveMinimum").filter(|least| number <= *least),
+            bound("exclusiveMaximum").filter(|most| number >= *most),
+        ) {
+            (Some(least), ..) => format!("at least {least}"),
+            (_, Some(most), ..) => format!("at most {most}"),
+            (_, _, Some(least), _) => format!("more than {least}"),
+            (_, _, _, Some(most)) => format!("less than {most}"),
+            _ if number.is_finite() => return,
+            _ => "a finite number".to_owned(),
+        };
+        let message = format!("`{name}` is {number}, expected {complaint}");
+        self.found.push(Diagnostic::new(message, origin));
+    }
+
+    /// One of several forms: names, one-key maps (an externally tagged choice), or types.
+    fn choice(&mut self, node: &Node, choices: &'a [Json], name: &str) {
+        let forms: Vec<&Map<String, Json>> = choices.iter().filter_map(|choice| self.resolved(choice)).collect();
+        if matches!(node.value, Value::Null) && forms.iter().any(|form| form.get("type") == Some(&Json::from("null"))) {
+            return;
+        }
+        let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
+        let words: Vec<&str> = forms.iter().flat_map(|form| words(form)).collect();
+        match &node.value {
+            Value::Map(entries) if !tags.is_empty() => self.tagged(node, entries, &forms, name),
+            Value::Text(text) if tags.contains(&text.as_str()) => {
+                let message = format!("`{text}` in {name} lacks its settings");
+                self.found.push(Diagnostic::new(message, node.origin).hint(format!("write `{text}: {{}}` for the default settings")));
+            }
+            Value::Text(_) if !words.is_empty() => self.named(node, &words, name),
+            _ => {
+                // The one form whose type fits decides which mistakes are meant.
+                let fitting = choices.iter().find(|choice| {
+                    self.resolved(choice).is_some_and(|form| kinds(form).iter().any(|kind| fits(&node.value, kind)))
+                });
+                match fitting {
+                    Some(form) => self.value(node, form, name),
+                    None if !tags.is_empty() => {
+                        let hint = format!("write one of {} with its settings, as in `{}: {{}}`", tags.join(", "), tags[0]);
+                        let message = format!("`{name}` is {}, expected a choice", describe(&node.value));
+                        self.found.push(Diagnostic::new(message, node.origin).hint(hint));
+                    }
+                    None if !words.is_empty() => self.named(node, &words, name),
+                    None => {
+                        let wanted: Vec<&str> = forms.iter().flat_map(|form| kinds(form)).collect();
+                        self.wrong_type(node, &wanted, name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tagged(&mut self, node: &Node, entries: &[Entry], forms: &[&'a Map<String, Json>], name: &str) {
+        let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
+        let [entry] = entries else {
+            let message = format!("`{name}` has {} choices, expected exactly one", entries.len());
+            return self.found.push(Diagnostic::new(message, node.origin).hint(format!("one of {}", tags.join(", "))));
+        };
+        let form = forms.iter().find(|form| tag(form) == Some(&entry.key));
+        match form.and_then(|form| form.get("properties")).and_then(|properties| properties.get(&entry.key)) {
+            Some(inner) => self.value(&entry.node, inner, &entry.key),
+            None => {
+                let message = format!("unknown choice `{}` for {name}", entry.key);
+                let hint = suggestion(&entry.key, &tags, "the choices are");
+                self.found.push(Diagnostic::new(message, entry.key_origin).hint(hint));
+            }
+        }
+    }
+
+    fn named(&mut self, node: &Node, allowed: &[&str], name: &str) {
+        match &node.value {
+            Value::Text(text) if allowed.contains(&text.as_str()) => {}
+            Value::Text(text) => {
+                let message = format!("unknown value `{text}` for {name}");
+                let hint = suggestion(text, allowed, "the values are");
+                self.found.push(Diagnostic::new(message, node.origin).hint(hint));
+            }
+            other => {
+                let message = format!("`{name}` is {}, expected a name", describe(other));
+                self.found.push(Diagnostic::new(message, node.origin).hint(format!("one of {}", allowed.join(", "))));
+            }
+        }
+    }
+}
+
+/// The only key of an externally tagged choice.
+fn tag(form: &Map<String, Json>) -> Option<&str> {
+    let required = form.get("required")?.as_array()?;
+    let properties = form.get("properties")?.as_object()?;
+    (required.len() == 1 && properties.len() == 1).then(|| required[0].as_str())?
+}
+
+fn words(form: &Map<String, Json>) -> Vec<&str> {
+    let listed = form.get("enum").and_then(Json::as_array).into_iter().flatten();
+    listed.chain(form.get("const")).filter_map(Json::as_str).collect()
+}
+
+fn kinds(form: &Map<String, Json>) -> Vec<&str> {
+    match form.get("type") {
+        Some(Json::String(one)) => vec![one],
+        Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn fits(value: &Value, kind: &str) -> bool {
+    matches!(
+        (value, kind),
+        (Value::Null, "null")
+            | (Value::Bool(_), "boolean")
+            | (Value::Integer(_), "integer" | "number")
+            | (Value::Float(_), "number")
+            | (Value::Text(_), "string")
+            | (Value::List(_), "array")
+            | (Value::Map(_), "object")
+    )
+}
+
+fn spoken(kind: &str) -> &str {
+    match kind {
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "text",
+        "array" => "a list",
+        "object" => "a map",
+        "null" => "nothing",
+        other => other,
+    }
+}
+
+fn describe(value: &Value) -> String {
+    let short = |text: &str| text.chars().take(40).collect::<String>();
+    match value {
+        Value::Null => "empty".into(),
+        Value::Bool(value) => format!("{value}"),
+        Value::Integer(value) => format!("the number {value}"),
+        Value::Float(value) => format!("the number {value}"),
+        Value::Text(value) => format!("the text `{}`", short(value)),
+        Value::List(_) => "a list".into(),
+        Value::Map(_) => "a map".into(),
+    }
+}
+
+fn suggestion(wanted: &str, names: &[&str], otherwise: &str) -> String {
+    match closest(wanted, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("{otherwise} {}", names.join(", ")),
+    }
+}

@@ -1,0 +1,162 @@
+//! Every strategy decides, model-driven and ordinary alike; and the one choice among models is made on validation bars.
+
+use super::RunError;
+use super::fit::Fitted;
+use crate::config::Plan;
+use crate::domains::market::backtest;
+use crate::domains::market::strategies::{StrategyConfig, World};
+use crate::metrics::trading_metrics;
+use crate::progress::Progress;
+use crate::rundir::StrategyKind;
+use crate::seed::Seed;
+use crate::table::{Bars, Positions, Predictions};
+use std::ops::Range;
+
+/// What strategies decide on.
+pub(super) struct Market<'a> {
+    pub plan: &'a Plan,
+    pub bars: &'a Bars,
+    pub fitted: &'a Fitted,
+    pub progress: &'a dyn Progress,
+    pub seed: Seed,
+}
+
+/// The positions of one strategy: one book, or a distribution of books.
+pub(super) struct Decided {
+    /// The name of the strategy or, with a book a symbol, `sma@ALPHA`.
+    pub name: String,
+    pub config: StrategyConfig,
+    pub books: Vec<Positions>,
+}
+
+impl Decided {
+    pub(super) fn kind(&self) -> StrategyKind {
+        if self.config.build().model().is_some() { StrategyKind::Model } else { StrategyKind::Baseline }
+    }
+}
+
+/// The book on a model that validation chose.
+pub(super) struct Choice {
+    /// Its name and how it was found, in a sentence.
+    pub chosen: Option<(String, String)>,
+    /// Sharpe ratio on validation bars of each book on a model.
+    pub sharpes: Vec<(String, Option<f64>)>,
+}
+
+impl Choice {
+    pub(super) fn strategy(&self) -> Option<&str> {
+        self.chosen.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match &self.chosen {
+            Some((name, _)) => format!("{name}, of {} books on models, by validation", self.sharpes.len()),
+            None => "no book, since none trades on a model".into(),
+        }
+    }
+
+    pub(super) fn sharpe_of(&self, name: &str) -> Option<f64> {
+        self.sharpes.iter().find(|(other, _)| other == name).and_then(|(_, sharpe)| *sharpe)
+    }
+}
+
+/// Runs every book on a model over the first fold's validation bars, which lie before the first test bar, and takes the
+/// one with the best Sharpe ratio after costs. Later folds' validation bars are test bars of earlier folds: to choose by
+/// them would be to choose by test data.
+pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> {
+    let Some((first, _)) = market.fitted.folds.first() else {
+        return Ok(Choice { chosen: None, sharpes: Vec::new() });
+    };
+    let timeline = market.bars.timeline();
+    let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
+    let on_models = decide_all(market, &market.fitted.first_validation, &span, |strategy| strategy.build().model().is_some())?;
+    let periods = periods_per_year(market);
+    let settings = &market.plan.experiment.backtest;
+    let results = backtest::run_books(market.bars, &named(&on_models), settings, span.clone(), &crate::progress::Silent);
+    let sharpes: Vec<(String, Option<f64>)> =
+        results.iter().map(|book| (book.strategy.clone(), trading_metrics(book, periods).sharpe)).collect();
+    // A book that never traded has no Sharpe ratio; it did nothing, which counts as 0. The first of equals is taken.
+    let best = sharpes
+        .iter()
+        .map(|(name, sharpe)| (name, sharpe.unwrap_or(0.0)))
+        .reduce(|best, next| if next.1 > best.1 { next } else { best });
+    let chosen = best.map(|(name, sharpe)| {
+        let times = timeline.times();
+        let how = format!(
+            "{name} had the best Sharpe ratio ({sharpe:.2}) of {} books on models on the first fold's validation bars \
+             ({} to {}), after costs",
+            sharpes.len(),
+            times[span.start].date(),
+            times[span.end - 1].date()
+        );
+        (name.clone(), how)
+    });
+    Ok(Choice { chosen, sharpes })
+}
+
+/// Lets all strategies decide on the test bars; those that match another book decide after it.
+pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decided>, RunError> {
+    let (predictions, span) = (&market.fitted.predictions, &market.fitted.span);
+    let mut decided = decide_all(market, predictions, span, |strategy| strategy.build().matches().is_none())?;
+    for (name, config) in &market.plan.experiment.strategies {
+        let Some(wanted) = config.build().matches() else { continue };
+        let wanted = wanted.or(chosen).unwrap_or_default();
+        let reference = decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
+        let reference = reference.ok_or_else(|| RunError::Strategy {
+            strategy: name.clone(),
+            reason: format!("it matches `{wanted}`, which has no book; name a strategy that is one book over all symbols"),
+        })?;
+        let books = decide_one(market, name, config, predictions, span, Some(reference))?;
+        decided.push(Decided { name: name.clone(), config: config.clone(), books });
+    }
+    let order = |name: &str| market.plan.experiment.strategies.get_index_of(name.split('@').next().unwrap_or(name));
+    decided.sort_by_key(|strategy| order(&strategy.name));
+    Ok(decided)
+}
+
+fn decide_all(
+    market: &Market,
+    predictions: &Predictions,
+    span: &Range<usize>,
+    wanted: impl Fn(&StrategyConfig) -> bool,
+) -> Result<Vec<Decided>, RunError> {
+    let mut decided = Vec::new();
+    for (name, config) in market.plan.experiment.strategies.iter().filter(|(_, config)| wanted(config)) {
+        let books = decide_one(market, name, config, predictions, span, None)?;
+        for (name, books) in backtest::split_books(market.bars, name, books, &market.plan.experiment.backtest) {
+            decided.push(Decided { name, config: config.clone(), books });
+        }
+    }
+    Ok(decided)
+}
+
+fn decide_one(
+    market: &Market,
+    name: &str,
+    config: &StrategyConfig,
+    predictions: &Predictions,
+    span: &Range<usize>,
+    reference: Option<&Positions>,
+) -> Result<Vec<Positions>, RunError> {
+    let world =
+        World { bars: market.bars, predictions, span: span.clone(), seed: market.seed.child(name, 0), reference };
+    config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
+}
+
+/// Bars a year: the user's number, or that of the data.
+pub(super) fn periods_per_year(market: &Market) -> f64 {
+    market.plan.experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(market.bars))
+}
+
+/// All books with the names of their strategies, for the ledger.
+pub(super) fn named(decided: &[Decided]) -> Vec<(String, Positions)> {
+    decided
+        .iter()
+        .flat_map(|strategy| strategy.books.iter().map(|positions| (strategy.name.clone(), positions.clone())))
+        .collect()
+}
+
+pub(super) fn describe(decided: &Vec<Decided>) -> String {
+    let books: usize = decided.iter().map(|strategy| strategy.books.len()).sum();
+    format!("{books} books of {} strategies", decided.len())
+}

@@ -1,0 +1,100 @@
+//! What can stop a run, by the exit code that it deserves.
+
+use crate::data::DataError;
+use crate::model::FitError;
+use crate::report::ReportError;
+use crate::rundir::RunDirError;
+
+/// A run that could not be finished. What was finished before stays in its directory.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Loading the bars.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Computing features.
+    #[error("computing features: {0}")]
+    Features(String),
+    /// Computing labels.
+    #[error("computing labels: {0}")]
+    Labels(String),
+    /// Cutting the bars into folds.
+    #[error("splitting into folds: {0}")]
+    Split(String),
+    /// A fold leaves a model nothing to learn or forecast.
+    #[error("fold {fold}, model {model}: {reason}")]
+    Fold {
+        /// From 0, as in the names of folders and in `folds.parquet`.
+        fold: usize,
+        /// The user's name.
+        model: String,
+        /// What is missing and what to change.
+        reason: String,
+    },
+    /// Training a model.
+    #[error("training {task}: {source}")]
+    Fit {
+        /// "fold 2 lstm".
+        task: String,
+        /// Why.
+        source: FitError,
+    },
+    /// A strategy's decision.
+    #[error("strategy {strategy}: {reason}")]
+    Strategy {
+        /// The user's name.
+        strategy: String,
+        /// Why.
+        reason: String,
+    },
+    /// The run directory.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// Drawing the report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The data changed since the run began.
+    #[error(
+        "the data is not what this run began with (sha256 {found}, expected {expected}); \
+         start a new run, or restore the file"
+    )]
+    DataChanged {
+        /// What is there now.
+        found: String,
+        /// What the run began with.
+        expected: String,
+    },
+    /// The user stopped it.
+    #[error("interrupted; continue with `candlewick run --resume {run_dir}`")]
+    Interrupted {
+        /// Where to continue.
+        run_dir: String,
+    },
+}
+
+impl RunError {
+    /// The process exit code: 1 work failed, 2 configuration, 3 data, 5 resources, 6 locked, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::DataChanged { .. } => 3,
+            RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
+            RunError::RunDir(error) => run_dir_exit_code(error),
+            RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
+            RunError::Report(_) => 1,
+            RunError::Fit { source, .. } => match source {
+                FitError::RunDir(error) => run_dir_exit_code(error),
+                _ => 1,
+            },
+            RunError::Interrupted { .. } => 130,
+        }
+    }
+}
+
+/// The exit code of a failure of a run directory.
+pub fn run_dir_exit_code(error: &RunDirError) -> u8 {
+    match error {
+        RunDirError::DiskFull { .. } | RunDirError::Write { .. } => 5,
+        RunDirError::Locked { .. } => 6,
+        RunDirError::NotARun { .. } => 2,
+        RunDirError::Read { .. } | RunDirError::Damaged { .. } => 1,
+    }
+}

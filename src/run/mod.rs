@@ -1,0 +1,109 @@
+//! THE STORY of one experiment, to be read from top to bottom.
+
+mod books;
+mod error;
+mod fit;
+mod preview;
+mod results;
+mod stages;
+mod verdict;
+
+pub use error::{RunError, run_dir_exit_code};
+pub use preview::{FoldPreview, ModelPreview, Preview, preview};
+
+use crate::config::Plan;
+use crate::data::{self, Loaded};
+use crate::device::ChosenDevice;
+use crate::domains::market::backtest;
+use crate::progress::Progress;
+use crate::report;
+use crate::rundir::{RunDir, Summary};
+use crate::seed::Seed;
+use stages::Stages;
+use std::sync::atomic::AtomicBool;
+
+/// What a run is given besides its plan.
+pub struct Context<'a> {
+    /// Where networks train.
+    pub device: &'a ChosenDevice,
+    /// Threads of the pool in which the run is called, for the record.
+    pub threads: usize,
+    /// Whether `report.html` is written.
+    pub report: bool,
+    /// Set when the user wants to stop; the run then ends resumable.
+    pub stop: &'a AtomicBool,
+    /// Hears what happens.
+    pub progress: &'a dyn Progress,
+}
+
+/// Runs the plan in its directory, from bars to a sealed run. A directory that holds parts of an interrupted run of the
+/// same plan is continued, and ends with the same bits.
+///
+/// # Errors
+/// The stage that failed and why; what was finished stays in the directory.
+pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary, RunError> {
+    let experiment = &plan.experiment;
+    let seed = Seed(experiment.seed);
+    let mut stages = Stages::new(context.progress);
+    let mut outcome = results::Outcome::new(plan, directory, context);
+
+    let loaded = stages.time("load", "Loaded", || load(plan, directory), describe_bars)?;
+    let bars = &loaded.bars;
+    outcome.data_sha256.clone_from(&loaded.sha256);
+    results::warn_all(context.progress, &loaded);
+
+    let fitted = if experiment.models.is_empty() {
+        fit::Fitted::none(plan, bars)?
+    } else {
+        let (features, labels) = stages.time("features", "Computed", || fit::tables(plan, bars), |(features, labels)| {
+            format!("{} features, {} horizons", features.names().len(), labels.horizons().len())
+        })?;
+        let work = fit::Work { plan, bars, features: &features, labels: &labels, directory, context, seed };
+        stages.time("train", "Trained", || fit::fit_and_predict(&work), fit::Fitted::describe)?
+    };
+
+    if !experiment.strategies.is_empty() {
+        let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
+        let chosen = stages.time("choose", "Chose", || books::choose_on_validation(&world), books::Choice::describe)?;
+        let books = stages.time("decide", "Decided", || books::decide(&world, chosen.strategy()), books::describe)?;
+        let backtested = stages.time(
+            "backtest",
+            "Backtested",
+            || Ok(backtest::run_books(bars, &books::named(&books), &experiment.backtest, fitted.span.clone(), context.progress)),
+            |results| format!("{} books over {} bars", results.len(), fitted.span.len()),
+        )?;
+        let scored = stages.time(
+            "score",
+            "Scored",
+            || Ok(results::score(plan, bars, &books, backtested, &chosen, seed)),
+            |scored| format!("{} strategies", scored.strategies.len()),
+        )?;
+        outcome.books = Some(scored);
+        outcome.verdict = verdict::reach(&outcome, &chosen, seed)?;
+    }
+
+    stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;
+    let summary = outcome.summary(&loaded, &fitted, stages.done())?;
+    directory.write_json("summary.json", &summary)?;
+    if context.report {
+        report::render(directory.path())?;
+    }
+    outcome.seal(&loaded)?;
+    Ok(summary)
+}
+
+fn load(plan: &Plan, directory: &RunDir) -> Result<Loaded, RunError> {
+    let loaded = data::load(&plan.experiment.data)?;
+    results::same_data(directory, &loaded)?;
+    Ok(loaded)
+}
+
+fn describe_bars(loaded: &Loaded) -> String {
+    let bars = &loaded.bars;
+    let times = bars.timeline().times();
+    let span = match (times.first(), times.last()) {
+        (Some(first), Some(last)) => format!(", {} to {}", first.minute(), last.minute()),
+        _ => String::new(),
+    };
+    format!("{} bars of {} symbols{span}", bars.rows(), bars.symbols().len())
+}

@@ -1,0 +1,144 @@
+//! What a run would do, without doing it: the resolved plan on the real bars.
+
+use super::RunError;
+use super::fit::{folds, tables, test_span};
+use crate::config::Plan;
+use crate::data::{self, Loaded};
+use crate::domains::market::backtest;
+use crate::units::Time;
+use serde::Serialize;
+
+/// A plan on its bars.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// The experiment's name.
+    pub name: String,
+    /// Fingerprint of the resolved plan.
+    pub plan_sha256: String,
+    /// Bars of all symbols.
+    pub bars: usize,
+    /// Names of the symbols.
+    pub symbols: Vec<String>,
+    /// First bar.
+    pub start: String,
+    /// Last bar.
+    pub end: String,
+    /// Repairs and doubts of the data.
+    pub notes: Vec<String>,
+    /// Columns that models see.
+    pub features: Vec<String>,
+    /// The folds.
+    pub folds: Vec<FoldPreview>,
+    /// The models.
+    pub models: Vec<ModelPreview>,
+    /// Names of the strategies.
+    pub strategies: Vec<String>,
+    /// First and last bar of the books.
+    pub backtest: [String; 2],
+    /// Bars a year by which ratios are annualised.
+    pub periods_per_year: f64,
+    /// A rough upper estimate of the memory that the run needs, in bytes: bars, features, windows in flight.
+    pub memory_bytes: usize,
+}
+
+/// One fold, with the windows of each model.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoldPreview {
+    /// From 0.
+    pub fold: usize,
+    /// Start and end of each training range.
+    pub train: Vec<[String; 2]>,
+    /// Start and end.
+    pub validation: [String; 2],
+    /// Start and end.
+    pub test: [String; 2],
+    /// For each model: training, validation and test windows.
+    pub windows: Vec<[usize; 3]>,
+}
+
+/// One model.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelPreview {
+    /// The user's name.
+    pub name: String,
+    /// The registry's name.
+    pub kind: String,
+    /// Bars that it looks back.
+    pub window: usize,
+    /// Trained numbers.
+    pub parameters: usize,
+}
+
+/// Loads the bars and works out what a run would do.
+///
+/// # Errors
+/// What would stop the run before it trains: the data, a feature, a fold without windows.
+pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
+    let experiment = &plan.experiment;
+    let loaded = data::load(&experiment.data)?;
+    let bars = &loaded.bars;
+    let times = bars.timeline().times();
+    let folds = folds(plan, bars)?;
+    let span = test_span(&folds, bars);
+    let mut preview = Preview {
+        name: experiment.name.clone(),
+        plan_sha256: plan.sha256.clone(),
+        bars: bars.rows(),
+        symbols: bars.names().into_iter().map(str::to_owned).collect(),
+        start: times[0].to_string(),
+        end: times[times.len() - 1].to_string(),
+        notes: notes(&loaded),
+        features: Vec::new(),
+        folds: Vec::new(),
+        models: Vec::new(),
+        strategies: experiment.strategies.keys().cloned().collect(),
+        backtest: [times[span.start].to_string(), times[span.end - 1].to_string()],
+        periods_per_year: experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(bars)),
+        memory_bytes: 0,
+    };
+    if experiment.models.is_empty() {
+        preview.memory_bytes = bars.rows() * 6 * 8 * 2;
+        return Ok(preview);
+    }
+    let (features, labels) = tables(plan, bars)?;
+    preview.features = features.names().to_vec();
+    let outputs = labels.horizons().len();
+    for (name, config) in &experiment.models {
+        let model = config.build();
+        preview.models.push(ModelPreview {
+            name: name.clone(),
+            kind: config.name().into(),
+            window: model.window(),
+            parameters: model.parameters(features.names().len(), outputs, &experiment.train),
+        });
+    }
+    let pair = |start: Time, end: Time| [start.to_string(), end.to_string()];
+    for fold in &folds {
+        let windows = |window: usize| {
+            [
+                fold.train_samples(bars, &features, &labels, window, experiment.train.stride_bars).samples().len(),
+                fold.validation_samples(bars, &features, &labels, window).len(),
+                fold.test_samples(bars, &features, window).len(),
+            ]
+        };
+        preview.folds.push(FoldPreview {
+            fold: fold.index,
+            train: fold.train.iter().map(|range| pair(range.start, range.end)).collect(),
+            validation: pair(fold.validation.start, fold.validation.end),
+            test: pair(fold.test.start, fold.test.end),
+            windows: preview.models.iter().map(|model| windows(model.window)).collect(),
+        });
+    }
+    // Bars and labels in f64, features in f64 and, scaled, in f32; a batch of activations counts tens of copies of its
+    // input; parameters with gradient, two moments and the best weights.
+    let columns = 6 + outputs + 2 * features.names().len();
+    let longest = preview.models.iter().map(|model| model.window).max().unwrap_or(1);
+    let activations = experiment.train.batch_size * longest * features.names().len() * 4 * 40;
+    let weights: usize = preview.models.iter().map(|model| model.parameters * 4 * 6).sum();
+    preview.memory_bytes = bars.rows() * columns * 8 + activations + weights;
+    Ok(preview)
+}
+
+fn notes(loaded: &Loaded) -> Vec<String> {
+    loaded.repairs.iter().chain(&loaded.warnings).cloned().collect()
+}

@@ -1,0 +1,379 @@
+//! What a run found: scored, written as tables, summed up, sealed.
+
+use super::books::{Choice, Decided};
+use super::fit::{Fitted, metrics_by_horizon};
+use super::{Context, RunError};
+use crate::config::Plan;
+use crate::data::Loaded;
+use crate::domains::market::backtest::{self, FillRule};
+use crate::metrics::{returns, sharpe_interval, trading_metrics};
+use crate::progress::{Event, Progress};
+use crate::rundir::{
+    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, SpreadSummary, Stage, StrategySummary, Summary,
+    TableFile, Verdict, read_json,
+};
+use crate::seed::Seed;
+use crate::table::{Bars, BookResult};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What is found so far.
+pub(super) struct Outcome<'a> {
+    pub plan: &'a Plan,
+    pub directory: &'a RunDir,
+    context: &'a Context<'a>,
+    pub data_sha256: String,
+    pub books: Option<Scored>,
+    pub verdict: Option<Verdict>,
+}
+
+/// Every strategy with its figures, and the one book of each that is shown.
+pub(super) struct Scored {
+    pub strategies: Vec<StrategySummary>,
+    pub shown: Vec<BookResult>,
+    pub decided: Vec<(String, crate::table::Positions)>,
+    pub periods_per_year: f64,
+}
+
+/// `data.json`: the bars that the run began with, so that a resume cannot mix two data sets.
+#[derive(Serialize, Deserialize)]
+struct DataMark {
+    sha256: String,
+}
+
+/// Remembers the bars at the first start of a run, and refuses others when it is resumed.
+pub(super) fn same_data(directory: &RunDir, loaded: &Loaded) -> Result<(), RunError> {
+    let file = directory.file("data.json");
+    if !file.exists() {
+        return Ok(directory.write_json("data.json", &DataMark { sha256: loaded.sha256.clone() })?);
+    }
+    let mark: DataMark = read_json(&file)?;
+    if mark.sha256 == loaded.sha256 {
+        return Ok(());
+    }
+    Err(RunError::DataChanged { found: loaded.sha256.clone(), expected: mark.sha256 })
+}
+
+/// Tells people what was repaired and what is doubtful.
+pub(super) fn warn_all(progress: &dyn Progress, loaded: &Loaded) {
+    for text in loaded.repairs.iter().chain(&loaded.warnings) {
+        progress.on(&Event::Warning { text: text.clone() });
+    }
+}
+
+/// The figures of every book. Of a distribution the book with the median Sharpe ratio is shown.
+pub(super) fn score(
+    plan: &Plan,
+    bars: &Bars,
+    decided: &[Decided],
+    results: Vec<BookResult>,
+    choice: &Choice,
+    seed: Seed,
+) -> Scored {
+    let periods =
+        plan.experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(bars));
+    let mut scored =
+        Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
+    let mut rest = results;
+    for strategy in decided {
+        let books: Vec<BookResult> = rest.drain(..strategy.books.len()).collect();
+        let (shown, spread) = representative(&books, periods);
+        let model = strategy.config.build().model().map(|(model, _)| model.to_owned());
+        scored.strategies.push(StrategySummary {
+            name: strategy.name.clone(),
+            kind: strategy.kind(),
+            strategy: strategy.config.name().into(),
+            model,
+            metrics: trading_metrics(&books[shown], periods),
+            sharpe_interval: None,
+            validation_sharpe: choice.sharpe_of(&strategy.name),
+            spread,
+            bankrupt_at: books[shown].bankrupt_at.map(|time| time.to_string()),
+        });
+        scored.decided.push((strategy.name.clone(), strategy.books[shown].clone()));
+        scored.shown.extend(books.into_iter().nth(shown));
+    }
+    let intervals: Vec<Option<[f64; 2]>> = scored
+        .shown
+        .par_iter()
+        .map(|book| sharpe_interval(&returns(book), periods, seed.child("sharpe interval", 0)))
+        .collect();
+    for (strategy, interval) in scored.strategies.iter_mut().zip(intervals) {
+        strategy.sharpe_interval = interval;
+    }
+    scored
+}
+
+/// The index of the book to show, and the spread where there are many. Books without a Sharpe ratio count as 0.
+fn representative(books: &[BookResult], periods: f64) -> (usize, Option<SpreadSummary>) {
+    if books.len() < 2 {
+        return (0, None);
+    }
+    let mut ranked: Vec<(f64, usize)> = books
+        .par_iter()
+        .enumerate()
+        .map(|(index, book)| (trading_metrics(book, periods).sharpe.unwrap_or(0.0), index))
+        .collect();
+    ranked.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+    let sharpes: Vec<f64> = ranked.iter().map(|(sharpe, _)| *sharpe).collect();
+    // The nearest rank: a quantile is the Sharpe ratio of a book that was really run.
+    let rank = |share: f64| (share * (sharpes.len() - 1) as f64).round() as usize;
+    let sharpe_quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| sharpes[rank(share)]);
+    let shown = ranked[rank(0.5)].1;
+    (shown, Some(SpreadSummary { books: books.len(), sharpe_quantiles, sharpes }))
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn new(plan: &'a Plan, directory: &'a RunDir, context: &'a Context<'a>) -> Outcome<'a> {
+        Outcome { plan, directory, context, data_sha256: String::new(), books: None, verdict: None }
+    }
+
+    /// Books on models in this plan.
+    pub(super) fn own_trials(&self) -> usize {
+        self.plan.experiment.strategies.values().filter(|strategy| strategy.build().model().is_some()).count()
+    }
+
+    /// Writes every result table.
+    pub(super) fn write(&self, loaded: &Loaded, fitted: &Fitted) -> Result<(), RunError> {
+        let bars = &loaded.bars;
+        if !fitted.models.is_empty() {
+            predictions_table(bars, fitted).write(&self.directory.file("predictions.parquet"))?;
+            folds_table(fitted).write(&self.directory.file("folds.parquet"))?;
+            training_table(fitted).write(&self.directory.file("training.parquet"))?;
+        }
+        if let Some(scored) = &self.books {
+            equity_table(&scored.shown).write(&self.directory.file("equity.parquet"))?;
+            fills_table(bars, &scored.shown).write(&self.directory.file("fills.parquet"))?;
+            positions_table(bars, scored).write(&self.directory.file("positions.parquet"))?;
+            metrics_table(&scored.strategies).write(&self.directory.file("metrics.parquet"))?;
+        }
+        Ok(())
+    }
+
+    /// The document that `--json` prints.
+    pub(super) fn summary(&self, loaded: &Loaded, fitted: &Fitted, stages: Vec<Stage>) -> Result<Summary, RunError> {
+        let (bars, experiment) = (&loaded.bars, &self.plan.experiment);
+        let times = bars.timeline().times();
+        let moment = |step: usize| times.get(step).map(ToString::to_string).unwrap_or_default();
+        let settings = &experiment.backtest;
+        let warnings = loaded.warnings.iter().cloned().chain(self.doubts()).collect();
+        Ok(Summary {
+            run_dir: self.directory.path().display().to_string(),
+            name: experiment.name.clone(),
+            seed: experiment.seed,
+            device: self.context.device.name.clone(),
+            threads: self.context.threads,
+            data: DataSummary {
+                path: experiment.data.path.clone(),
+                rows: bars.rows(),
+                symbols: bars.names().into_iter().map(str::to_owned).collect(),
+                start: moment(0),
+                end: moment(times.len() - 1),
+                sha256: loaded.sha256.clone(),
+                interval_seconds: bars.interval() as f64 * 1e-9,
+                repairs: loaded.repairs.clone(),
+            },
+            stages,
+            models: self.models(bars, fitted),
+            strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
+            verdict: self.verdict.clone(),
+            backtest: self.books.as_ref().map(|scored| BacktestSummary {
+                start: moment(fitted.span.start),
+                end: moment(fitted.span.end - 1),
+                bars: fitted.span.len(),
+                cash: settings.cash,
+                fill: settings.fill.name().into(),
+                costs: settings.costs.iter().map(ToString::to_string).collect(),
+                sizing: settings.sizing.to_string(),
+                periods_per_year: scored.periods_per_year,
+            }),
+            warnings,
+        })
+    }
+
+    /// Settings that flatter.
+    fn doubts(&self) -> Vec<String> {
+        let settings = &self.plan.experiment.backtest;
+        let mut doubts = Vec::new();
+        if self.books.is_some() && settings.costs.is_empty() {
+            doubts.push("the backtest has no costs: no fee, no spread, no slippage; real trading has all three".into());
+        }
+        if self.books.is_some() && settings.fill == FillRule::SameClose {
+            doubts.push("orders are filled at the very close that decided them, which real trading cannot do".into());
+        }
+        doubts
+    }
+
+    fn models(&self, bars: &Bars, fitted: &Fitted) -> Vec<ModelSummary> {
+        let of = |(record, predictions): (&super::fit::ModelRecord, &crate::table::ModelPredictions)| {
+            let samples: u64 = record.fits.iter().map(|fit| fit.samples).sum();
+            let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
+            let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
+            ModelSummary {
+                name: record.name.clone(),
+                kind: record.kind.into(),
+                parameters: record.fits.first().map_or(0, |fit| fit.parameters),
+                samples_per_second: rate(record.fits.iter().map(|fit| fit.seconds).sum()),
+                samples_per_cpu_second: rate(record.fits.iter().map(|fit| fit.cpu_seconds).sum()),
+                training_windows: record.training_windows,
+                metrics,
+                by_horizon,
+                horizons: predictions.horizons.clone(),
+                validation_metrics: record.validation.clone(),
+            }
+        };
+        fitted.models.iter().zip(&fitted.predictions.0).map(of).collect()
+    }
+
+    /// Closes the run for good.
+    pub(super) fn seal(&self, loaded: &Loaded) -> Result<(), RunError> {
+        let experiment = &self.plan.experiment;
+        Ok(self.directory.seal(Manifest {
+            version: env!("CARGO_PKG_VERSION").into(),
+            name: experiment.name.clone(),
+            seed: experiment.seed,
+            plan_sha256: self.plan.sha256.clone(),
+            data_sha256: loaded.sha256.clone(),
+            device: self.context.device.name.clone(),
+            device_reason: self.context.device.reason.clone(),
+            trials: if self.books.is_some() { self.own_trials() } else { 0 },
+            stop_reason: "completed".into(),
+            files: std::collections::BTreeMap::new(),
+        })?)
+    }
+}
+
+fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
+    let (mut model, mut symbol) = (Vec::new(), Vec::new());
+    let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut prediction, mut actual) = (Vec::new(), Vec::new());
+    for predictions in &fitted.predictions.0 {
+        for (index, sample) in predictions.samples.iter().enumerate() {
+            let source = &bars.symbols()[sample.symbol as usize];
+            for (output, bars_ahead) in predictions.horizons.iter().enumerate() {
+                let place = index * predictions.horizons.len() + output;
+                model.push(predictions.model.clone());
+                symbol.push(source.symbol().to_owned());
+                fold.push(i64::from(predictions.fold[index]));
+                horizon.push(i64::from(*bars_ahead));
+                time.push(source.time()[sample.row as usize]);
+                prediction.push(predictions.values[place]);
+                actual.push(predictions.actual[place]);
+            }
+        }
+    }
+    TableFile::default()
+        .with("model", Column::Text(model))
+        .with("fold", Column::Integer(fold))
+        .with("symbol", Column::Text(symbol))
+        .with("timestamp", Column::Time(time))
+        .with("horizon", Column::Integer(horizon))
+        .with("prediction", Column::Float(prediction))
+        .with("actual", Column::Float(actual))
+}
+
+fn folds_table(fitted: &Fitted) -> TableFile {
+    let folds = &fitted.folds;
+    let time = |of: fn(&crate::data::split::Fold) -> crate::units::Time| {
+        Column::Time(folds.iter().map(|(fold, _)| of(fold)).collect())
+    };
+    let count = |part: usize| Column::Integer(folds.iter().map(|(_, windows)| windows[part] as i64).collect());
+    TableFile::default()
+        .with("fold", Column::Integer(folds.iter().map(|(fold, _)| fold.index as i64).collect()))
+        .with("train_start", time(|fold| fold.train.first().map_or(fold.test.start, |range| range.start)))
+        .with("train_end", time(|fold| fold.train.last().map_or(fold.test.start, |range| range.end)))
+        .with("validation_start", time(|fold| fold.validation.start))
+        .with("validation_end", time(|fold| fold.validation.end))
+        .with("test_start", time(|fold| fold.test.start))
+        .with("test_end", time(|fold| fold.test.end))
+        .with("train_windows", count(0))
+        .with("validation_windows", count(1))
+        .with("test_windows", count(2))
+}
+
+fn training_table(fitted: &Fitted) -> TableFile {
+    let (mut model, mut fold, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut training, mut validation, mut rate) = (Vec::new(), Vec::new(), Vec::new());
+    for record in &fitted.models {
+        for (index, fit) in record.fits.iter().enumerate() {
+            for row in &fit.epochs {
+                model.push(record.name.clone());
+                fold.push(index as i64);
+                epoch.push(row.epoch as i64);
+                training.push(row.training_loss);
+                validation.push(row.validation_loss);
+                rate.push(row.learning_rate);
+            }
+        }
+    }
+    TableFile::default()
+        .with("model", Column::Text(model))
+        .with("fold", Column::Integer(fold))
+        .with("epoch", Column::Integer(epoch))
+        .with("training_loss", Column::Float(training))
+        .with("validation_loss", Column::Float(validation))
+        .with("learning_rate", Column::Float(rate))
+}
+
+fn equity_table(books: &[BookResult]) -> TableFile {
+    let column = |of: fn(&BookResult) -> Vec<f64>| Column::Float(books.iter().flat_map(of).collect());
+    let names = books.iter().flat_map(|book| std::iter::repeat_n(book.strategy.clone(), book.equity.time.len()));
+    TableFile::default()
+        .with("strategy", Column::Text(names.collect()))
+        .with("timestamp", Column::Time(books.iter().flat_map(|book| book.equity.time.iter().copied()).collect()))
+        .with("equity", column(|book| book.equity.equity.clone()))
+        .with("cash", column(|book| book.equity.cash.clone()))
+        .with("exposure", column(|book| book.equity.exposure.clone()))
+        .with("drawdown", column(|book| book.equity.drawdown(book.starting_cash)))
+}
+
+fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
+    let names = bars.names();
+    let fills: Vec<(&str, &crate::table::Fill)> =
+        books.iter().flat_map(|book| book.fills.iter().map(|fill| (book.strategy.as_str(), fill))).collect();
+    let float = |of: fn(&crate::table::Fill) -> f64| Column::Float(fills.iter().map(|(_, fill)| of(fill)).collect());
+    TableFile::default()
+        .with("strategy", Column::Text(fills.iter().map(|(name, _)| (*name).to_owned()).collect()))
+        .with("symbol", Column::Text(fills.iter().map(|(_, fill)| names[fill.symbol as usize].to_owned()).collect()))
+        .with("timestamp", Column::Time(fills.iter().map(|(_, fill)| fill.time).collect()))
+        .with("side", Column::Text(fills.iter().map(|(_, fill)| fill.side.name().to_owned()).collect()))
+        .with("quantity", float(|fill| fill.quantity))
+        .with("price", float(|fill| fill.price))
+        .with("fee", float(|fill| fill.fee))
+}
+
+fn positions_table(bars: &Bars, scored: &Scored) -> TableFile {
+    let (mut strategy, mut symbol, mut time, mut target) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (name, positions) in &scored.decided {
+        for (index, source) in bars.symbols().iter().enumerate() {
+            for (row, value) in positions.targets(index).iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                strategy.push(name.clone());
+                symbol.push(source.symbol().to_owned());
+                time.push(source.time()[row]);
+                target.push(*value);
+            }
+        }
+    }
+    TableFile::default()
+        .with("strategy", Column::Text(strategy))
+        .with("symbol", Column::Text(symbol))
+        .with("timestamp", Column::Time(time))
+        .with("target", Column::Float(target))
+}
+
+fn metrics_table(strategies: &[StrategySummary]) -> TableFile {
+    let (mut name, mut metric, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for strategy in strategies {
+        // The figures' own names, so that a new figure needs no line here.
+        let figures = serde_json::to_value(&strategy.metrics).unwrap_or_default();
+        for (key, figure) in figures.as_object().into_iter().flatten() {
+            name.push(strategy.name.clone());
+            metric.push(key.clone());
+            value.push(figure.as_f64().unwrap_or(f64::NAN));
+        }
+    }
+    TableFile::default()
+        .with("strategy", Column::Text(name))
+        .with("metric", Column::Text(metric))
+        .with("value", Column::Float(value))
+}

@@ -1,0 +1,153 @@
+//! The walls: floors, heads, sizes and registries, kept by a test because one crate has no compiler walls.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room with its floor. A room imports only from lower floors, or from itself.
+const FLOORS: &[(&str, u8)] = &[
+    ("units", 0),
+    ("seed", 0),
+    ("suggest", 0),
+    ("registry", 0),
+    ("progress", 0),
+    ("device", 0),
+    ("table", 1),
+    ("kernels", 1),
+    ("metrics", 2),
+    ("nn", 2),
+    ("rundir", 3),
+    ("data", 4),
+    ("train", 4),
+    ("report", 4),
+    ("model", 5),
+    ("domains", 5),
+    ("config", 6),
+    ("run", 7),
+    ("cli", 8),
+];
+
+fn floor_of(room: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The files of the house, each with the room it stands in.
+fn house() -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    for path in rust_files(&root().join("src")) {
+        let first = path.strip_prefix(root().join("src")).unwrap().components().next().unwrap();
+        let room = first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
+        if room != "lib" && room != "main" {
+            files.push((room, path));
+        }
+    }
+    files.extend(rust_files(&root().join("kernels")).into_iter().map(|path| ("kernels".to_owned(), path)));
+    files
+}
+
+/// The rooms that a text names by `crate::room`, brace groups included.
+fn imports(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for (position, _) in line.match_indices("crate::") {
+            // `$crate::` in a macro is read where the macro is used.
+            if line[..position].ends_with('$') {
+                continue;
+            }
+            let rest = &line[position + "crate::".len()..];
+            let group = rest.strip_prefix('{').map_or(rest, |group| group);
+            let single = !rest.starts_with('{');
+            for part in group.split(',').take(if single { 1 } else { usize::MAX }) {
+                let name: String =
+                    part.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                rooms.push(name);
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn every_import_looks_down() {
+    let mut upward = Vec::new();
+    for (room, path) in house() {
+        let floor = floor_of(&room).unwrap_or_else(|| panic!("{} stands in a room without a floor", path.display()));
+        for wanted in imports(&fs::read_to_string(&path).unwrap()) {
+            // A macro of the registry and names inside a group that are no room have no floor.
+            let Some(other) = floor_of(&wanted) else { continue };
+            if wanted != room && other >= floor {
+                upward.push(format!("{} ({room}, floor {floor}) imports {wanted} (floor {other})", path.display()));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "upward imports:\n{}", upward.join("\n"));
+}
+
+#[test]
+fn the_wall_sees_an_upward_import() {
+    assert_eq!(imports("use crate::{run, table::Bars};\nlet x = crate::cli::main();"), ["run", "table", "cli"]);
+    assert!(imports("//! crate::run").is_empty());
+}
+
+#[test]
+fn every_file_has_a_head_and_fits_on_a_few_screens() {
+    for (_, path) in house() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{} has {lines} lines, more than 500", path.display());
+    }
+}
+
+#[test]
+fn every_file_of_a_registry_folder_is_registered() {
+    for folder in ["domains/market/indicators", "domains/market/labels", "domains/market/strategies"] {
+        let folder = root().join("src").join(folder);
+        let registry = fs::read_to_string(folder.join("mod.rs")).unwrap();
+        for path in rust_files(&folder) {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            // Files that hold no entry of the registry hold what several entries share.
+            let is_entry = text.contains("JsonSchema") && name != "mod" && text.contains("Default");
+            let registered = registry.lines().any(|line| line.trim_start().starts_with(&format!("{name}: ")));
+            assert!(!is_entry || registered, "{} is not in the registry", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_ground_knows_cuda() {
+    for (room, path) in house() {
+        if room != "device" && room != "kernels" {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("feature = \"cuda\""), "{} knows of CUDA", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_below_the_roof_prints_or_exits() {
+    for (room, path) in house() {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in ["println!", "print!(", "process::exit", "todo!(", "unimplemented!("] {
+            assert!(!text.contains(word) || room == "cli", "{} uses {word}", path.display());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Runs the built program the way a user does, in a scratch folder.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A scratch folder in which the program runs.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+/// What a command left: exit code, documents, words.
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    /// The document on stdout.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Asserts the exit code and shows everything where it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Done {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        Scratch { folder: TempDir::new().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// The command, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_candlewick"));
+        command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub fn candlewick(&self, arguments: &[&str]) -> Done {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        Done {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// A market with a planted signal of this information coefficient: hourly bars of two symbols.
+    pub fn market(&self, bars: usize, information_coefficient: f64) -> PathBuf {
+        let (bars, coefficient) = (bars.to_string(), information_coefficient.to_string());
+        self.candlewick(&[
+            "data", "generate", "market", "--symbols", "2", "--bars", &bars, "--seed", "5", "--information-coefficient",
+            &coefficient, "--horizon-bars", "4", "--output", "market.parquet",
+        ])
+        .exits(0);
+        self.path("market.parquet")
+    }
+
+    /// The run directories, oldest first.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        candlewick::rundir::list_runs(&self.path("runs")).unwrap()
+    }
+}
+
+/// An experiment that trains one of every model within a second or two.
+pub const SMALL: &str = "\
+# yaml-language-server: $schema=schema.json
+name: small
+seed: 11
+data: {path: market.parquet}
+features:
+  - log_return: {lags: [1, 2, 4, 8]}
+  - rsi: {period: 14}
+target: {forward_return: {horizons_bars: [4]}}
+split: {walk_forward: {folds: 2, train_bars: 700, validation_bars: 200, test_bars: 250, embargo_bars: 4}}
+models:
+  lstm: {lstm: {window: 12, layers: [12, 8], dropout: 0.2}}
+  transformer: {transformer: {window: 12, width: 16, heads: 2, layers: 1, dropout: 0.1}}
+  ridge: {linear: {window: 4, penalty: 10.0}}
+  zero: {naive: {forecast: zero}}
+train: {epochs: 4, batch_size: 64, early_stopping: {patience: 2}}
+strategies:
+  lstm_signal: {model_signal: {model: lstm}}
+  transformer_signal: {model_signal: {model: transformer}}
+  ridge_signal: {model_signal: {model: ridge}}
+  hold: {buy_and_hold: {}}
+  sma: {sma_cross: {fast: 5, slow: 20}}
+  random: {random_entry: {books: 20}}
+backtest:
+  costs: [{proportional: {fee_bps: 2}}, {slippage: {bps: 1}}]
+";
+
+/// The bytes of the result tables that must not depend on threads, interruptions or company.
+pub fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
+    ["predictions", "positions", "fills", "equity", "metrics", "folds", "training"]
+        .iter()
+        .map(|name| {
+            let file = run.join(format!("{name}.parquet"));
+            ((*name).to_owned(), std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+        })
+        .collect()
+}
