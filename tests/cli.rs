@@ -171,3 +171,31 @@ fn a_split_that_does_not_fit_the_data_says_what_to_change() {
     let refused = scratch.candlewick(&["run", "small.yaml"]).exits(3).stderr;
     assert!(refused.contains("600") && refused.contains("bars"), "{refused}");
 }
+
+/// A full disk must be told as such, with nothing half-written. Only root may mount the small disk of this test.
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half_written() {
+    let scratch = Scratch::new();
+    scratch.market(1600, 0.1);
+    scratch.write("small.yaml", SMALL);
+    let disk = scratch.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=160k", "tmpfs"])
+        .arg(&disk)
+        .stderr(std::process::Stdio::null())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("skipped: a small disk cannot be mounted here (1 skip)");
+        return;
+    }
+    let done = scratch.candlewick(&["run", "small.yaml", "--runs", "disk"]);
+    let left: Vec<std::path::PathBuf> = candlewick::rundir::list_runs(&disk).unwrap();
+    let sealed = left.iter().any(|run| run.join("manifest.json").exists());
+    let temporary = std::process::Command::new("find").arg(&disk).args(["-name", "*.tmp"]).output().unwrap();
+    std::process::Command::new("umount").arg(&disk).status().unwrap();
+    let done = done.exits(5);
+    assert!(done.stderr.contains("the disk is full"), "{}", done.stderr);
+    assert!(!sealed, "a run that did not end is sealed");
+    assert!(temporary.stdout.is_empty(), "{}", String::from_utf8_lossy(&temporary.stdout));
+}

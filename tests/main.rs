@@ -4,5 +4,6 @@ mod cli;
 mod config;
 mod house;
 mod program;
+mod real_data;
 mod resume;
 mod verdict;
