@@ -1,1 +1,5 @@
 //! The one test program: every suite is a module, so that the engine is linked once.
+
+mod causality;
+mod indicators;
+mod labels;
