@@ -1,5 +1,7 @@
 //! Indicators against TA-Lib and numpy, at their edges, and by hand.
 
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use crate::causality::{indicators, random_bars, with_settings};
 use candlewick::domains::market::indicators::{IndicatorConfig, compute};
 use candlewick::domains::market::rolling;

@@ -1,5 +1,7 @@
 //! Labels by hand, against a naive specification, and at their edges.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use crate::causality::{labels, random_bars};
 use candlewick::domains::market::labels::LabelConfig;
 use candlewick::table::{BarColumns, Bars, LabelKind, Labels, SymbolBars};

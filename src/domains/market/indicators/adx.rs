@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Wilder's average directional index (0 to 100, how directed the movement is) with the two directional indicators
-/// `plus_di` (up) and `minus_di` (down), as TA-Lib's ADX, PLUS_DI and MINUS_DI: the first `period - 1` movements are
+/// `plus_di` (up) and `minus_di` (down), as TA-Lib's functions of these names: the first `period - 1` movements are
 /// summed before the smoothing starts. Without any true range the directional indicators are 0 and the index keeps its
 /// value, as in TA-Lib. The indicators are known after `period` rows, the index after `2 * period - 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -59,7 +59,7 @@ impl Bollinger {
     fn columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
         let windows = rolling::moments(close, self.period);
         let closes = &close[close.len() - windows.len()..];
-        let mut columns = vec![Vec::with_capacity(close.len()); 5];
+        let mut columns = vec![Vec::new(); 5];
         for (moments, close) in windows.iter().zip(closes) {
             let middle = moments.mean();
             let reach = self.width * moments.population_deviation();
