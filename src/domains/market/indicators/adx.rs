@@ -1,6 +1,6 @@
 //! Average directional index.
 
-use super::atr::true_ranges;
+use super::atr::{true_ranges, wilder_mean};
 use super::{Indicator, at_least};
 use crate::domains::market::rolling;
 use crate::table::{Bars, SymbolBars};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Wilder's average directional index (0 to 100, how directed the movement is) with the two directional indicators
 /// `plus_di` (up) and `minus_di` (down), as TA-Lib's functions of these names: the first `period - 1` movements are
-/// summed before the smoothing starts. Without any true range the directional indicators are 0 and the index keeps its
-/// value, as in TA-Lib. The indicators are known after `period` rows, the index after `2 * period - 1`.
+/// summed before the smoothing starts. While nothing has moved all three are 0, as in TA-Lib. The directional indicators
+/// are known after `period` rows, the index after `2 * period - 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Adx {
@@ -49,15 +49,15 @@ impl Adx {
         let ranges = wilder_sums(&true_ranges(bars), self.period);
         let share = |movements: &[f64]| -> Vec<f64> {
             let sums = wilder_sums(movements, self.period);
-            sums.iter().zip(&ranges).map(|(sum, range)| percent(*sum, *range).unwrap_or(0.0)).collect()
+            sums.iter().zip(&ranges).map(|(sum, range)| percent(*sum, *range)).collect()
         };
         let (plus, minus) = (share(&rises), share(&falls));
-        let directedness: Vec<Option<f64>> = plus
+        let directedness: Vec<f64> = plus
             .iter()
             .zip(&minus)
             .map(|(plus, minus)| percent((plus - minus).abs(), plus + minus))
             .collect();
-        [index(&directedness, self.period), plus, minus]
+        [wilder_mean(&directedness, self.period), plus, minus]
             .into_iter()
             .map(|column| rolling::padded(bars.len(), column))
             .collect()
@@ -98,23 +98,7 @@ fn wilder_sums(values: &[f64], period: usize) -> Vec<f64> {
         .collect()
 }
 
-fn percent(part: f64, whole: f64) -> Option<f64> {
-    (whole != 0.0).then(|| 100.0 * part / whole)
-}
-
-/// Wilder's mean of the directedness from its element `period - 1` on. Rows without direction add nothing to the first
-/// mean and leave later ones as they are.
-fn index(directedness: &[Option<f64>], period: usize) -> Vec<f64> {
-    if period == 0 || directedness.len() < period {
-        return Vec::new();
-    }
-    let bars = period as f64;
-    let (first, rest) = directedness.split_at(period);
-    let mut mean = first.iter().flatten().sum::<f64>() / bars;
-    let mut means = vec![mean];
-    for value in rest {
-        mean += value.map_or(0.0, |value| (value - mean) / bars);
-        means.push(mean);
-    }
-    means
+/// 100 * part / whole; 0 where there is no whole.
+fn percent(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { 100.0 * part / whole }
 }

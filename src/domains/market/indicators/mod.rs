@@ -1,7 +1,8 @@
 //! Indicators: features computed from bars. One file each; see `registry.rs` for how one joins.
 //!
 //! Formulas, seeds and warm-ups are those of TA-Lib where it has the indicator (`tests/reference/talib_reference.py`). A
-//! denominator of zero gives null, except where TA-Lib defines a value; the file of each says which.
+//! denominator of zero gives null, except where TA-Lib defines a value; the file of each says which. TA-Lib calls
+//! everything below 1e-14 zero; here only zero is, so that a price in other units gives the same number.
 
 use crate::table::{Bars, Features, NULL};
 
