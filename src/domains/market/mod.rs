@@ -3,4 +3,5 @@
 pub mod backtest;
 pub mod indicators;
 pub mod labels;
+pub mod rolling;
 pub mod strategies;

@@ -1,6 +1,6 @@
 //! Logarithmic return: ln(close(t) / close(t - lag)).
 
-use super::Indicator;
+use super::{Indicator, check_lags};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,13 +29,19 @@ impl Indicator for LogReturn {
         self.lags.iter().copied().max().unwrap_or(0)
     }
 
+    fn check(&self) -> Result<(), String> {
+        check_lags(&self.lags)
+    }
+
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
-        let of = |close: &[f64], lag: usize| {
-            (0..close.len()).map(|t| if t < lag { NULL } else { (close[t] / close[t - lag]).ln() }).collect()
-        };
         bars.symbols()
             .iter()
-            .map(|symbol| self.lags.iter().map(|lag| of(symbol.close(), *lag)).collect())
+            .map(|symbol| self.lags.iter().map(|lag| log_returns(symbol.close(), *lag)).collect())
             .collect()
     }
+}
+
+/// ln(price(t) / price(t - lag)), row by row; null in the first `lag` rows.
+pub fn log_returns(prices: &[f64], lag: usize) -> Vec<f64> {
+    (0..prices.len()).map(|t| if t < lag { NULL } else { (prices[t] / prices[t - lag]).ln() }).collect()
 }

@@ -1,8 +1,13 @@
 //! Labels: what a model shall forecast. One file each; see `registry.rs` for how one joins.
 
-use crate::table::{Bars, LabelKind, Labels};
+use crate::domains::market::indicators::rolling_volatility::volatility;
+use crate::table::{Bars, LabelKind, Labels, NULL};
+use crate::units::Time;
 
 pub mod forward_return;
+pub mod sign;
+pub mod triple_barrier;
+pub mod volatility_scaled_return;
 
 /// A target computed from later bars than its row, with the time at which it becomes known.
 pub trait Label: Send + Sync {
@@ -24,4 +29,66 @@ crate::registry! {
     LabelConfig => dyn Label;
     /// Return of the close over one or several horizons.
     forward_return: ForwardReturn,
+    /// Return of the close over one or several horizons, in units of the volatility known at the row.
+    volatility_scaled_return: VolatilityScaledReturn,
+    /// Whether the close rises over one or several horizons.
+    sign: Sign,
+    /// Which of two barriers around the close the price reaches first, within a time limit.
+    triple_barrier: TripleBarrier,
+}
+
+/// When bar `row` of `symbol` is known: at its close, one interval after its start.
+fn close_time(bars: &Bars, symbol: usize, row: usize) -> Time {
+    Time(bars.symbols()[symbol].time()[row].0.saturating_add(bars.interval()))
+}
+
+/// Labels whose value at row t and a horizon is `value(symbol, t, t + horizon)` and is known at the close of that later
+/// bar; all horizons of a row are known with the longest.
+fn by_horizon(
+    label: &dyn Label,
+    bars: &Bars,
+    value: impl Fn(usize, usize, usize) -> f64,
+) -> Result<Labels, String> {
+    let horizons = label.horizons();
+    check_horizons(&horizons)?;
+    let longest = horizons.iter().copied().max().unwrap_or(0) as usize;
+    let mut values = Vec::new();
+    let mut known_at = Vec::new();
+    for (symbol, columns) in bars.symbols().iter().enumerate() {
+        let rows = columns.len();
+        let labelled = |horizon: u32| {
+            let later = |row: usize| row + horizon as usize;
+            (0..rows)
+                .map(|row| if later(row) < rows { value(symbol, row, later(row)) } else { NULL })
+                .collect()
+        };
+        values.push(horizons.iter().map(|horizon| labelled(*horizon)).collect());
+        let known = |row: usize| (row + longest < rows).then(|| close_time(bars, symbol, row + longest));
+        known_at.push((0..rows).map(known).collect());
+    }
+    Labels::new(label.kind(), horizons, values, known_at)
+}
+
+/// Refuses horizons that name no future bar or the same bar twice.
+fn check_horizons(horizons: &[u32]) -> Result<(), String> {
+    if horizons.is_empty() {
+        return Err("`horizons_bars` is empty; write at least one number of bars, such as [1]".into());
+    }
+    for (index, horizon) in horizons.iter().enumerate() {
+        if *horizon == 0 {
+            return Err("`horizons_bars` holds 0, which is no forecast; write numbers of at least 1".into());
+        }
+        if horizons[..index].contains(horizon) {
+            return Err(format!("`horizons_bars` holds {horizon} twice; remove one of them"));
+        }
+    }
+    Ok(())
+}
+
+/// `[symbol][row]`: the volatility of one bar over the last `period` returns, known at the row's close.
+fn trailing_volatility(bars: &Bars, period: usize) -> Result<Vec<Vec<f64>>, String> {
+    if period < 2 {
+        return Err(format!("`volatility_bars` is {period}; write a number of returns of at least 2"));
+    }
+    Ok(bars.symbols().iter().map(|symbol| volatility(symbol.close(), period)).collect())
 }

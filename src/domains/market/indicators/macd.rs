@@ -1,0 +1,79 @@
+//! Moving average convergence divergence.
+
+use super::ema::exponential_mean;
+use super::{Indicator, at_least, price_difference, stem};
+use crate::domains::market::rolling;
+use crate::table::Bars;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Difference of a fast and a slow exponential mean of the closes, the exponential mean of that difference (the signal
+/// line), and the difference of those two (the histogram). As in TA-Lib (MACD) both means start at the same bar, the
+/// first at which the slow one exists, each from a simple mean of its own period, and all three columns are null until
+/// the signal line exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Macd {
+    /// Bars of the fast mean, at least 2 and fewer than `slow`.
+    #[schemars(range(min = 2))]
+    pub fast: usize,
+    /// Bars of the slow mean.
+    #[schemars(range(min = 3))]
+    pub slow: usize,
+    /// Bars of the signal line, at least 1.
+    #[schemars(range(min = 1))]
+    pub signal: usize,
+    /// `false`: in quote currency. `true`: as a share of the row's close, so that symbols of different price can be
+    /// pooled.
+    pub relative: bool,
+}
+
+impl Default for Macd {
+    fn default() -> Self {
+        Macd { fast: 12, slow: 26, signal: 9, relative: false }
+    }
+}
+
+impl Indicator for Macd {
+    fn names(&self) -> Vec<String> {
+        let stem = stem(format!("macd_{}_{}_{}", self.fast, self.slow, self.signal), self.relative);
+        ["line", "signal", "histogram"].iter().map(|column| format!("{stem}_{column}")).collect()
+    }
+
+    fn warm_up(&self) -> usize {
+        self.slow.saturating_add(self.signal).saturating_sub(2)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        at_least(2, "fast", self.fast)?;
+        at_least(1, "signal", self.signal)?;
+        if self.fast >= self.slow {
+            return Err(format!(
+                "`fast` is {} and `slow` is {}; write a `fast` below `slow`",
+                self.fast, self.slow
+            ));
+        }
+        Ok(())
+    }
+
+    fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
+        bars.symbols().iter().map(|symbol| self.columns(symbol.close())).collect()
+    }
+}
+
+impl Macd {
+    fn columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
+        let slow = exponential_mean(close, self.slow);
+        // Closes from which a fast mean starts at the same row as the slow one.
+        let aligned = close.get(self.slow.saturating_sub(self.fast)..).unwrap_or_default();
+        let fast = exponential_mean(aligned, self.fast);
+        let line: Vec<f64> = fast.iter().zip(&slow).map(|(fast, slow)| fast - slow).collect();
+        let signal = exponential_mean(&line, self.signal);
+        let line = line[line.len() - signal.len()..].to_vec();
+        let histogram: Vec<f64> = line.iter().zip(&signal).map(|(line, signal)| line - signal).collect();
+        [line, signal, histogram]
+            .into_iter()
+            .map(|column| price_difference(rolling::padded(close.len(), column), close, self.relative))
+            .collect()
+    }
+}

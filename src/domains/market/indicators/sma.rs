@@ -1,0 +1,44 @@
+//! Simple moving average.
+
+use super::{Indicator, at_least, price_level, stem};
+use crate::domains::market::rolling;
+use crate::table::Bars;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Arithmetic mean of the last closes (TA-Lib: SMA).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sma {
+    /// Bars in the mean, at least 1.
+    #[schemars(range(min = 1))]
+    pub period: usize,
+    /// `false`: in quote currency. `true`: the distance from the row's close as a share of that close, so that
+    /// symbols of different price can be pooled.
+    pub relative: bool,
+}
+
+impl Default for Sma {
+    fn default() -> Self {
+        Sma { period: 20, relative: false }
+    }
+}
+
+impl Indicator for Sma {
+    fn names(&self) -> Vec<String> {
+        vec![stem(format!("sma_{}", self.period), self.relative)]
+    }
+
+    fn warm_up(&self) -> usize {
+        self.period.saturating_sub(1)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        at_least(1, "period", self.period)
+    }
+
+    fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
+        let column = |close: &[f64]| price_level(rolling::mean(close, self.period), close, self.relative);
+        bars.symbols().iter().map(|symbol| vec![column(symbol.close())]).collect()
+    }
+}
