@@ -1,2 +1,4 @@
 //! Device math. Each kernel is a `.rs` with its documentation, parameters and CPU half, and later a `.cu` beside it with
 //! the CUDA half. This room knows tensors and numbers, no table, no configuration, no file.
+
+pub mod backtest_step;

@@ -1,12 +1,16 @@
 //! The one test program: every suite is a module, so that the engine is linked once.
 
+mod backtest;
 mod causality;
 mod cli;
 mod config;
 mod house;
 mod indicators;
 mod labels;
+mod metrics;
 mod program;
 mod real_data;
 mod resume;
+mod significance;
+mod strategies;
 mod verdict;

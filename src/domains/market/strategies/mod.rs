@@ -2,10 +2,23 @@
 //! A baseline is an ordinary strategy; nothing here knows which one is the user's favourite.
 
 use crate::seed::Seed;
-use crate::table::{Bars, LabelKind, Positions, Predictions};
+use crate::table::{Bars, LabelKind, NULL, Positions, Predictions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+pub mod bollinger_reversion;
 pub mod buy_and_hold;
+pub mod donchian_breakout;
+pub mod ema_cross;
+pub mod equal_weight;
+pub mod macd;
+pub mod model_signal;
+pub mod random_entry;
+pub mod rsi_reversion;
+mod signals;
+pub mod sma_cross;
+pub mod time_series_momentum;
 
 /// All that a strategy may look at. What it decides for row t may use nothing after the close of t.
 pub struct World<'a> {
@@ -54,4 +67,71 @@ crate::registry! {
     StrategyConfig => dyn Strategy;
     /// Buys every symbol at the first bar and keeps it.
     buy_and_hold: BuyAndHold,
+    /// Holds every symbol at an equal share and restores the shares from time to time.
+    equal_weight: EqualWeight,
+    /// Long while a fast simple mean is above a slow one.
+    sma_cross: SmaCross,
+    /// Long while a fast exponential mean is above a slow one.
+    ema_cross: EmaCross,
+    /// Long while the MACD line is above its signal line.
+    macd: Macd,
+    /// Buys what the relative strength index calls oversold.
+    rsi_reversion: RsiReversion,
+    /// Buys below the lower Bollinger band and leaves at the middle.
+    bollinger_reversion: BollingerReversion,
+    /// Buys a new high and leaves at a new low.
+    donchian_breakout: DonchianBreakout,
+    /// Follows the sign of the past return.
+    time_series_momentum: TimeSeriesMomentum,
+    /// Many books that enter by chance: what luck alone would have earned.
+    random_entry: RandomEntry,
+    /// Trades on the forecasts of a model.
+    model_signal: ModelSignal,
+}
+
+/// Which sides a strategy may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Long or flat.
+    #[default]
+    LongOnly,
+    /// Long, flat or short.
+    LongShort,
+}
+
+impl Direction {
+    /// The level for an opinion between -1 and 1.
+    fn level(self, opinion: f64) -> f64 {
+        match self {
+            Direction::LongOnly if opinion < 0.0 => 0.0,
+            _ => opinion,
+        }
+    }
+}
+
+/// The level of every row: up where `fast` is above `slow`, down where it is below, flat at a tie, null in the warm-up.
+fn cross(fast: &[f64], slow: &[f64], direction: Direction) -> Vec<f64> {
+    let level = |(fast, slow): (&f64, &f64)| match fast.partial_cmp(slow) {
+        Some(std::cmp::Ordering::Greater) => 1.0,
+        Some(std::cmp::Ordering::Equal) => 0.0,
+        Some(std::cmp::Ordering::Less) => direction.level(-1.0),
+        None => NULL,
+    };
+    fast.iter().zip(slow).map(level).collect()
+}
+
+fn at_least(minimum: usize, setting: &str, value: usize) -> Result<(), String> {
+    if value >= minimum {
+        return Ok(());
+    }
+    Err(format!("{setting} is {value}, expected {minimum} or more"))
+}
+
+fn fast_below_slow(fast: usize, slow: usize) -> Result<(), String> {
+    at_least(1, "fast", fast)?;
+    if fast < slow {
+        return Ok(());
+    }
+    Err(format!("fast is {fast} and slow is {slow}; write a fast below slow"))
 }

@@ -1,1 +1,0 @@
-//! Backtest contract (the owner of this room replaces this stub).

@@ -1,0 +1,39 @@
+//! MACD: the difference of two exponential means against its own mean (Appel).
+
+use super::{Direction, Strategy, World, at_least, cross, fast_below_slow, signals};
+use crate::table::Positions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Long while the MACD line is above its signal line, otherwise flat, or short where it is below.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Macd {
+    /// Bars of the fast mean, at least 1. Default 12.
+    #[schemars(range(min = 1))]
+    pub fast: usize,
+    /// Bars of the slow mean, more than `fast`. Default 26.
+    #[schemars(range(min = 2))]
+    pub slow: usize,
+    /// Bars of the signal line, at least 1. Default 9.
+    #[schemars(range(min = 1))]
+    pub signal: usize,
+    /// Whether it may go short. Default `long_only`.
+    pub direction: Direction,
+}
+
+impl Default for Macd {
+    fn default() -> Self {
+        Macd { fast: 12, slow: 26, signal: 9, direction: Direction::default() }
+    }
+}
+
+impl Strategy for Macd {
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        fast_below_slow(self.fast, self.slow)?;
+        at_least(1, "signal", self.signal)?;
+        let columns = signals::macd(world.bars, self.fast, self.slow, self.signal);
+        let levels = columns.iter().map(|columns| cross(&columns[0], &columns[1], self.direction));
+        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+    }
+}

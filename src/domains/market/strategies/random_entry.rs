@@ -1,0 +1,162 @@
+//! Random entry: what luck alone would have earned, as a distribution of books.
+
+use super::{Strategy, World, at_least};
+use crate::seed::Stream;
+use crate::table::{NULL, Positions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Many books that enter by chance.
+///
+/// By default they match the exposure and the turnover of another book: each is that book's own levels, turned in a
+/// circle by a random offset within the backtest, for each symbol anew. The time in the market is then exactly the
+/// same, the number of trades differs by one a symbol at most, and only the timing is random.
+///
+/// With `holding_bars` or `exposure` they match nothing: positions begin and end by a coin whose odds give the wanted
+/// mean holding time and exposure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RandomEntry {
+    /// How many books, at least 1. Default 200.
+    #[schemars(range(min = 1))]
+    pub books: usize,
+    /// The strategy whose book is matched. Default: the book that validation chose; without a model to choose, entries
+    /// are by the coin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#match: Option<String>,
+    /// Mean bars a position is held, at least 1. Default 24, where nothing is matched.
+    #[schemars(range(min = 1.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holding_bars: Option<f64>,
+    /// Share of bars in a position, above 0 and at most 1. Default 0.5, where nothing is matched.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<f64>,
+}
+
+impl Default for RandomEntry {
+    fn default() -> Self {
+        RandomEntry { books: 200, r#match: None, holding_bars: None, exposure: None }
+    }
+}
+
+impl Strategy for RandomEntry {
+    fn matches(&self) -> Option<Option<&str>> {
+        (!self.by_coin()).then_some(self.r#match.as_deref())
+    }
+
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        at_least(1, "books", self.books)?;
+        let circles: Vec<Range<usize>> =
+            (0..world.bars.symbols().len()).map(|symbol| deciding_rows(world, symbol)).collect();
+        let book: Box<dyn Fn(usize, &mut Stream) -> Vec<f64>> = match (world.reference, &self.r#match) {
+            (Some(reference), _) if !self.by_coin() => {
+                let held: Vec<Vec<f64>> = circles
+                    .iter()
+                    .enumerate()
+                    .map(|(symbol, rows)| held_levels(reference.targets(symbol), rows))
+                    .collect();
+                Box::new(move |symbol, stream| turned(&held[symbol], stream))
+            }
+            (None, Some(name)) => {
+                return Err(format!("match: there is no book of `{name}`; write the name of a strategy"));
+            }
+            (_, Some(_)) => {
+                return Err("match excludes holding_bars and exposure; remove it or both of them".into());
+            }
+            _ => {
+                let (leave, enter, exposure) = self.odds()?;
+                let lengths: Vec<usize> = circles.iter().map(Range::len).collect();
+                Box::new(move |symbol, stream| coin(lengths[symbol], leave, enter, exposure, stream))
+            }
+        };
+        let positions = |number: usize| {
+            let mut stream = world.seed.stream("random entry", number as u64);
+            let columns =
+                world.bars.symbols().iter().zip(&circles).enumerate().map(|(symbol, (bars, rows))| {
+                    let mut column = vec![NULL; bars.len()];
+                    column[rows.clone()].copy_from_slice(&book(symbol, &mut stream));
+                    column
+                });
+            Positions::levels(world.bars, columns.collect())
+        };
+        (0..self.books).map(positions).collect()
+    }
+}
+
+impl RandomEntry {
+    fn by_coin(&self) -> bool {
+        self.holding_bars.is_some() || self.exposure.is_some()
+    }
+
+    /// Chances to leave, to enter, and to be in at the start, of the chain with the wanted mean holding time and share
+    /// of bars in a position: the chance to leave is 1 / holding, and in balance as many enter as leave.
+    fn odds(&self) -> Result<(f64, f64, f64), String> {
+        let (holding, exposure) = (self.holding_bars.unwrap_or(24.0), self.exposure.unwrap_or(0.5));
+        if !(holding.is_finite() && holding >= 1.0) {
+            return Err(format!("holding_bars is {holding}, expected 1 or more"));
+        }
+        if !(exposure > 0.0 && exposure <= 1.0) {
+            return Err(format!("exposure is {exposure}, expected above 0 and at most 1"));
+        }
+        if exposure == 1.0 {
+            return Ok((0.0, 1.0, 1.0));
+        }
+        let enter = exposure / (1.0 - exposure) / holding;
+        if enter > 1.0 {
+            return Err(format!(
+                "an exposure of {exposure} with holding_bars of {holding} leaves less than a bar between positions; \
+                 write holding_bars of {} or more",
+                (exposure / (1.0 - exposure)).ceil()
+            ));
+        }
+        Ok((1.0 / holding, enter, exposure))
+    }
+}
+
+/// The rows whose orders are filled at the opens of the backtest: from the last one before it, whose order is carried
+/// in, to the last but one of it.
+fn deciding_rows(world: &World, symbol: usize) -> Range<usize> {
+    let steps = world.bars.timeline().steps(symbol);
+    let first = steps.partition_point(|step| (*step as usize) < world.span.start);
+    let end = steps.partition_point(|step| (*step as usize) < world.span.end);
+    match (first, end) {
+        (first, end) if first == end => first..first,
+        (0, end) => 0..end,
+        (first, end) => first - 1..end - 1,
+    }
+}
+
+/// The level that is held after each of `rows`.
+fn held_levels(targets: &[f64], rows: &Range<usize>) -> Vec<f64> {
+    let mut level = 0.0;
+    let mut follow = |target: &f64| {
+        if !target.is_nan() {
+            level = *target;
+        }
+        level
+    };
+    targets[..rows.start].iter().for_each(|target| {
+        follow(target);
+    });
+    targets[rows.clone()].iter().map(follow).collect()
+}
+
+fn turned(held: &[f64], stream: &mut Stream) -> Vec<f64> {
+    let mut levels = held.to_vec();
+    if !levels.is_empty() {
+        levels.rotate_right(stream.below(held.len()));
+    }
+    levels
+}
+
+fn coin(rows: usize, leave: f64, enter: f64, exposure: f64, stream: &mut Stream) -> Vec<f64> {
+    let mut inside = stream.uniform() < exposure;
+    let mut levels = Vec::with_capacity(rows);
+    for _ in 0..rows {
+        levels.push(if inside { 1.0 } else { 0.0 });
+        inside = if inside { stream.uniform() >= leave } else { stream.uniform() < enter };
+    }
+    levels
+}

@@ -1,0 +1,36 @@
+//! Crossing of two simple moving averages.
+
+use super::{Direction, Strategy, World, cross, fast_below_slow, signals};
+use crate::table::Positions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Long while the fast mean of the closes is above the slow one, otherwise flat, or short where it is below.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SmaCross {
+    /// Bars of the fast mean, at least 1. Default 20.
+    #[schemars(range(min = 1))]
+    pub fast: usize,
+    /// Bars of the slow mean, more than `fast`. Default 100.
+    #[schemars(range(min = 2))]
+    pub slow: usize,
+    /// Whether it may go short. Default `long_only`.
+    pub direction: Direction,
+}
+
+impl Default for SmaCross {
+    fn default() -> Self {
+        SmaCross { fast: 20, slow: 100, direction: Direction::default() }
+    }
+}
+
+impl Strategy for SmaCross {
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        fast_below_slow(self.fast, self.slow)?;
+        let fast = signals::sma(world.bars, self.fast);
+        let slow = signals::sma(world.bars, self.slow);
+        let levels = fast.iter().zip(&slow).map(|(fast, slow)| cross(&fast[0], &slow[0], self.direction));
+        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+    }
+}

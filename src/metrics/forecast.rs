@@ -1,0 +1,97 @@
+//! Figures of forecasts against what came.
+
+use super::{ForecastMetrics, finite, returns::moments};
+use crate::table::LabelKind;
+use crate::units::Time;
+
+/// With fewer symbols a correlation across them is noise.
+const FEWEST_SYMBOLS: usize = 3;
+
+/// Scores forecasts row by row: `times`, `predictions` and `actual` are `[N]`, a row a symbol and time in any order.
+/// Rows whose outcome is null are skipped. The information coefficients are means over times of the correlation across
+/// symbols where there are three symbols a time on average, otherwise one correlation over all rows.
+pub fn forecast_metrics(
+    times: &[Time],
+    kind: LabelKind,
+    predictions: &[f64],
+    actual: &[f64],
+) -> ForecastMetrics {
+    let mut rows: Vec<(Time, f64, f64)> = times
+        .iter()
+        .zip(predictions.iter().zip(actual))
+        .filter(|(_, (_, actual))| !actual.is_nan())
+        .map(|(time, (prediction, actual))| (*time, *prediction, *actual))
+        .collect();
+    // A stable sort: rows of one time keep their order, so that sums keep their bits.
+    rows.sort_by_key(|row| row.0);
+    let count = rows.len() as f64;
+    let mean = |error: &dyn Fn(f64) -> f64| {
+        finite(rows.iter().map(|(_, prediction, actual)| error(prediction - actual)).sum::<f64>() / count)
+    };
+    let (directional_accuracy, directional_base_rate) = directions(kind, &rows);
+    ForecastMetrics {
+        rows: rows.len(),
+        mse: mean(&|error| error * error),
+        mae: mean(&f64::abs),
+        directional_accuracy,
+        directional_base_rate,
+        ic: information_coefficient(&rows, correlation),
+        rank_ic: information_coefficient(&rows, |x, y| correlation(&ranks(x), &ranks(y))),
+    }
+}
+
+/// Share of forecasts on the side of the outcome, and of the more frequent side. A forecast at neutral is on no side.
+fn directions(kind: LabelKind, rows: &[(Time, f64, f64)]) -> (Option<f64>, Option<f64>) {
+    let neutral = match kind {
+        LabelKind::Class => 0.5,
+        LabelKind::Return | LabelKind::Scaled | LabelKind::Direction => 0.0,
+    };
+    let (mut right, mut up, mut total) = (0_usize, 0_usize, 0_usize);
+    for (_, prediction, actual) in rows.iter().filter(|(_, _, actual)| *actual != neutral) {
+        total += 1;
+        up += usize::from(*actual > neutral);
+        right += usize::from((prediction - neutral) * (actual - neutral) > 0.0);
+    }
+    let share = |part: usize| finite(part as f64 / total as f64);
+    (share(right), share(up.max(total - up)))
+}
+
+fn information_coefficient(
+    rows: &[(Time, f64, f64)],
+    correlation: impl Fn(&[f64], &[f64]) -> Option<f64>,
+) -> Option<f64> {
+    let of = |rows: &[(Time, f64, f64)]| {
+        let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
+        correlation(&x, &y)
+    };
+    let moments: Vec<&[(Time, f64, f64)]> = rows.chunk_by(|a, b| a.0 == b.0).collect();
+    if rows.len() < FEWEST_SYMBOLS * moments.len() {
+        return of(rows);
+    }
+    let coefficients: Vec<f64> =
+        moments.iter().filter(|rows| rows.len() >= FEWEST_SYMBOLS).filter_map(|rows| of(rows)).collect();
+    finite(coefficients.iter().sum::<f64>() / coefficients.len() as f64)
+}
+
+/// Pearson's correlation; `None` where one side does not vary.
+fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
+    let ((x_mean, x_deviation), (y_mean, y_deviation)) = (moments(x)?, moments(y)?);
+    let products: f64 = x.iter().zip(y).map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
+    finite((products / (x.len() as f64 - 1.0) / (x_deviation * y_deviation)).clamp(-1.0, 1.0))
+}
+
+/// Ranks from 1, equal values sharing the mean of theirs (Spearman).
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let shared = first as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        for index in equal {
+            ranks[*index] = shared;
+        }
+        first += equal.len();
+    }
+    ranks
+}
