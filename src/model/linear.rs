@@ -56,7 +56,7 @@ impl Model for Linear {
     }
 
     fn parameters(&self, features: usize, outputs: usize, _: &TrainConfig) -> usize {
-        (self.window * features + 1) * outputs
+        if self.check().is_ok() { (self.window * features + 1) * outputs } else { 0 }
     }
 
     fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
