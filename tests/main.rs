@@ -14,3 +14,6 @@ mod resume;
 mod significance;
 mod strategies;
 mod verdict;
+mod gradients;
+mod models;
+mod training;

@@ -1,1 +1,156 @@
 //! Models: one trait, one file each. See `registry.rs` for how one joins.
+
+use crate::progress::Event;
+use crate::rundir::RunDirError;
+use crate::table::{LabelKind, Windows};
+use crate::train::{TrainConfig, thread_seconds};
+use candle_core::Device;
+use std::path::Path;
+use std::time::Instant;
+
+mod linear;
+mod lstm;
+mod naive;
+mod network;
+mod transformer;
+
+pub use crate::train::{EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use linear::Linear;
+pub use lstm::Lstm;
+pub use naive::{Forecast, Naive};
+pub use transformer::Transformer;
+
+/// A forecaster's settings, from which it can be fitted.
+pub trait Model: Send + Sync {
+    /// Bars of a window.
+    fn window(&self) -> usize;
+
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// Says which setting does not, and why.
+    fn check(&self) -> Result<(), String>;
+
+    /// How many numbers a fit on so many features and horizons would find; 0 where the settings make no sense.
+    fn parameters(&self, features: usize, outputs: usize, config: &TrainConfig) -> usize;
+
+    /// Fits on the training windows. Two fits of equal tasks give the same bits.
+    ///
+    /// # Errors
+    /// Settings or windows that make no sense, numbers that leave the finite, or the wish to stop.
+    fn fit(&self, task: &FitTask) -> Result<Fit, FitError>;
+
+    /// Reads a model of these settings that [`Fitted::save`] wrote.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or of other settings.
+    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError>;
+}
+
+/// A fitted model and how it came about.
+pub struct Fit {
+    /// Ready to forecast.
+    pub model: Box<dyn Fitted>,
+    /// What the fit did.
+    pub report: FitReport,
+}
+
+/// A model that forecasts.
+pub trait Fitted: Send + Sync {
+    /// Forecasts of these windows in units of the label, `[N, H]` row-major. Targets of the windows are not looked at.
+    ///
+    /// # Errors
+    /// Windows of another length or other features, or a device that fails.
+    fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError>;
+
+    /// Writes it into a folder, from which [`Model::load`] reads it with the same bits.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    fn save(&self, folder: &Path) -> Result<(), RunDirError>;
+}
+
+crate::registry! {
+    /// A model by name.
+    ModelConfig => dyn Model;
+    /// A forecast without learning, to be beaten: zero, the mean, or the last value.
+    naive: Naive,
+    /// Ridge regression on the whole window, solved exactly.
+    linear: Linear,
+    /// A recurrent network with long short-term memory.
+    lstm: Lstm,
+    /// A causal Transformer encoder over patches of bars.
+    transformer: Transformer,
+}
+
+/// The names of the two files of a saved model.
+const CARD_FILE: &str = "model.json";
+const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// The time at which a closed form started.
+struct ClosedForm(Instant, f64);
+
+impl ClosedForm {
+    /// Checks the settings and that there is something to fit.
+    fn start(model: &dyn Model, task: &FitTask) -> Result<Self, FitError> {
+        let clock = ClosedForm(Instant::now(), thread_seconds());
+        model.check().map_err(FitError::Settings)?;
+        if task.train.is_empty() {
+            return Err(FitError::NoWindows { task: task.label.clone(), part: "training" });
+        }
+        check_windows(task.train, model.window(), task.train.features())?;
+        task.progress.on(&Event::FitStarted { task: task.label.clone(), steps: 1 });
+        Ok(clock)
+    }
+
+    fn done(self, model: Box<dyn Fitted>, parameters: usize, task: &FitTask) -> Fit {
+        task.progress
+            .on(&Event::FitDone { task: task.label.clone(), detail: "solved in closed form".into() });
+        let report = FitReport {
+            parameters,
+            samples: 0,
+            seconds: self.0.elapsed().as_secs_f64(),
+            cpu_seconds: thread_seconds() - self.1,
+            epochs: Vec::new(),
+            best_epoch: None,
+            stop_reason: StopReason::ClosedForm,
+        };
+        Fit { model, report }
+    }
+}
+
+fn check_windows(
+    windows: &Windows,
+    expected_length: usize,
+    expected_features: usize,
+) -> Result<(), FitError> {
+    let (length, features) = (windows.length(), windows.features());
+    if (length, features) == (expected_length, expected_features) {
+        return Ok(());
+    }
+    Err(FitError::Shape { expected_length, expected_features, length, features })
+}
+
+/// A forecast of a class is a probability, whatever a regression says.
+fn bounded(kind: LabelKind, forecast: f64) -> f64 {
+    if kind == LabelKind::Class { forecast.clamp(0.0, 1.0) } else { forecast }
+}
+
+/// A card that cannot become JSON is a fault of the program, not of the disk; it is told as a damaged file.
+fn save_card<T: serde::Serialize>(folder: &Path, card: &T) -> Result<(), RunDirError> {
+    let path = folder.join(CARD_FILE);
+    let text = serde_json::to_string_pretty(card).map_err(|error| fault(&path, &error))?;
+    crate::rundir::write_atomic(&path, (text + "\n").as_bytes())
+}
+
+fn fault(path: &Path, error: &dyn std::fmt::Display) -> RunDirError {
+    RunDirError::Damaged {
+        path: path.into(),
+        reason: error.to_string(),
+        remedy: "this is a fault of the program; please report it",
+    }
+}
+
+fn damaged(path: &Path, reason: impl std::fmt::Display) -> RunDirError {
+    RunDirError::Damaged { path: path.into(), reason: reason.to_string(), remedy: "run the experiment again" }
+}

@@ -1,1 +1,19 @@
-//! stub
+//! Layers that models share. Shapes stand in every documentation; weights live in [`Parameters`], by name.
+
+mod attention;
+mod linear;
+mod loss;
+mod lstm;
+mod norm;
+mod parameters;
+mod pass;
+mod position;
+
+pub use attention::{EncoderLayer, EncoderShape};
+pub use linear::Linear;
+pub use loss::LossConfig;
+pub use lstm::LstmStack;
+pub use norm::LayerNorm;
+pub use parameters::{Parameters, Weight};
+pub use pass::Pass;
+pub use position::sinusoidal_positions;

@@ -1,0 +1,275 @@
+//! Ridge regression of the targets on the whole window, solved exactly.
+//!
+//! With the window flattened to `D = T * F` numbers, minimises `|y - a - x w|^2 + penalty |w|^2` summed over the training
+//! windows (Hoerl and Kennard 1970); the intercept a is not penalised. The normal equations are summed in f64 in one
+//! fixed order, centred by the means, and solved by Cholesky's factorisation.
+
+use super::{CARD_FILE, ClosedForm, Fit, FitError, FitTask, Fitted, Model, WEIGHTS_FILE};
+use super::{bounded, check_windows, damaged, fault, save_card};
+use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
+use crate::rundir::{RunDirError, read_json, write_atomic};
+use crate::table::{LabelKind, Windows};
+use crate::train::TrainConfig;
+use candle_core::Device;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Ridge regression on the whole window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Linear {
+    /// Bars of a window; 1 looks at the current features alone.
+    #[schemars(range(min = 1))]
+    pub window: usize,
+    /// Weight of the squared coefficients against the squared errors summed over all training windows.
+    #[schemars(range(min = 0.0))]
+    pub penalty: f64,
+}
+
+impl Default for Linear {
+    fn default() -> Self {
+        Linear { window: 1, penalty: 1.0 }
+    }
+}
+
+/// Most inputs: the normal equations of more would take gigabytes.
+const MOST_INPUTS: usize = 10_000;
+
+/// Windows that enter the normal equations at once.
+const ROWS: usize = 256;
+
+impl Model for Linear {
+    fn window(&self) -> usize {
+        self.window
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.window == 0 {
+            return Err("linear.window must be at least 1".into());
+        }
+        if !(self.penalty.is_finite() && self.penalty >= 0.0) {
+            return Err(format!("linear.penalty must be 0 or above, not {}", self.penalty));
+        }
+        Ok(())
+    }
+
+    fn parameters(&self, features: usize, outputs: usize, _: &TrainConfig) -> usize {
+        if self.check().is_ok() { (self.window * features + 1) * outputs } else { 0 }
+    }
+
+    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
+        let clock = ClosedForm::start(self, task)?;
+        let (inputs, outputs) = (task.train.length() * task.train.features(), task.train.outputs());
+        if inputs > MOST_INPUTS {
+            return Err(FitError::Settings(format!(
+                "linear: {} bars of {} features are {inputs} inputs, more than {MOST_INPUTS}; use a shorter `window`",
+                task.train.length(),
+                task.train.features()
+            )));
+        }
+        let (input_mean, target_mean) = means(task.train);
+        let mut equations = NormalEquations::sum(task, &input_mean, &target_mean)?;
+        for k in 0..inputs {
+            equations.gram[k * inputs + k] += self.penalty;
+        }
+        let singular = || FitError::Singular { task: task.label.clone() };
+        let coefficients = solve(&mut equations, inputs, outputs).ok_or_else(singular)?;
+        let intercept = (0..outputs)
+            .map(|horizon| {
+                let weights = &coefficients[horizon * inputs..(horizon + 1) * inputs];
+                target_mean[horizon] - dot(weights, &input_mean)
+            })
+            .collect();
+        let card =
+            Card { settings: *self, kind: task.kind, features: task.train.features(), horizons: outputs };
+        let parameters = self.parameters(card.features, outputs, task.config);
+        Ok(clock.done(Box::new(FittedLinear { card, coefficients, intercept }), parameters, task))
+    }
+
+    fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
+        let path = folder.join(CARD_FILE);
+        let card: Card = read_json(&path)?;
+        if card.settings != *self {
+            return Err(damaged(&path, "it holds a model of other settings").into());
+        }
+        let path = folder.join(WEIGHTS_FILE);
+        let file = std::fs::read(&path).map_err(|source| RunDirError::Read { path: path.clone(), source })?;
+        let tensors = SafeTensors::deserialize(&file).map_err(|error| damaged(&path, error))?;
+        let read = |name: &str, count: usize| -> Result<Vec<f64>, RunDirError> {
+            let tensor = tensors.tensor(name).map_err(|error| damaged(&path, error))?;
+            if tensor.dtype() != Dtype::F64 || tensor.data().len() != 8 * count {
+                return Err(damaged(&path, format!("{name} does not hold {count} numbers")));
+            }
+            Ok(tensor.data().as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+        };
+        let coefficients = read("coefficients", card.horizons * self.window * card.features)?;
+        let intercept = read("intercept", card.horizons)?;
+        Ok(Box::new(FittedLinear { card, coefficients, intercept }))
+    }
+}
+
+/// Mean of every input and of every target.
+fn means(windows: &Windows) -> (Vec<f64>, Vec<f64>) {
+    let mut inputs = vec![0.0; windows.length() * windows.features()];
+    let mut targets = vec![0.0; windows.outputs()];
+    for index in 0..windows.len() {
+        for (sum, value) in inputs.iter_mut().zip(windows.window(index)) {
+            *sum += f64::from(*value);
+        }
+        for (sum, value) in targets.iter_mut().zip(windows.target(index)) {
+            *sum += f64::from(*value);
+        }
+    }
+    let count = windows.len() as f64;
+    for sum in inputs.iter_mut().chain(&mut targets) {
+        *sum /= count;
+    }
+    (inputs, targets)
+}
+
+struct NormalEquations {
+    /// `[D, D]`
+    gram: Vec<f64>,
+    /// `[H, D]`
+    cross: Vec<f64>,
+}
+
+impl NormalEquations {
+    fn sum(task: &FitTask, input_mean: &[f64], target_mean: &[f64]) -> Result<Self, FitError> {
+        let windows = task.train;
+        let (inputs, outputs) = (input_mean.len(), target_mean.len());
+        let mut equations =
+            NormalEquations { gram: vec![0.0; inputs * inputs], cross: vec![0.0; outputs * inputs] };
+        let (mut x, mut y) = (Vec::new(), Vec::new());
+        for start in (0..windows.len()).step_by(ROWS) {
+            if task.stop.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(FitError::Interrupted);
+            }
+            let rows = ROWS.min(windows.len() - start);
+            (x.clear(), y.clear());
+            for index in start..start + rows {
+                x.extend(
+                    windows
+                        .window(index)
+                        .iter()
+                        .zip(input_mean)
+                        .map(|(value, mean)| f64::from(*value) - mean),
+                );
+                y.extend(
+                    windows
+                        .target(index)
+                        .iter()
+                        .zip(target_mean)
+                        .map(|(value, mean)| f64::from(*value) - mean),
+                );
+            }
+            let inputs_of_rows = Matrix::new(&x, rows, inputs, inputs);
+            let gram = MatrixMut::new(&mut equations.gram, inputs, inputs, inputs);
+            multiply(gram, inputs_of_rows.transposed(), inputs_of_rows, Target::Added);
+            let cross = MatrixMut::new(&mut equations.cross, outputs, inputs, inputs);
+            multiply(
+                cross,
+                Matrix::new(&y, rows, outputs, outputs).transposed(),
+                inputs_of_rows,
+                Target::Added,
+            );
+        }
+        Ok(equations)
+    }
+}
+
+/// Factors `gram = L L'` in place (lower triangle), then solves for every horizon; `None` where a pivot vanishes or a
+/// number is not finite.
+fn solve(equations: &mut NormalEquations, inputs: usize, outputs: usize) -> Option<Vec<f64>> {
+    let gram = &mut equations.gram;
+    for row in 0..inputs {
+        let (above, below) = gram.split_at_mut(row * inputs);
+        let this = &mut below[..inputs];
+        for column in 0..row {
+            let other = &above[column * inputs..][..=column];
+            this[column] = (this[column] - dot(&this[..column], &other[..column])) / other[column];
+        }
+        let pivot = this[row] - dot(&this[..row], &this[..row]);
+        // Rounding leaves a vanished pivot at about 1e-16 of its diagonal element.
+        if !(pivot > this[row] * 1e-12 && pivot.is_finite()) {
+            return None;
+        }
+        this[row] = pivot.sqrt();
+    }
+    let mut solution = equations.cross.clone();
+    for values in solution.chunks_exact_mut(inputs.max(1)).take(outputs) {
+        for row in 0..inputs {
+            let factors = &gram[row * inputs..][..=row];
+            values[row] = (values[row] - dot(&factors[..row], &values[..row])) / factors[row];
+        }
+        for row in (0..inputs).rev() {
+            let below: f64 = (row + 1..inputs).map(|k| gram[k * inputs + row] * values[k]).sum();
+            values[row] = (values[row] - below) / gram[row * inputs + row];
+        }
+    }
+    solution.iter().all(|value| value.is_finite()).then_some(solution)
+}
+
+/// A sum in eight lanes: one fixed order that vectorises.
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (left, right) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    for (left, right) in left.0.iter().zip(right.0) {
+        for lane in 0..8 {
+            lanes[lane] += left[lane] * right[lane];
+        }
+    }
+    let rest: f64 = left.1.iter().zip(right.1).map(|(left, right)| left * right).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Card {
+    settings: Linear,
+    kind: LabelKind,
+    features: usize,
+    horizons: usize,
+}
+
+struct FittedLinear {
+    card: Card,
+    /// `[H, D]`
+    coefficients: Vec<f64>,
+    /// `[H]`
+    intercept: Vec<f64>,
+}
+
+impl Fitted for FittedLinear {
+    fn predict(&self, windows: &Windows, _: &Device) -> Result<Vec<f64>, FitError> {
+        check_windows(windows, self.card.settings.window, self.card.features)?;
+        let inputs = windows.length() * windows.features();
+        let mut forecasts = Vec::with_capacity(windows.len() * self.card.horizons);
+        for index in 0..windows.len() {
+            let window: Vec<f64> = windows.window(index).iter().copied().map(f64::from).collect();
+            for (horizon, intercept) in self.intercept.iter().enumerate() {
+                let weights = &self.coefficients[horizon * inputs..(horizon + 1) * inputs];
+                forecasts.push(bounded(self.card.kind, intercept + dot(weights, &window)));
+            }
+        }
+        Ok(forecasts)
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), RunDirError> {
+        let path = folder.join(WEIGHTS_FILE);
+        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let (coefficients, intercept) = (bytes(&self.coefficients), bytes(&self.intercept));
+        let inputs = self.card.settings.window * self.card.features;
+        let view =
+            |shape, data| TensorView::new(Dtype::F64, shape, data).map_err(|error| fault(&path, &error));
+        let tensors = [
+            ("coefficients", view(vec![self.card.horizons, inputs], &coefficients)?),
+            ("intercept", view(vec![self.card.horizons], &intercept)?),
+        ];
+        let file = safetensors::serialize(tensors, None).map_err(|error| fault(&path, &error))?;
+        write_atomic(&path, &file)?;
+        save_card(folder, &self.card)
+    }
+}

@@ -1,0 +1,107 @@
+//! A recurrent network with long short-term memory: layers of an LSTM, the last output, one linear layer.
+
+use super::network::{self, Architecture, NetworkShape};
+use super::{Fit, FitError, FitTask, Fitted, Model};
+use crate::nn::{Linear, LstmStack, Parameters, Pass};
+use crate::seed::Seed;
+use crate::train::{Network, TrainConfig};
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A recurrent network with long short-term memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lstm {
+    /// Bars of a window.
+    #[schemars(range(min = 1))]
+    pub window: usize,
+    /// Units of each layer, from the input to the output.
+    #[schemars(length(min = 1), inner(range(min = 1)))]
+    pub layers: Vec<usize>,
+    /// Share of each layer's outputs that is dropped in training.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub dropout: f64,
+}
+
+impl Default for Lstm {
+    fn default() -> Self {
+        Lstm { window: 60, layers: vec![100, 50], dropout: 0.2 }
+    }
+}
+
+impl Model for Lstm {
+    fn window(&self) -> usize {
+        self.window
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.window == 0 {
+            return Err("lstm.window must be at least 1".into());
+        }
+        if self.layers.is_empty() || self.layers.contains(&0) {
+            return Err(format!(
+                "lstm.layers must hold at least one layer of at least 1 unit, not {:?}",
+                self.layers
+            ));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("lstm.dropout must be at least 0 and below 1, not {}", self.dropout));
+        }
+        Ok(())
+    }
+
+    fn parameters(&self, features: usize, outputs: usize, config: &TrainConfig) -> usize {
+        if self.check().is_ok() { network::parameters(self, features, outputs, config) } else { 0 }
+    }
+
+    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
+        self.check().map_err(FitError::Settings)?;
+        network::fit(self, task)
+    }
+
+    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
+        self.check().map_err(FitError::Settings)?;
+        network::load(self, folder, device)
+    }
+}
+
+impl Architecture for Lstm {
+    fn length(&self) -> usize {
+        self.window
+    }
+
+    fn network(
+        &self,
+        shape: NetworkShape,
+        seed: Seed,
+        device: &Device,
+    ) -> candle_core::Result<Box<dyn Network>> {
+        let mut parameters = Parameters::new(seed, device);
+        let layers = LstmStack::new(&mut parameters, "lstm", shape.features, &self.layers, self.dropout)?;
+        let last = self.layers.last().copied().unwrap_or_default();
+        let head = Linear::new(&mut parameters, "head", last, shape.outputs)?;
+        Ok(Box::new(LstmNetwork { parameters, layers, head }))
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::json!({ "lstm": self })
+    }
+}
+
+struct LstmNetwork {
+    parameters: Parameters,
+    layers: LstmStack,
+    head: Linear,
+}
+
+impl Network for LstmNetwork {
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor> {
+        self.head.forward(&self.layers.forward(x, pass)?, pass)
+    }
+}

@@ -1,0 +1,143 @@
+//! What all models have in common whose weights are trained: fit, forecast, save, load.
+
+use super::{CARD_FILE, Fit, FitError, FitTask, Fitted, WEIGHTS_FILE};
+use super::{bounded, check_windows, damaged, fault, save_card};
+use crate::nn::LossConfig;
+use crate::rundir::{RunDirError, read_json, write_atomic};
+use crate::seed::Seed;
+use crate::table::{LabelKind, Windows};
+use crate::train::{Network, TargetScaling, TrainConfig, bytes, evaluate, floats, train};
+use candle_core::Device;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What a network is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkShape {
+    /// T
+    pub(super) window: usize,
+    /// F
+    pub(super) features: usize,
+    /// H * Q: every horizon's outputs side by side.
+    pub(super) outputs: usize,
+}
+
+/// A model's settings that can become a network.
+pub(super) trait Architecture {
+    /// T
+    fn length(&self) -> usize;
+
+    /// A network with fresh weights; settings were checked.
+    fn network(
+        &self,
+        shape: NetworkShape,
+        seed: Seed,
+        device: &Device,
+    ) -> candle_core::Result<Box<dyn Network>>;
+
+    /// The settings as they are saved beside the weights.
+    fn settings(&self) -> serde_json::Value;
+}
+
+/// How many weights the network would have.
+pub(super) fn parameters(
+    architecture: &dyn Architecture,
+    features: usize,
+    outputs: usize,
+    config: &TrainConfig,
+) -> usize {
+    let outputs = outputs * config.loss.outputs_per_horizon();
+    let shape = NetworkShape { window: architecture.length(), features, outputs };
+    architecture.network(shape, Seed(0), &Device::Cpu).map_or(0, |network| network.parameters().count())
+}
+
+/// Builds, trains and wraps a network.
+pub(super) fn fit(architecture: &dyn Architecture, task: &FitTask) -> Result<Fit, FitError> {
+    check_windows(task.train, architecture.length(), task.train.features())?;
+    let loss = task.config.loss.clone();
+    let outputs = task.train.outputs() * loss.outputs_per_horizon();
+    let shape = NetworkShape { window: architecture.length(), features: task.train.features(), outputs };
+    let scaling = TargetScaling::fit(task.train, task.kind);
+    let network = architecture.network(shape, task.seed, task.device)?;
+    let report = train(&*network, &scaling, task)?;
+    let card = Card { settings: architecture.settings(), kind: task.kind, shape, loss, scaling };
+    Ok(Fit { model: Box::new(TrainedNetwork { card, network }), report })
+}
+
+/// Reads a network that was saved with the same settings.
+pub(super) fn load(
+    architecture: &dyn Architecture,
+    folder: &Path,
+    device: &Device,
+) -> Result<Box<dyn Fitted>, FitError> {
+    let path = folder.join(CARD_FILE);
+    let card: Card = read_json(&path)?;
+    if card.settings != architecture.settings() {
+        return Err(damaged(&path, "it holds a model of other settings").into());
+    }
+    let network = architecture.network(card.shape, Seed(0), device)?;
+    let path = folder.join(WEIGHTS_FILE);
+    let file = std::fs::read(&path).map_err(|source| RunDirError::Read { path: path.clone(), source })?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|error| damaged(&path, error))?;
+    let mut values = Vec::new();
+    for weight in network.parameters().weights() {
+        let tensor = tensors.tensor(&weight.name).map_err(|error| damaged(&path, error))?;
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != weight.var.dims() {
+            return Err(damaged(&path, format!("{} has another shape", weight.name)).into());
+        }
+        values.push(floats(tensor.data()));
+    }
+    network.parameters().set(&values)?;
+    Ok(Box::new(TrainedNetwork { card, network }))
+}
+
+/// All of a saved model but its weights.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Card {
+    settings: serde_json::Value,
+    kind: LabelKind,
+    shape: NetworkShape,
+    loss: LossConfig,
+    scaling: TargetScaling,
+}
+
+struct TrainedNetwork {
+    card: Card,
+    network: Box<dyn Network>,
+}
+
+impl Fitted for TrainedNetwork {
+    fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError> {
+        let Card { kind, shape, loss, scaling, .. } = &self.card;
+        check_windows(windows, shape.window, shape.features)?;
+        let mut forecasts = Vec::with_capacity(windows.len() * scaling.outputs());
+        evaluate(&*self.network, windows, device, |_, outputs| {
+            for row in loss.forecast(&outputs)?.to_vec2::<f32>()? {
+                let of_horizon = row.iter().enumerate();
+                forecasts.extend(
+                    of_horizon.map(|(h, value)| bounded(*kind, scaling.restore(h, f64::from(*value)))),
+                );
+            }
+            Ok(())
+        })?;
+        Ok(forecasts)
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), RunDirError> {
+        let path = folder.join(WEIGHTS_FILE);
+        let parameters = self.network.parameters();
+        let values = parameters.values().map_err(|error| fault(&path, &error))?;
+        let data: Vec<Vec<u8>> = values.iter().map(|values| bytes(values)).collect();
+        let mut tensors = Vec::new();
+        for (weight, data) in parameters.weights().iter().zip(&data) {
+            let view = TensorView::new(Dtype::F32, weight.var.dims().to_vec(), data);
+            tensors.push((weight.name.as_str(), view.map_err(|error| fault(&path, &error))?));
+        }
+        let file = safetensors::serialize(tensors, None).map_err(|error| fault(&path, &error))?;
+        write_atomic(&path, &file)?;
+        save_card(folder, &self.card)
+    }
+}

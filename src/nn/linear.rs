@@ -1,0 +1,38 @@
+//! A fully connected layer.
+
+use super::{Parameters, Pass};
+use candle_core::{Result, Tensor, Var};
+
+/// `y = x W + b`, W `[inputs, outputs]`, b `[outputs]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Var,
+    bias: Var,
+}
+
+impl Linear {
+    /// Weights and bias uniform within 1 / sqrt(inputs), as in PyTorch.
+    ///
+    /// # Errors
+    /// A device that cannot hold it.
+    pub fn new(parameters: &mut Parameters, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+        Ok(Linear {
+            weight: parameters.add(&format!("{name}.weight"), (inputs, outputs), |_, u| bound * u)?,
+            bias: parameters.add(&format!("{name}.bias"), outputs, |_, u| bound * u)?,
+        })
+    }
+
+    /// x `[.., inputs]` -> `[.., outputs]`. All leading dimensions become rows of one product.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let mut shape = x.dims().to_vec();
+        let inputs = shape.pop().unwrap_or_default();
+        let rows: usize = shape.iter().product();
+        let weight = pass.weight(&self.weight);
+        shape.push(weight.dim(1)?);
+        x.reshape((rows, inputs))?.matmul(&weight)?.broadcast_add(&pass.weight(&self.bias))?.reshape(shape)
+    }
+}

@@ -1,0 +1,74 @@
+//! LSTM layers on top of each other.
+
+use super::{Parameters, Pass};
+use crate::kernels::lstm_sequence::{Workspace, lstm_sequence};
+use candle_core::{Result, Tensor, Var};
+
+/// Layers of an LSTM; each reads the outputs of the one below at every step. See [`crate::kernels::lstm_sequence`] for
+/// the formula and the order of the gates.
+#[derive(Debug)]
+pub struct LstmStack {
+    layers: Vec<Layer>,
+    dropout: f64,
+}
+
+#[derive(Debug)]
+struct Layer {
+    /// `[1 + I + H, 4H]`
+    weight: Var,
+    workspace: Workspace,
+    site: String,
+}
+
+impl LstmStack {
+    /// `hidden` holds the units of each layer. Weights and biases are uniform within 1 / sqrt(hidden), as in PyTorch,
+    /// but the bias of the forget gate starts at 1, so that a new network remembers (Jozefowicz et al. 2015).
+    /// `dropout` acts on the outputs of every layer, the last one's included.
+    ///
+    /// # Errors
+    /// A device that cannot hold it.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        inputs: usize,
+        hidden: &[usize],
+        dropout: f64,
+    ) -> Result<Self> {
+        let mut layers = Vec::with_capacity(hidden.len());
+        let mut inputs = inputs;
+        for (index, units) in hidden.iter().copied().enumerate() {
+            let bound = 1.0 / (units as f64).sqrt();
+            let forget_bias = units..2 * units;
+            let weight = parameters.add(
+                &format!("{name}.{index}.weight"),
+                (1 + inputs + units, 4 * units),
+                |k, u| {
+                    // Row 0 holds the bias, so its elements are numbered by their column.
+                    if forget_bias.contains(&k) { 1.0 } else { bound * u }
+                },
+            )?;
+            let site = format!("dropout after {name}.{index}");
+            layers.push(Layer { weight, workspace: Workspace::default(), site });
+            inputs = units;
+        }
+        Ok(LstmStack { layers, dropout })
+    }
+
+    /// x `[B, T, F]` -> the last layer's output at the last step, `[B, H]`.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let mut sequence = x.transpose(0, 1)?.contiguous()?;
+        let steps = sequence.dim(0)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            sequence = lstm_sequence(&sequence, &pass.weight(&layer.weight), &layer.workspace)?;
+            if index + 1 < self.layers.len() {
+                sequence = pass.dropout(&sequence, self.dropout, &layer.site)?;
+            } else {
+                sequence = pass.dropout(&sequence.get(steps - 1)?, self.dropout, &layer.site)?;
+            }
+        }
+        Ok(sequence)
+    }
+}

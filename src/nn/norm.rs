@@ -1,0 +1,33 @@
+//! Layer normalisation.
+
+use super::{Parameters, Pass};
+use crate::kernels::layer_norm::layer_norm;
+use candle_core::{Result, Tensor, Var};
+
+/// Normalises the last dimension, then scales and shifts it by learned numbers.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    scale: Var,
+    shift: Var,
+}
+
+impl LayerNorm {
+    /// Starts with scale 1 and shift 0.
+    ///
+    /// # Errors
+    /// A device that cannot hold it.
+    pub fn new(parameters: &mut Parameters, name: &str, width: usize) -> Result<Self> {
+        Ok(LayerNorm {
+            scale: parameters.add(&format!("{name}.scale"), width, |_, _| 1.0)?,
+            shift: parameters.add(&format!("{name}.shift"), width, |_, _| 0.0)?,
+        })
+    }
+
+    /// x `[.., width]` -> the same shape.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        layer_norm(x, &pass.weight(&self.scale), &pass.weight(&self.shift))
+    }
+}

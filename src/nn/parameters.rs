@@ -1,0 +1,89 @@
+//! The trained weights of a network: named, ordered, drawn from named random streams.
+
+use crate::seed::Seed;
+use candle_core::{Device, Result, Shape, Tensor, Var, bail};
+
+/// One trained tensor.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// As in the saved file: `lstm.0.weight`.
+    pub name: String,
+    /// Its value, trained in place.
+    pub var: Var,
+}
+
+/// All trained tensors of a network, in the order in which it was built. Each is drawn from a stream of its own name, so
+/// adding a layer changes no other layer's first weights.
+#[derive(Debug)]
+pub struct Parameters {
+    seed: Seed,
+    device: Device,
+    weights: Vec<Weight>,
+}
+
+impl Parameters {
+    /// An empty list; weights to come are drawn from streams of `seed`.
+    pub fn new(seed: Seed, device: &Device) -> Self {
+        Parameters { seed, device: device.clone(), weights: Vec::new() }
+    }
+
+    /// Adds a tensor whose element number k is `value(k, u)`, with u uniform in [-1, 1).
+    ///
+    /// # Errors
+    /// A device that cannot hold it.
+    pub fn add(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        value: impl Fn(usize, f64) -> f64,
+    ) -> Result<Var> {
+        let shape = shape.into();
+        let mut stream = self.seed.stream(&format!("initial weights of {name}"), 0);
+        let values: Vec<f32> = (0..shape.elem_count())
+            .map(|element| value(element, 2.0 * stream.uniform() - 1.0) as f32)
+            .collect();
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?;
+        self.weights.push(Weight { name: name.to_owned(), var: var.clone() });
+        Ok(var)
+    }
+
+    /// The weights, in order.
+    pub fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    /// How many numbers are trained.
+    pub fn count(&self) -> usize {
+        self.weights.iter().map(|weight| weight.var.elem_count()).sum()
+    }
+
+    /// Where they live.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A copy of all values, each row-major, in order.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn values(&self) -> Result<Vec<Vec<f32>>> {
+        self.weights.iter().map(|weight| weight.var.flatten_all()?.to_vec1::<f32>()).collect()
+    }
+
+    /// Sets all values, as [`Parameters::values`] gave them.
+    ///
+    /// # Errors
+    /// Values of another network.
+    pub fn set(&self, values: &[Vec<f32>]) -> Result<()> {
+        if values.len() != self.weights.len() {
+            bail!("{} tensors were given for {} weights", values.len(), self.weights.len());
+        }
+        for (weight, values) in self.weights.iter().zip(values) {
+            if values.len() != weight.var.elem_count() {
+                bail!("{} holds {} numbers, not {}", weight.name, weight.var.elem_count(), values.len());
+            }
+            weight.var.set(&Tensor::from_slice(values, weight.var.shape(), &self.device)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The file by which a killed fit continues with the same bits: one safetensors file, whole or absent.
+//!
+//! Its metadata holds the state as JSON, the fingerprint of the fit it belongs to, and a checksum over all of it.
+
+use super::task::EpochRecord;
+use crate::nn::Parameters;
+use crate::rundir::{RunDirError, sha256_hex, write_atomic};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Everything of a fit that is not a tensor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    /// Epochs that are done.
+    pub(super) epoch: u64,
+    pub(super) step: u64,
+    pub(super) samples: u64,
+    pub(super) seconds: f64,
+    pub(super) cpu_seconds: f64,
+    pub(super) curves: Vec<EpochRecord>,
+    pub(super) best_loss: Option<f64>,
+    pub(super) best_epoch: Option<u64>,
+    /// Epochs since the best one, for early stopping.
+    pub(super) waited: u64,
+    pub(super) plateau_best: Option<f64>,
+    pub(super) plateau_waited: u64,
+    pub(super) reductions: u32,
+}
+
+/// A fit after a whole epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Checkpoint {
+    pub(super) state: State,
+    pub(super) weights: Vec<Vec<f32>>,
+    pub(super) moments: Vec<Vec<f32>>,
+    pub(super) best_weights: Vec<Vec<f32>>,
+}
+
+const GROUPS: [&str; 3] = ["weights", "moments", "best"];
+
+impl Checkpoint {
+    fn groups(&self) -> [&[Vec<f32>]; 3] {
+        [&self.weights, &self.moments, &self.best_weights]
+    }
+
+    /// Writes it, whole or not at all.
+    pub(super) fn save(
+        &self,
+        path: &Path,
+        parameters: &Parameters,
+        fingerprint: &str,
+    ) -> Result<(), RunDirError> {
+        let damaged = |reason: String| RunDirError::Damaged {
+            path: path.into(),
+            reason,
+            remedy: "this is a fault of the program; please report it",
+        };
+        let mut tensors = Vec::new();
+        for (group, values) in GROUPS.iter().zip(self.groups()) {
+            for (weight, values) in parameters.weights().iter().zip(values) {
+                tensors.push((format!("{group}.{}", weight.name), bytes(values)));
+            }
+        }
+        let state = serde_json::to_string(&self.state).map_err(|error| damaged(error.to_string()))?;
+        let sha256 =
+            checksum(&state, fingerprint, tensors.iter().map(|(name, data)| (name.as_str(), &data[..])));
+        let metadata = HashMap::from([
+            ("state".to_owned(), state),
+            ("fingerprint".to_owned(), fingerprint.to_owned()),
+            ("sha256".to_owned(), sha256),
+        ]);
+        let mut views = Vec::with_capacity(tensors.len());
+        for (name, data) in &tensors {
+            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data)
+                .map_err(|error| damaged(error.to_string()))?;
+            views.push((name, view));
+        }
+        let file =
+            safetensors::serialize(views, Some(metadata)).map_err(|error| damaged(error.to_string()))?;
+        write_atomic(path, &file)
+    }
+
+    /// Reads it; `Ok(None)` where there is none.
+    ///
+    /// # Errors
+    /// Why the file cannot be used: unreadable, damaged, or of another fit.
+    pub(super) fn load(
+        path: &Path,
+        parameters: &Parameters,
+        fingerprint: &str,
+    ) -> Result<Option<Self>, String> {
+        let file = match std::fs::read(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("it cannot be read: {error}")),
+        };
+        let damaged = |error: safetensors::SafeTensorError| format!("it is damaged: {error}");
+        let (_, header) = SafeTensors::read_metadata(&file).map_err(damaged)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let field = |name: &str| metadata.get(name).ok_or_else(|| format!("it is damaged: it has no {name}"));
+        let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
+        let mut named = Vec::new();
+        for group in GROUPS {
+            for weight in parameters.weights() {
+                if let Ok(view) = tensors.tensor(&format!("{group}.{}", weight.name)) {
+                    named.push((format!("{group}.{}", weight.name), view.data()));
+                }
+            }
+        }
+        if field("fingerprint")? != fingerprint {
+            return Err("it belongs to another plan or other data".into());
+        }
+        let state = field("state")?;
+        let sha256 = checksum(state, fingerprint, named.iter().map(|(name, data)| (name.as_str(), *data)));
+        if *field("sha256")? != sha256 || named.len() != 3 * parameters.weights().len() {
+            return Err("it is damaged: its checksum does not fit its content".into());
+        }
+        let state = serde_json::from_str(state).map_err(|error| format!("it is damaged: {error}"))?;
+        let mut groups = named
+            .chunks(parameters.weights().len().max(1))
+            .map(|group| group.iter().map(|(_, data)| floats(data)).collect::<Vec<_>>());
+        let mut next = || groups.next().unwrap_or_default();
+        Ok(Some(Checkpoint { state, weights: next(), moments: next(), best_weights: next() }))
+    }
+}
+
+fn checksum<'a>(
+    state: &str,
+    fingerprint: &str,
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
+    let mut text = format!("{fingerprint}\n{state}\n");
+    for (name, data) in tensors {
+        text.push_str(&format!("{name} {} {}\n", data.len(), sha256_hex(data)));
+    }
+    sha256_hex(text.as_bytes())
+}
+
+/// Little-endian, as safetensors wants it.
+pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The numbers of little-endian bytes.
+pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}

@@ -1,0 +1,200 @@
+//! How networks are trained, as the user writes it.
+
+use crate::nn::LossConfig;
+use crate::table::LabelKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How networks are trained; models with a closed form ignore it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Most passes over the training windows.
+    #[schemars(range(min = 1))]
+    pub epochs: u64,
+    /// Windows of one optimiser step; the last step of an epoch takes what is left.
+    #[schemars(range(min = 1))]
+    pub batch_size: usize,
+    /// Learn from every k-th window only: neighbouring windows share almost all their bars.
+    #[schemars(range(min = 1))]
+    pub stride_bars: usize,
+    /// What is made small: mse, huber, quantile or bce.
+    pub loss: LossConfig,
+    /// What moves the weights.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate changes: constant, cosine or plateau.
+    pub schedule: ScheduleConfig,
+    /// Longest gradient, as the Euclidean norm over all weights; a longer one is shortened to it. `null` for none.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub gradient_clip: Option<f64>,
+    /// Ends the training when the validation loss no longer falls, and keeps the best epoch's weights. `null` trains
+    /// all epochs and keeps the last weights.
+    pub early_stopping: Option<EarlyStopping>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        TrainConfig {
+            epochs: 20,
+            batch_size: 128,
+            stride_bars: 1,
+            loss: LossConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+            gradient_clip: Some(1.0),
+            early_stopping: Some(EarlyStopping::default()),
+        }
+    }
+}
+
+/// The optimiser by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// Adam with decoupled weight decay.
+    #[serde(rename = "adamw")]
+    AdamW(AdamWConfig),
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        OptimizerConfig::AdamW(AdamWConfig::default())
+    }
+}
+
+/// AdamW (Loshchilov and Hutter 2019). The decay acts on all weights, biases included, as in PyTorch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamWConfig {
+    /// Length of a step, before the schedule.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub learning_rate: f64,
+    /// Share of each weight that a step takes away, times the learning rate.
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+    /// Memory of the mean gradient.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub beta_1: f64,
+    /// Memory of the squared gradient.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub beta_2: f64,
+    /// Keeps the division finite.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub epsilon: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        AdamWConfig { learning_rate: 1e-3, weight_decay: 0.01, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+/// The learning rate over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ScheduleConfig {
+    /// Always the optimiser's.
+    #[default]
+    Constant,
+    /// Rises in a straight line over the warm-up, then falls along half a cosine towards 0 at the last step.
+    Cosine {
+        /// Steps until the full rate.
+        #[serde(default)]
+        warm_up_steps: u64,
+    },
+    /// Is multiplied by `factor` whenever the validation loss has not fallen for more than `patience` epochs.
+    Plateau {
+        /// What the rate is multiplied by.
+        #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
+        factor: f64,
+        /// Epochs to wait.
+        patience: u64,
+    },
+}
+
+impl ScheduleConfig {
+    /// The rate of step number `step` (from 1) of `steps`, as a share of the optimiser's. `reductions` counts the
+    /// plateaus so far.
+    pub fn share(&self, step: u64, steps: u64, reductions: u32) -> f64 {
+        match self {
+            ScheduleConfig::Constant => 1.0,
+            ScheduleConfig::Cosine { warm_up_steps } if step <= *warm_up_steps => {
+                step as f64 / *warm_up_steps as f64
+            }
+            ScheduleConfig::Cosine { warm_up_steps } => {
+                let length = steps.saturating_sub(*warm_up_steps).max(1);
+                let progress = (step - warm_up_steps - 1) as f64 / length as f64;
+                0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
+            ScheduleConfig::Plateau { factor, .. } => factor.powi(reductions.cast_signed()),
+        }
+    }
+}
+
+/// When training ends before its last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EarlyStopping {
+    /// Epochs without improvement after which training ends.
+    #[schemars(range(min = 1))]
+    pub patience: u64,
+    /// By how much the validation loss must fall to count as improvement.
+    #[schemars(range(min = 0.0))]
+    pub min_delta: f64,
+}
+
+impl Default for EarlyStopping {
+    fn default() -> Self {
+        EarlyStopping { patience: 5, min_delta: 0.0 }
+    }
+}
+
+impl TrainConfig {
+    /// Whether the settings make sense, for targets of this kind.
+    ///
+    /// # Errors
+    /// Says which setting does not, and why.
+    pub fn check(&self, kind: LabelKind) -> Result<(), String> {
+        let OptimizerConfig::AdamW(adamw) = &self.optimizer;
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        let rules = [
+            (self.epochs > 0, "train.epochs must be at least 1"),
+            (self.batch_size > 0, "train.batch_size must be at least 1"),
+            (self.stride_bars > 0, "train.stride_bars must be at least 1"),
+            (
+                self.gradient_clip.is_none_or(positive),
+                "train.gradient_clip must be above 0, or null for none",
+            ),
+            (positive(adamw.learning_rate), "train.optimizer.adamw.learning_rate must be above 0"),
+            (
+                adamw.weight_decay.is_finite() && adamw.weight_decay >= 0.0,
+                "train.optimizer.adamw.weight_decay must be 0 or above",
+            ),
+            (share(adamw.beta_1), "train.optimizer.adamw.beta_1 must be at least 0 and below 1"),
+            (share(adamw.beta_2), "train.optimizer.adamw.beta_2 must be at least 0 and below 1"),
+            (positive(adamw.epsilon), "train.optimizer.adamw.epsilon must be above 0"),
+            (
+                !matches!(self.schedule, ScheduleConfig::Plateau { factor, .. } if !positive(factor) || factor >= 1.0),
+                "train.schedule.plateau.factor must be above 0 and below 1",
+            ),
+            (
+                self.early_stopping.is_none_or(|stopping| stopping.patience > 0),
+                "train.early_stopping.patience must be at least 1",
+            ),
+            (
+                self.early_stopping
+                    .is_none_or(|stopping| stopping.min_delta.is_finite() && stopping.min_delta >= 0.0),
+                "train.early_stopping.min_delta must be 0 or above",
+            ),
+            (
+                self.loss != LossConfig::Bce || kind == LabelKind::Class,
+                "train.loss bce needs a target of 0 or 1; use mse, huber or quantile with this target",
+            ),
+        ];
+        if let Some((_, text)) = rules.iter().find(|(good, _)| !good) {
+            return Err((*text).to_owned());
+        }
+        self.loss.check().map_err(|text| format!("train.{text}"))
+    }
+}

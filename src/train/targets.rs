@@ -1,0 +1,80 @@
+//! Targets in the units in which a network learns them.
+
+use crate::table::{LabelKind, Windows};
+use candle_core::{Device, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Mean and population standard deviation of each horizon's targets over the training windows, by which they are
+/// standardised; classes stay as they are. A target that never changes becomes 0, and its forecast the mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetScaling {
+    /// `[H]`
+    mean: Vec<f64>,
+    /// `[H]`; 0 where the target never changes.
+    deviation: Vec<f64>,
+}
+
+impl TargetScaling {
+    /// Fits on all training windows, in order.
+    pub fn fit(windows: &Windows, kind: LabelKind) -> Self {
+        let outputs = windows.outputs();
+        let count = windows.len() as f64;
+        if kind == LabelKind::Class || windows.is_empty() {
+            return TargetScaling { mean: vec![0.0; outputs], deviation: vec![1.0; outputs] };
+        }
+        let average = |value: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+            let mut sums = vec![0.0; outputs];
+            for window in 0..windows.len() {
+                for (horizon, target) in windows.target(window).iter().enumerate() {
+                    sums[horizon] += value(horizon, f64::from(*target));
+                }
+            }
+            sums.iter().map(|sum| sum / count).collect()
+        };
+        let mean = average(&|_, target| target);
+        let variance = average(&|horizon, target| (target - mean[horizon]).powi(2));
+        // Rounding leaves a constant with a deviation of a few units in the last place of its mean.
+        let deviation = variance
+            .iter()
+            .zip(&mean)
+            .map(|(variance, mean)| if variance.sqrt() <= mean.abs() * 1e-9 { 0.0 } else { variance.sqrt() })
+            .collect();
+        TargetScaling { mean, deviation }
+    }
+
+    /// The mean of each horizon.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The standard deviation of each horizon.
+    pub fn deviation(&self) -> &[f64] {
+        &self.deviation
+    }
+
+    /// H.
+    pub fn outputs(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Standardised targets of these windows, `[B, H]`.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn gather(&self, windows: &Windows, indices: &[usize], device: &Device) -> Result<Tensor> {
+        let mut values = Vec::with_capacity(indices.len() * self.outputs());
+        for index in indices {
+            for (horizon, target) in windows.target(*index).iter().enumerate() {
+                let deviation = self.deviation[horizon];
+                let factor = if deviation > 0.0 { deviation.recip() } else { 0.0 };
+                values.push(((f64::from(*target) - self.mean[horizon]) * factor) as f32);
+            }
+        }
+        Tensor::from_vec(values, (indices.len(), self.outputs()), device)
+    }
+
+    /// A forecast of this horizon back in units of the label.
+    pub fn restore(&self, horizon: usize, value: f64) -> f64 {
+        self.mean[horizon] + self.deviation[horizon] * value
+    }
+}

@@ -1,0 +1,153 @@
+//! What a fit is asked for, what it reports, how it fails.
+
+use super::TrainConfig;
+use crate::progress::Progress;
+use crate::rundir::RunDirError;
+use crate::seed::Seed;
+use crate::table::{LabelKind, Windows};
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// One model of one fold to be fitted.
+pub struct FitTask<'a> {
+    /// "fold 2 lstm": names the task in progress and errors.
+    pub label: String,
+    /// Windows to learn from.
+    pub train: &'a Windows,
+    /// Windows that decide when to stop; never learned from.
+    pub validation: &'a Windows,
+    /// What the targets mean.
+    pub kind: LabelKind,
+    /// How networks are trained.
+    pub config: &'a TrainConfig,
+    /// From which the model's random streams come; differs from task to task.
+    pub seed: Seed,
+    /// Where tensors live.
+    pub device: &'a Device,
+    /// The file by which a killed fit continues; none if it need not.
+    pub checkpoint: Option<&'a Path>,
+    /// Set when the user wants to stop: the fit then ends with [`FitError::Interrupted`]; its checkpoint is that of the
+    /// last whole epoch.
+    pub stop: &'a AtomicBool,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+/// What a fit did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitReport {
+    /// Numbers that were fitted.
+    pub parameters: usize,
+    /// Windows that passed forward and backward, over all epochs; 0 for a closed form.
+    pub samples: u64,
+    /// Wall time, over all sittings of a resumed fit.
+    pub seconds: f64,
+    /// Time of the fitting thread on a core, over all sittings.
+    pub cpu_seconds: f64,
+    /// One row an epoch; empty for a closed form.
+    pub epochs: Vec<EpochRecord>,
+    /// The epoch (from 1) whose weights were kept; none where the last ones were.
+    pub best_epoch: Option<u64>,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+}
+
+/// One epoch. Losses are means over windows and horizons, in units of the scaled targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: u64,
+    /// Mean over the epoch's batches, each before its step, with dropout.
+    pub training_loss: f64,
+    /// After the epoch, without dropout.
+    pub validation_loss: f64,
+    /// Learning rate of the epoch's last step.
+    pub learning_rate: f64,
+}
+
+/// Why a fit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// All epochs were run.
+    AllEpochs,
+    /// The validation loss stopped falling.
+    EarlyStopping,
+    /// The solution is a formula.
+    ClosedForm,
+}
+
+/// A model could not be fitted, saved, loaded or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Settings(String),
+    /// A part of the fold holds no window.
+    #[error(
+        "{task}: there is no {part} window; make `split` give the {part} part more bars than the window and the horizon need"
+    )]
+    NoWindows {
+        /// Which fit.
+        task: String,
+        /// training or validation.
+        part: &'static str,
+    },
+    /// Windows that do not fit the model.
+    #[error(
+        "the model expects windows of {expected_length} bars and {expected_features} features, but was given {length} bars and {features} features"
+    )]
+    Shape {
+        /// T of the model.
+        expected_length: usize,
+        /// F of the model.
+        expected_features: usize,
+        /// T of the windows.
+        length: usize,
+        /// F of the windows.
+        features: usize,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "{task}: the loss became {loss} in epoch {epoch}, step {step}; use a lower learning rate or a `gradient_clip`, and look for extreme feature values"
+    )]
+    Diverged {
+        /// Which fit.
+        task: String,
+        /// From 1.
+        epoch: u64,
+        /// From 1, over all epochs.
+        step: u64,
+        /// What it became.
+        loss: f64,
+    },
+    /// The normal equations have no unique solution.
+    #[error(
+        "{task}: the features depend on each other linearly; use `linear: {{penalty: 1.0}}` or any penalty above 0"
+    )]
+    Singular {
+        /// Which fit.
+        task: String,
+    },
+    /// The user stopped the run.
+    #[error("interrupted; run the same command with --resume to continue")]
+    Interrupted,
+    /// The operating system gave no thread.
+    #[error("cannot start a training thread: {0}; run with fewer threads")]
+    Thread(String),
+    /// A tensor operation failed.
+    #[error("{0}")]
+    Tensor(String),
+    /// A file failed.
+    #[error(transparent)]
+    Files(#[from] RunDirError),
+}
+
+impl From<candle_core::Error> for FitError {
+    fn from(error: candle_core::Error) -> Self {
+        // candle puts a back trace behind the first line of its errors.
+        FitError::Tensor(error.to_string().lines().next().unwrap_or_default().to_owned())
+    }
+}

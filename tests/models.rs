@@ -1,0 +1,507 @@
+//! Conformance of every registered model, and exact checks of those with a formula.
+
+use candle_core::Device;
+use candlewick::model::{
+    Fit, FitError, FitTask, Fitted, Forecast, Linear, Lstm, ModelConfig, Naive, Transformer,
+};
+use candlewick::nn::LossConfig;
+use candlewick::progress::{Event, Progress, Silent};
+use candlewick::seed::Seed;
+use candlewick::table::{Features, LabelKind, Sample, Scaler, ScalerConfig, TrainSamples, Windows};
+use candlewick::train::{OptimizerConfig, TrainConfig};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+/// Windows of random features whose targets are a planted linear function of the last bars, plus noise.
+pub(crate) struct World {
+    pub(crate) kind: LabelKind,
+    pub(crate) seed: Seed,
+    train: Windows,
+    validation: Windows,
+    test: Windows,
+}
+
+struct AfterEpoch<'a>(&'a (dyn Fn(u64) + Sync));
+
+impl Progress for AfterEpoch<'_> {
+    fn on(&self, event: &Event) {
+        if let Event::Epoch { epoch, .. } = event {
+            (self.0)(*epoch);
+        }
+    }
+}
+
+/// What an action told as warnings.
+pub(crate) fn progress_texts<T>(action: impl FnOnce(&dyn Progress) -> T) -> (T, Vec<String>) {
+    #[derive(Default)]
+    struct Warnings(Mutex<Vec<String>>);
+    impl Progress for Warnings {
+        fn on(&self, event: &Event) {
+            if let Event::Warning { text } = event {
+                self.0.lock().unwrap().push(text.clone());
+            }
+        }
+    }
+    let warnings = Warnings::default();
+    let result = action(&warnings);
+    (result, warnings.0.into_inner().unwrap())
+}
+
+impl World {
+    pub(crate) fn new(window: usize, train: usize, horizons: usize) -> World {
+        World::with_features(window, train, horizons, 3, 0.5)
+    }
+
+    /// Targets that have nothing to do with the features.
+    pub(crate) fn noise(window: usize, train: usize, horizons: usize) -> World {
+        World::with_features(window, train, horizons, 3, 1e6)
+    }
+
+    pub(crate) fn with_features(
+        window: usize,
+        train: usize,
+        horizons: usize,
+        features: usize,
+        noise: f64,
+    ) -> World {
+        let mut stream = Seed(11).stream("world", 0);
+        let rows = train + 2 * train.max(100) + window;
+        let columns: Vec<Vec<f64>> =
+            (0..features).map(|_| (0..rows).map(|_| stream.normal()).collect()).collect();
+        let target = |row: usize, horizon: usize, noise: f64| {
+            let sign = if horizon.is_multiple_of(2) { 1.0 } else { -1.0 };
+            let signal = columns[0][row] - 0.5 * columns[features - 1][row];
+            (0.01 * (sign * signal + noise) + 0.002 * (horizon + 1) as f64) as f32
+        };
+        let targets: Vec<Vec<f32>> = (0..rows)
+            .map(|row| (0..horizons).map(|horizon| target(row, horizon, noise * stream.normal())).collect())
+            .collect();
+        World::from_columns(window, train, columns, &targets)
+    }
+
+    fn from_columns(window: usize, train: usize, columns: Vec<Vec<f64>>, targets: &[Vec<f32>]) -> World {
+        let rows = columns[0].len();
+        let names = (0..columns.len()).map(|index| format!("feature_{index}")).collect();
+        let features = Features::new(names, vec![columns]).unwrap();
+        let samples = |range: std::ops::Range<usize>| {
+            range.map(|row| Sample { symbol: 0, row: row as u32 }).collect::<Vec<_>>()
+        };
+        let start = window - 1;
+        let end = start + train;
+        let half = (rows - end) / 2;
+        let purged = TrainSamples::purged(samples(start..end));
+        let scaler = Scaler::fit(ScalerConfig::default(), &features, &purged).unwrap();
+        let windows = |range: std::ops::Range<usize>| {
+            let flat = targets[range.clone()].concat();
+            Windows::new(&features, &scaler, window, samples(range), flat).unwrap()
+        };
+        World {
+            kind: LabelKind::Return,
+            seed: Seed(5),
+            train: windows(start..end),
+            validation: windows(end..end + half),
+            test: windows(end + half..rows),
+        }
+    }
+
+    pub(crate) fn fit(&self, model: &ModelConfig, config: &TrainConfig) -> Result<Fit, FitError> {
+        self.fit_reporting(model, config, None, &AtomicBool::new(false), &Silent)
+    }
+
+    pub(crate) fn fit_with(
+        &self,
+        model: &ModelConfig,
+        config: &TrainConfig,
+        checkpoint: Option<&Path>,
+        stop: &AtomicBool,
+        after_epoch: &(dyn Fn(u64) + Sync),
+    ) -> Result<Fit, FitError> {
+        self.fit_reporting(model, config, checkpoint, stop, &AfterEpoch(after_epoch))
+    }
+
+    pub(crate) fn fit_reporting(
+        &self,
+        model: &ModelConfig,
+        config: &TrainConfig,
+        checkpoint: Option<&Path>,
+        stop: &AtomicBool,
+        progress: &dyn Progress,
+    ) -> Result<Fit, FitError> {
+        model.build().fit(&FitTask {
+            label: format!("fold 1 {}", model.name()),
+            train: &self.train,
+            validation: &self.validation,
+            kind: self.kind,
+            config,
+            seed: self.seed,
+            device: &Device::Cpu,
+            checkpoint,
+            stop,
+            progress,
+        })
+    }
+
+    fn predict(&self, model: &dyn Fitted) -> Vec<f64> {
+        model.predict(&self.test, &Device::Cpu).unwrap()
+    }
+
+    fn test_targets(&self) -> Vec<f64> {
+        (0..self.test.len())
+            .flat_map(|index| self.test.target(index))
+            .map(|value| f64::from(*value))
+            .collect()
+    }
+}
+
+pub(crate) fn predict_bits(world: &World, model: &dyn Fitted) -> Vec<u64> {
+    world.predict(model).iter().map(|value| value.to_bits()).collect()
+}
+
+fn mean_squared_error(forecasts: &[f64], targets: &[f64]) -> f64 {
+    assert_eq!(forecasts.len(), targets.len());
+    forecasts.iter().zip(targets).map(|(forecast, target)| (forecast - target).powi(2)).sum::<f64>()
+        / targets.len() as f64
+}
+
+/// Every registered model as its default, with networks made small enough for a test.
+fn small_examples() -> Vec<ModelConfig> {
+    ModelConfig::examples()
+        .into_iter()
+        .map(|model| match model {
+            ModelConfig::Lstm(_) => ModelConfig::Lstm(Lstm { window: 6, layers: vec![10, 6], dropout: 0.1 }),
+            ModelConfig::Transformer(settings) => {
+                let settings = Transformer { window: 6, width: 8, heads: 2, patch_bars: 2, ..settings };
+                ModelConfig::Transformer(settings)
+            }
+            other => other,
+        })
+        .collect()
+}
+
+fn quick() -> TrainConfig {
+    let mut config = TrainConfig { epochs: 2, batch_size: 32, ..TrainConfig::default() };
+    let OptimizerConfig::AdamW(adamw) = &mut config.optimizer;
+    adamw.learning_rate = 1e-2;
+    config
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_another_network() {
+    for model in small_examples() {
+        let mut world = World::new(model.build().window(), 120, 2);
+        let first = predict_bits(&world, &*world.fit(&model, &quick()).unwrap().model);
+        let second = predict_bits(&world, &*world.fit(&model, &quick()).unwrap().model);
+        assert_eq!(first, second, "{}", model.name());
+        assert_eq!(first.len(), world.test.len() * 2, "{}", model.name());
+        world.seed = Seed(6);
+        let other = world.fit(&model, &quick()).unwrap();
+        let closed_form = other.report.samples == 0;
+        assert_eq!(closed_form, predict_bits(&world, &*other.model) == first, "{}", model.name());
+    }
+}
+
+#[test]
+fn a_saved_model_forecasts_the_same_bits() {
+    let quantile = LossConfig::Quantile { levels: vec![0.25, 0.5, 0.75] };
+    for loss in [LossConfig::Mse, quantile] {
+        for model in small_examples() {
+            let world = World::new(model.build().window(), 100, 2);
+            let config = TrainConfig { loss: loss.clone(), ..quick() };
+            let fit = world.fit(&model, &config).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            fit.model.save(folder.path()).unwrap();
+            let loaded = model.build().load(folder.path(), &Device::Cpu).unwrap();
+            assert_eq!(predict_bits(&world, &*fit.model), predict_bits(&world, &*loaded), "{}", model.name());
+            let expected = model.build().parameters(3, 2, &config);
+            assert_eq!(fit.report.parameters, expected, "{}", model.name());
+        }
+    }
+}
+
+#[test]
+fn a_saved_model_of_other_settings_or_with_damage_is_refused() {
+    for model in small_examples() {
+        let world = World::new(model.build().window(), 100, 1);
+        let folder = tempfile::tempdir().unwrap();
+        world.fit(&model, &quick()).unwrap().model.save(folder.path()).unwrap();
+        let other = match &model {
+            ModelConfig::Naive(_) => ModelConfig::Naive(Naive { forecast: Forecast::Mean }),
+            ModelConfig::Linear(_) => ModelConfig::Linear(Linear { window: 1, penalty: 2.0 }),
+            ModelConfig::Lstm(settings) => ModelConfig::Lstm(Lstm { dropout: 0.3, ..settings.clone() }),
+            ModelConfig::Transformer(settings) => {
+                ModelConfig::Transformer(Transformer { heads: 4, ..settings.clone() })
+            }
+        };
+        let error = other.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("other settings"), "{error}");
+        let weights = folder.path().join("model.safetensors");
+        if weights.exists() {
+            std::fs::write(&weights, b"short").unwrap();
+            let error = model.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{error}");
+        }
+        std::fs::write(folder.path().join("model.json"), b"{").unwrap();
+        let error = model.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit_are_refused() {
+    for model in small_examples() {
+        let window = model.build().window();
+        let wrong = World::new(window + 1, 100, 1);
+        let error = wrong.fit(&model, &quick()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, FitError::Shape { .. }), "{}: {error}", model.name());
+        let right = World::new(window, 100, 1);
+        let fit = right.fit(&model, &quick()).unwrap();
+        assert!(matches!(fit.model.predict(&wrong.test, &Device::Cpu), Err(FitError::Shape { .. })));
+        let narrow = World::with_features(window, 100, 1, 2, 0.5);
+        assert!(matches!(fit.model.predict(&narrow.test, &Device::Cpu), Err(FitError::Shape { .. })));
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_by_name() {
+    let cases = [
+        ("linear: {window: 0}", "linear.window"),
+        ("linear: {penalty: -1.0}", "linear.penalty"),
+        ("lstm: {window: 0}", "lstm.window"),
+        ("lstm: {layers: []}", "lstm.layers"),
+        ("lstm: {layers: [8, 0]}", "lstm.layers"),
+        ("lstm: {dropout: 1.0}", "lstm.dropout"),
+        ("transformer: {width: 64, heads: 3}", "transformer.heads 3"),
+        ("transformer: {window: 10, patch_bars: 4}", "transformer.patch_bars 4"),
+        ("transformer: {layers: 0}", "transformer.layers"),
+        ("transformer: {feed_forward: 0}", "transformer.feed_forward"),
+        ("transformer: {dropout: -0.1}", "transformer.dropout"),
+    ];
+    for (text, expected) in cases {
+        let model: ModelConfig = serde_saphyr::from_str(text).unwrap();
+        let error = model.build().check().unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert_eq!(model.build().parameters(3, 1, &quick()), 0, "{text}");
+    }
+    for model in ModelConfig::examples() {
+        model.build().check().unwrap();
+    }
+}
+
+#[test]
+fn every_model_with_weights_finds_a_planted_signal() {
+    for model in small_examples() {
+        if matches!(model, ModelConfig::Naive(_)) {
+            continue;
+        }
+        let world = World::new(model.build().window(), 800, 2);
+        let fit = world.fit(&model, &TrainConfig { epochs: 12, ..quick() }).unwrap();
+        let targets = world.test_targets();
+        let error = mean_squared_error(&world.predict(&*fit.model), &targets);
+        let zero = mean_squared_error(&vec![0.0; targets.len()], &targets);
+        // Signal variance 1.25 and noise variance 0.25: the best possible share is about a sixth.
+        assert!(error < 0.4 * zero, "{}: {error} against {zero}", model.name());
+    }
+}
+
+#[test]
+fn targets_and_features_that_never_change_give_numbers() {
+    for model in small_examples() {
+        let window = model.build().window();
+        let rows = 300;
+        let mut stream = Seed(3).stream("features", 0);
+        let columns = vec![vec![4.25; rows], (0..rows).map(|_| stream.normal()).collect()];
+        let world = World::from_columns(window, 100, columns, &vec![vec![0.015]; rows]);
+        let forecasts = world.predict(&*world.fit(&model, &quick()).unwrap().model);
+        let expected = if matches!(model, ModelConfig::Naive(_)) { 0.0 } else { f64::from(0.015_f32) };
+        assert!(
+            forecasts.iter().all(|value| (value - expected).abs() < 1e-6),
+            "{}: {forecasts:?}",
+            model.name()
+        );
+    }
+}
+
+#[test]
+fn one_training_window_is_enough_and_none_is_an_error() {
+    for model in small_examples() {
+        let world = World::new(model.build().window(), 1, 1);
+        let fit = world.fit(&model, &quick()).unwrap();
+        assert!(world.predict(&*fit.model).iter().all(|value| value.is_finite()), "{}", model.name());
+        let mut empty = World::new(model.build().window(), 50, 1);
+        empty.train = empty.train.with_samples(Vec::new(), Vec::new()).unwrap();
+        let error = empty.fit(&model, &quick()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, FitError::NoWindows { part: "training", .. }), "{}: {error}", model.name());
+        let mut blind = World::new(model.build().window(), 50, 1);
+        blind.validation = blind.validation.with_samples(Vec::new(), Vec::new()).unwrap();
+        match blind.fit(&model, &quick()) {
+            Ok(fit) => assert_eq!(fit.report.samples, 0, "{} must not train blindly", model.name()),
+            Err(error) => assert!(matches!(error, FitError::NoWindows { part: "validation", .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn forecasts_of_a_class_are_probabilities() {
+    for loss in [LossConfig::Bce, LossConfig::Mse] {
+        for model in small_examples() {
+            let mut world = World::new(model.build().window(), 400, 1);
+            world.kind = LabelKind::Class;
+            let class = |windows: &Windows| {
+                let targets: Vec<f32> = (0..windows.len())
+                    .map(|index| if windows.target(index)[0] > 0.0 { 1.0 } else { 0.0 })
+                    .collect();
+                windows.with_samples(windows.samples().to_vec(), targets).unwrap()
+            };
+            world.train = class(&world.train);
+            world.validation = class(&world.validation);
+            world.test = class(&world.test);
+            let config = TrainConfig { loss: loss.clone(), epochs: 10, ..quick() };
+            let forecasts = world.predict(&*world.fit(&model, &config).unwrap().model);
+            assert!(forecasts.iter().all(|value| (0.0..=1.0).contains(value)), "{}", model.name());
+            if matches!(model, ModelConfig::Naive(_)) {
+                assert!(forecasts.iter().all(|value| *value == 0.5));
+            } else {
+                let error = mean_squared_error(&forecasts, &world.test_targets());
+                assert!(error < 0.18, "{} with {loss:?}: {error}, against 0.25 of a coin", model.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_trained_weight_has_a_gradient() {
+    // The optimiser refuses a weight without a gradient; here all weights must have moved by more than their decay.
+    let quantile = LossConfig::Quantile { levels: vec![0.1, 0.5, 0.9] };
+    for loss in [LossConfig::Mse, LossConfig::Huber { delta: 1.0 }, quantile, LossConfig::Bce] {
+        for model in small_examples() {
+            let mut world = World::new(model.build().window(), 32, 1);
+            world.kind = if loss == LossConfig::Bce { LabelKind::Class } else { LabelKind::Return };
+            let mut config = TrainConfig { loss: loss.clone(), epochs: 1, early_stopping: None, ..quick() };
+            let OptimizerConfig::AdamW(adamw) = &mut config.optimizer;
+            adamw.weight_decay = 0.0;
+            let weights = |learning_rate: f64| {
+                let mut config = config.clone();
+                let OptimizerConfig::AdamW(adamw) = &mut config.optimizer;
+                adamw.learning_rate = learning_rate;
+                let folder = tempfile::tempdir().unwrap();
+                world.fit(&model, &config).unwrap().model.save(folder.path()).unwrap();
+                std::fs::read(folder.path().join("model.safetensors")).ok()
+            };
+            // A rate that moves no f32 against one that does: one step, all 32 windows in it.
+            let (Some(before), Some(after)) = (weights(1e-30), weights(1e-2)) else { continue };
+            if matches!(model, ModelConfig::Linear(_)) {
+                continue;
+            }
+            let before = safetensors::SafeTensors::deserialize(&before).unwrap();
+            let after = safetensors::SafeTensors::deserialize(&after).unwrap();
+            assert!(before.len() >= 4, "{}", model.name());
+            for (name, tensor) in before.tensors() {
+                let moved = after.tensor(&name).unwrap();
+                assert_ne!(
+                    tensor.data(),
+                    moved.data(),
+                    "{} with {loss:?}: {name} has no gradient",
+                    model.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn naive_forecasts_equal_their_definitions() {
+    let world = World::new(1, 200, 2);
+    let fit = |forecast: Forecast| {
+        world.predict(&*world.fit(&ModelConfig::Naive(Naive { forecast }), &quick()).unwrap().model)
+    };
+    assert!(fit(Forecast::Zero).iter().all(|value| *value == 0.0));
+    let statistics: Vec<(f64, f64)> = (0..2)
+        .map(|horizon| {
+            let column: Vec<f64> =
+                (0..200).map(|index| f64::from(world.train.target(index)[horizon])).collect();
+            let mean = column.iter().sum::<f64>() / 200.0;
+            (mean, (column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 200.0).sqrt())
+        })
+        .collect();
+    let means = fit(Forecast::Mean);
+    let lasts = fit(Forecast::Last);
+    for index in 0..world.test.len() {
+        for horizon in 0..2 {
+            assert!((means[index * 2 + horizon] - statistics[horizon].0).abs() < 1e-12);
+            // The scaler already gave the first feature mean 0 and deviation 1 over these very rows.
+            let expected =
+                statistics[horizon].0 + statistics[horizon].1 * f64::from(world.test.window(index)[0]);
+            assert!((lasts[index * 2 + horizon] - expected).abs() < 1e-7);
+        }
+    }
+}
+
+/// The normal equations with an explicit column of ones, solved by Gauss elimination: obviously right, slow.
+#[test]
+fn linear_equals_the_plain_normal_equations() {
+    for (window, penalty) in [(1, 0.0), (1, 1.0), (5, 10.0), (9, 0.0)] {
+        let world = World::new(window, 600, 2);
+        let inputs = window * 3;
+        let size = inputs + 1;
+        let row = |windows: &Windows, index: usize| -> Vec<f64> {
+            windows.window(index).iter().map(|value| f64::from(*value)).chain([1.0]).collect()
+        };
+        let model = ModelConfig::Linear(Linear { window, penalty });
+        let found = world.predict(&*world.fit(&model, &quick()).unwrap().model);
+        for horizon in 0..2 {
+            let mut system = vec![vec![0.0; size + 1]; size];
+            for index in 0..world.train.len() {
+                let x = row(&world.train, index);
+                for k in 0..size {
+                    for l in 0..size {
+                        system[k][l] += x[k] * x[l];
+                    }
+                    system[k][size] += x[k] * f64::from(world.train.target(index)[horizon]);
+                }
+            }
+            for (k, equation) in system.iter_mut().enumerate().take(inputs) {
+                equation[k] += penalty;
+            }
+            let weights = eliminate(system);
+            for index in 0..world.test.len() {
+                let expected: f64 = row(&world.test, index).iter().zip(&weights).map(|(x, w)| x * w).sum();
+                assert!(
+                    (found[index * 2 + horizon] - expected).abs() < 1e-10,
+                    "window {window}, penalty {penalty}"
+                );
+            }
+        }
+    }
+}
+
+fn eliminate(mut system: Vec<Vec<f64>>) -> Vec<f64> {
+    let size = system.len();
+    for pivot in 0..size {
+        let best =
+            (pivot..size).max_by(|a, b| system[*a][pivot].abs().total_cmp(&system[*b][pivot].abs())).unwrap();
+        system.swap(pivot, best);
+        for row in 0..size {
+            if row != pivot {
+                let factor = system[row][pivot] / system[pivot][pivot];
+                let above = system[pivot].clone();
+                for (value, above) in system[row].iter_mut().zip(&above) {
+                    *value -= factor * above;
+                }
+            }
+        }
+    }
+    (0..size).map(|row| system[row][size] / system[row][row]).collect()
+}
+
+#[test]
+fn linear_without_penalty_names_features_that_depend_on_each_other() {
+    let mut stream = Seed(3).stream("features", 0);
+    let column: Vec<f64> = (0..300).map(|_| stream.normal()).collect();
+    let world = World::from_columns(1, 100, vec![column.clone(), column], &vec![vec![0.5]; 300]);
+    let fit = |penalty: f64| world.fit(&ModelConfig::Linear(Linear { window: 1, penalty }), &quick());
+    let error = fit(0.0).map(|_| ()).unwrap_err();
+    assert!(matches!(error, FitError::Singular { .. }), "{error}");
+    assert!(error.to_string().contains("penalty"), "{error}");
+    fit(1.0).unwrap();
+}
