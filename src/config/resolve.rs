@@ -56,6 +56,9 @@ pub(super) fn check_meaning(experiment: &ExperimentConfig, tree: &Node, found: &
     check_names(experiment, &mut complain);
     check_models(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
+    if let Err(message) = experiment.backtest.check() {
+        complain("backtest", message, String::new());
+    }
 }
 
 type Complain<'a> = dyn FnMut(&str, String, String) + 'a;
@@ -99,12 +102,15 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
         }
     }
     if let Some(target) = &experiment.target
-        && let Err(message) = experiment.train.loss.fits(target.build().kind())
+        && let Err(message) = experiment.train.check(target.build().kind())
     {
-        complain("train.loss", message, String::new());
+        complain("train", message, String::new());
     }
     let mut seen: Vec<String> = Vec::new();
     for (index, feature) in experiment.features.iter().enumerate() {
+        if let Err(message) = feature.build().check() {
+            complain(&format!("features.{index}"), message, String::new());
+        }
         for name in feature.build().names() {
             if seen.contains(&name) {
                 complain(&format!("features.{index}"), format!("the feature `{name}` is computed twice"), "remove one".into());

@@ -42,6 +42,25 @@ pub struct ForecastMetrics {
     pub rank_ic: Option<f64>,
 }
 
+impl ForecastMetrics {
+    /// The mean of each figure over those parts in which it is defined; rows are summed.
+    pub fn mean(parts: &[ForecastMetrics]) -> ForecastMetrics {
+        let mean = |of: fn(&ForecastMetrics) -> Option<f64>| {
+            let values: Vec<f64> = parts.iter().filter_map(of).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        ForecastMetrics {
+            rows: parts.iter().map(|part| part.rows).sum(),
+            mse: mean(|part| part.mse),
+            mae: mean(|part| part.mae),
+            directional_accuracy: mean(|part| part.directional_accuracy),
+            directional_base_rate: mean(|part| part.directional_base_rate),
+            ic: mean(|part| part.ic),
+            rank_ic: mean(|part| part.rank_ic),
+        }
+    }
+}
+
 /// What a book earned. `None` where a figure is not defined (no variance, no trade, no loss). See [`trading_metrics`].
 /// Returns are simple returns a bar; trades are round trips from flat to flat, see [`round_trips`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -23,7 +23,6 @@ pub(super) struct Market<'a> {
 
 /// The positions of one strategy: one book, or a distribution of books.
 pub(super) struct Decided {
-    /// The name of the strategy or, with a book a symbol, `sma@ALPHA`.
     pub name: String,
     pub config: StrategyConfig,
     pub books: Vec<Positions>,
@@ -70,8 +69,8 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let timeline = market.bars.timeline();
     let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
     let on_models = decide_all(market, &market.fitted.first_validation, &span, |strategy| strategy.build().model().is_some())?;
-    let periods = periods_per_year(market);
     let settings = &market.plan.experiment.backtest;
+    let periods = settings.annual_periods(market.bars);
     let results = backtest::run_books(market.bars, &named(&on_models), settings, span.clone(), &crate::progress::Silent);
     let sharpes: Vec<(String, Option<f64>)> =
         results.iter().map(|book| (book.strategy.clone(), trading_metrics(book, periods).sharpe)).collect();
@@ -100,7 +99,8 @@ pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decide
     let mut decided = decide_all(market, predictions, span, |strategy| strategy.build().matches().is_none())?;
     for (name, config) in &market.plan.experiment.strategies {
         let Some(wanted) = config.build().matches() else { continue };
-        let wanted = wanted.or(chosen).unwrap_or_default();
+        // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol.
+        let wanted = wanted.or(chosen.and_then(|book| book.split('@').next())).unwrap_or_default();
         let reference = decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
         let reference = reference.ok_or_else(|| RunError::Strategy {
             strategy: name.clone(),
@@ -109,8 +109,7 @@ pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decide
         let books = decide_one(market, name, config, predictions, span, Some(reference))?;
         decided.push(Decided { name: name.clone(), config: config.clone(), books });
     }
-    let order = |name: &str| market.plan.experiment.strategies.get_index_of(name.split('@').next().unwrap_or(name));
-    decided.sort_by_key(|strategy| order(&strategy.name));
+    decided.sort_by_key(|strategy| market.plan.experiment.strategies.get_index_of(&strategy.name));
     Ok(decided)
 }
 
@@ -123,9 +122,7 @@ fn decide_all(
     let mut decided = Vec::new();
     for (name, config) in market.plan.experiment.strategies.iter().filter(|(_, config)| wanted(config)) {
         let books = decide_one(market, name, config, predictions, span, None)?;
-        for (name, books) in backtest::split_books(market.bars, name, books, &market.plan.experiment.backtest) {
-            decided.push(Decided { name, config: config.clone(), books });
-        }
+        decided.push(Decided { name: name.clone(), config: config.clone(), books });
     }
     Ok(decided)
 }
@@ -141,11 +138,6 @@ fn decide_one(
     let world =
         World { bars: market.bars, predictions, span: span.clone(), seed: market.seed.child(name, 0), reference };
     config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
-}
-
-/// Bars a year: the user's number, or that of the data.
-pub(super) fn periods_per_year(market: &Market) -> f64 {
-    market.plan.experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(market.bars))
 }
 
 /// All books with the names of their strategies, for the ledger.

@@ -6,7 +6,6 @@ use crate::data::split::Fold;
 use crate::domains::market::indicators;
 use crate::metrics::{ForecastMetrics, forecast_metrics};
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig};
-use crate::progress::Event;
 use crate::rundir::{Column, RunDir, RunDirError, TableFile, read_json};
 use crate::seed::Seed;
 use crate::table::{Bars, Features, Labels, ModelPredictions, Predictions, Sample, Scaler, TrainSamples, Windows};
@@ -198,9 +197,8 @@ fn fit_one(work: &Work, fold: &Fold, (name, config): (&String, &ModelConfig)) ->
         RunError::Fit { source, .. } => failed(work, &task, source),
         other => other,
     })?;
-    // The part is whole now; what was needed to resume it is not.
+    // The part is whole now; what was needed to resume it is in the way.
     let _ = std::fs::remove_file(&checkpoint);
-    work.context.progress.on(&Event::FitDone { task, detail: describe(&part.record.report) });
     Ok(part)
 }
 
@@ -213,13 +211,6 @@ fn failed(work: &Work, task: &str, source: FitError) -> RunError {
 
 fn interrupted(work: &Work) -> RunError {
     RunError::Interrupted { run_dir: work.directory.path().display().to_string() }
-}
-
-fn describe(report: &FitReport) -> String {
-    match report.best_epoch {
-        Some(best) => format!("best epoch {best} of {}, {} parameters", report.epochs.len(), report.parameters),
-        None => format!("closed form, {} parameters", report.parameters),
-    }
 }
 
 struct Prepared {

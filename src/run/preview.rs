@@ -4,7 +4,6 @@ use super::RunError;
 use super::fit::{folds, tables, test_span};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
-use crate::domains::market::backtest;
 use crate::units::Time;
 use serde::Serialize;
 
@@ -93,7 +92,7 @@ pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
         models: Vec::new(),
         strategies: experiment.strategies.keys().cloned().collect(),
         backtest: [times[span.start].to_string(), times[span.end - 1].to_string()],
-        periods_per_year: experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(bars)),
+        periods_per_year: experiment.backtest.annual_periods(bars),
         memory_bytes: 0,
     };
     if experiment.models.is_empty() {

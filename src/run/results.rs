@@ -5,7 +5,7 @@ use super::fit::{Fitted, metrics_by_horizon};
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::{self, FillRule};
+use crate::domains::market::backtest::{Books, FillTime};
 use crate::metrics::{returns, sharpe_interval, trading_metrics};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
@@ -70,28 +70,35 @@ pub(super) fn score(
     choice: &Choice,
     seed: Seed,
 ) -> Scored {
-    let periods =
-        plan.experiment.backtest.periods_per_year.unwrap_or_else(|| backtest::periods_per_year(bars));
+    let settings = &plan.experiment.backtest;
+    let periods = settings.annual_periods(bars);
+    let groups = if settings.books == Books::PerSymbol { bars.symbols().len() } else { 1 };
     let mut scored =
         Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
     let mut rest = results;
     for strategy in decided {
-        let books: Vec<BookResult> = rest.drain(..strategy.books.len()).collect();
-        let (shown, spread) = representative(&books, periods);
-        let model = strategy.config.build().model().map(|(model, _)| model.to_owned());
-        scored.strategies.push(StrategySummary {
-            name: strategy.name.clone(),
-            kind: strategy.kind(),
-            strategy: strategy.config.name().into(),
-            model,
-            metrics: trading_metrics(&books[shown], periods),
-            sharpe_interval: None,
-            validation_sharpe: choice.sharpe_of(&strategy.name),
-            spread,
-            bankrupt_at: books[shown].bankrupt_at.map(|time| time.to_string()),
-        });
-        scored.decided.push((strategy.name.clone(), strategy.books[shown].clone()));
-        scored.shown.extend(books.into_iter().nth(shown));
+        let mut all: Vec<Option<BookResult>> = rest.drain(..strategy.books.len() * groups).map(Some).collect();
+        // Books of a distribution follow each other, each with its symbols.
+        for group in 0..groups {
+            let books: Vec<BookResult> = (group..all.len()).step_by(groups).filter_map(|place| all[place].take()).collect();
+            let (shown, spread) = representative(&books, periods);
+            let book = &books[shown];
+            scored.strategies.push(StrategySummary {
+                name: book.strategy.clone(),
+                kind: strategy.kind(),
+                strategy: strategy.config.name().into(),
+                model: strategy.config.build().model().map(|(model, _)| model.to_owned()),
+                metrics: trading_metrics(book, periods),
+                sharpe_interval: None,
+                validation_sharpe: choice.sharpe_of(&book.strategy),
+                spread,
+                bankrupt_at: book.bankrupt_at.map(|time| time.to_string()),
+            });
+            if group == 0 {
+                scored.decided.push((strategy.name.clone(), strategy.books[shown].clone()));
+            }
+            scored.shown.extend(books.into_iter().nth(shown));
+        }
     }
     let intervals: Vec<Option<[f64; 2]>> = scored
         .shown
@@ -198,7 +205,7 @@ impl<'a> Outcome<'a> {
         if self.books.is_some() && settings.costs.is_empty() {
             doubts.push("the backtest has no costs: no fee, no spread, no slippage; real trading has all three".into());
         }
-        if self.books.is_some() && settings.fill == FillRule::SameClose {
+        if self.books.is_some() && settings.fill == FillTime::SameClose {
             doubts.push("orders are filled at the very close that decided them, which real trading cannot do".into());
         }
         doubts
