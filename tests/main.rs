@@ -1,1 +1,3 @@
 //! The one test program: every suite is a module, so that the engine is linked once.
+
+mod report;
