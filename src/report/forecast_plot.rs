@@ -106,13 +106,13 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
     });
     let axis = Axis::covering(reach, 4).padded(0.04);
     let down = |value: f64| 4.0 + (HEIGHT - 24.0) * (1.0 - axis.share(value));
-    let across = |bin: usize| 44.0 + (WIDTH - 52.0) * bin as f64 / (BINS - 1) as f64;
+    let across = |bin: usize| 56.0 + (WIDTH - 64.0) * bin as f64 / (BINS - 1) as f64;
     let label = format!("Mean outcome by tenth of the forecast, {horizon} ahead");
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">\n");
     for tick in &axis.ticks {
         let (y, class) = (down(*tick), if *tick == 0.0 { "zero" } else { "grid" });
         svg += &format!(
-            "<line class=\"{class}\" x1=\"34\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick\" x=\"30\" y=\"{:.1}\" \
+            "<line class=\"{class}\" x1=\"46\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick\" x=\"42\" y=\"{:.1}\" \
              text-anchor=\"end\">{}</text>\n",
             y + 3.5,
             axis.label(*tick)
@@ -133,7 +133,7 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
     }
     let y = HEIGHT - 4.0;
     svg += &format!(
-        "<text class=\"tick\" x=\"34\" y=\"{y}\">lowest tenth</text><text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">highest tenth</text>\n</svg>\n"
+        "<text class=\"tick\" x=\"46\" y=\"{y}\">lowest tenth</text><text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">highest tenth</text>\n</svg>\n"
     );
     let rows = count(group.pairs.len());
     format!("<figure>\n{svg}<figcaption>{horizon} ahead, {rows} forecasts</figcaption>\n</figure>\n")

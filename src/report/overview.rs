@@ -20,8 +20,10 @@ pub(super) fn facts(summary: &Summary) -> String {
             ("Test", format!("{span}<br>{}", counted(backtest.bars, "bar"))),
             ("Costs", costs),
             ("Fill", fill(&backtest.fill)),
-            ("Sizing", escape(&backtest.sizing)),
-            ("Starting cash", decimal(backtest.cash, 0)),
+            (
+                "Starting cash",
+                format!("{}<br>sizing: {}", decimal(backtest.cash, 0), escape(&backtest.sizing)),
+            ),
             (
                 "Annualised with",
                 format!("{} a year", counted(backtest.periods_per_year.round() as usize, "bar")),

@@ -148,12 +148,13 @@ struct Source {
 }
 
 impl Source {
-    fn read(folder: &Path, name: &str) -> Result<Option<Source>, ReportError> {
+    /// The columns that the report needs; other columns are not read.
+    fn read(folder: &Path, name: &str, columns: &[&str]) -> Result<Option<Source>, ReportError> {
         let path = folder.join(name);
         if !path.exists() {
             return Ok(None);
         }
-        let table = TableFile::read(&path)?;
+        let table = TableFile::read_columns(&path, columns)?;
         Ok(Some(Source { path, table }))
     }
 
@@ -179,7 +180,11 @@ impl Source {
 }
 
 fn read_equity(folder: &Path) -> Result<(Vec<Time>, Vec<Curve>), ReportError> {
-    let Some(source) = Source::read(folder, "equity.parquet")? else { return Ok(Default::default()) };
+    let Some(source) =
+        Source::read(folder, "equity.parquet", &["strategy", "timestamp", "equity", "drawdown"])?
+    else {
+        return Ok(Default::default());
+    };
     let (names, rows) = (source.text("strategy")?, source.time("timestamp")?);
     let (equity, drawdown) = (source.float("equity")?, source.float("drawdown")?);
     let mut curves: Vec<(Vec<Time>, Curve)> = Vec::new();
@@ -210,7 +215,9 @@ fn read_equity(folder: &Path) -> Result<(Vec<Time>, Vec<Curve>), ReportError> {
 
 fn read_fills(folder: &Path) -> Result<BTreeMap<String, FillTotals>, ReportError> {
     let mut totals: BTreeMap<String, FillTotals> = BTreeMap::new();
-    let Some(source) = Source::read(folder, "fills.parquet")? else { return Ok(totals) };
+    let Some(source) = Source::read(folder, "fills.parquet", &["strategy", "quantity", "price"])? else {
+        return Ok(totals);
+    };
     let (quantity, price) = (source.float("quantity")?, source.float("price")?);
     let mut row = 0;
     for part in source.text("strategy")?.chunk_by(|left, right| left == right) {
@@ -225,7 +232,11 @@ fn read_fills(folder: &Path) -> Result<BTreeMap<String, FillTotals>, ReportError
 }
 
 fn read_forecasts(folder: &Path) -> Result<Vec<Forecasts>, ReportError> {
-    let Some(source) = Source::read(folder, "predictions.parquet")? else { return Ok(Vec::new()) };
+    let Some(source) =
+        Source::read(folder, "predictions.parquet", &["model", "horizon", "prediction", "actual"])?
+    else {
+        return Ok(Vec::new());
+    };
     let (models, horizons) = (source.text("model")?, source.integer("horizon")?);
     let (predicted, actual) = (source.float("prediction")?, source.float("actual")?);
     let mut groups: Vec<Forecasts> = Vec::new();
@@ -258,8 +269,21 @@ fn find_or_add(groups: &mut Vec<Forecasts>, model: &str, horizon: i64) -> usize 
     })
 }
 
+const FOLD_COLUMNS: [&str; 10] = [
+    "fold",
+    "train_start",
+    "train_end",
+    "validation_start",
+    "validation_end",
+    "test_start",
+    "test_end",
+    "train_windows",
+    "validation_windows",
+    "test_windows",
+];
+
 fn read_folds(folder: &Path) -> Result<Vec<Fold>, ReportError> {
-    let Some(source) = Source::read(folder, "folds.parquet")? else { return Ok(Vec::new()) };
+    let Some(source) = Source::read(folder, "folds.parquet", &FOLD_COLUMNS)? else { return Ok(Vec::new()) };
     let number = source.integer("fold")?;
     let start = [source.time("train_start")?, source.time("validation_start")?, source.time("test_start")?];
     let end = [source.time("train_end")?, source.time("validation_end")?, source.time("test_end")?];
@@ -279,7 +303,14 @@ fn read_folds(folder: &Path) -> Result<Vec<Fold>, ReportError> {
 }
 
 fn read_trainings(folder: &Path) -> Result<Vec<Training>, ReportError> {
-    let Some(source) = Source::read(folder, "training.parquet")? else { return Ok(Vec::new()) };
+    let Some(source) = Source::read(
+        folder,
+        "training.parquet",
+        &["model", "fold", "epoch", "training_loss", "validation_loss"],
+    )?
+    else {
+        return Ok(Vec::new());
+    };
     let (models, folds) = (source.text("model")?, source.integer("fold")?);
     let epochs = source.integer("epoch")?;
     let (training, validation) = (source.float("training_loss")?, source.float("validation_loss")?);

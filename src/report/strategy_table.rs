@@ -171,8 +171,11 @@ fn heading(title: &str, explained: &str) -> String {
     )
 }
 
+/// The highest value among books that ever had a position: doing nothing wins no column.
 fn highest(books: &[&StrategySummary], value: fn(&StrategySummary) -> Option<f64>) -> Option<f64> {
-    books.iter().filter_map(|book| value(book)).max_by(f64::total_cmp)
+    let moved =
+        books.iter().filter(|book| book.metrics.volatility.is_some_and(|volatility| volatility > 0.0));
+    moved.filter_map(|book| value(book)).max_by(f64::total_cmp)
 }
 
 /// A cell whose attribute holds the number as `summary.json` has it, by which the script sorts.
@@ -200,9 +203,7 @@ fn name_cell(book: &StrategySummary) -> String {
         None => what,
     };
     let name = escape(&book.name);
-    format!(
-        "<th scope=\"row\" data-value=\"{name}\"><span class=\"key\"></span>{name}<small>{what}</small></th>\n"
-    )
+    format!("<th scope=\"row\" data-value=\"{name}\"><span class=\"key\"></span>{name}{what}</th>\n")
 }
 
 fn whisker_axis(books: &[&StrategySummary]) -> Axis {

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 /// Columns after the name; the lower the rank, the longer a column stays where the terminal is narrow.
 const COLUMNS: [(&str, u8); 6] =
-    [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("fees", 4)];
+    [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs", 4)];
 
 /// Three rules, no boxes: calm, and rows stay easy to cut out with other programs.
 const RULES: TableStyle = TableStyle::new()
@@ -32,44 +32,68 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
         text += &plain(&format!("{}: IC {ic}, direction right {right}\n", model.name));
     }
     if let Some(verdict) = &summary.verdict {
-        let conclusion = verdict.conclusion.to_string();
-        let painted = match verdict.conclusion {
-            Conclusion::Proven => paint(&conclusion, "1;32", colour),
-            Conclusion::NotProven => paint(&conclusion, "1;33", colour),
-            Conclusion::Worse => paint(&conclusion, "1;31", colour),
+        let code = match verdict.conclusion {
+            Conclusion::Proven => "1;32",
+            Conclusion::NotProven => "1;33",
+            Conclusion::Worse => "1;31",
         };
-        text += &format!("{}: {painted}\n", plain(&claim(verdict)));
+        let conclusion = verdict.conclusion.to_string();
+        let sentence = wrapped(&format!("{}: {conclusion}", plain(&claim(verdict))), width);
+        // The conclusion is the end of the sentence; a break inside it leaves it plain.
+        text += &match sentence.strip_suffix(&conclusion) {
+            Some(start) => format!("{start}{}", paint(&conclusion, code, colour)),
+            None => sentence,
+        };
+        text.push('\n');
+    }
+    text
+}
+
+/// Breaks a sentence at spaces so that no line is longer than `width`, where its words allow.
+fn wrapped(sentence: &str, width: usize) -> String {
+    let mut text = String::new();
+    let mut length = 0;
+    for word in sentence.split(' ') {
+        let size = word.chars().count();
+        if length > 0 {
+            let broken = length + 1 + size > width;
+            text.push(if broken { '\n' } else { ' ' });
+            length = if broken { 0 } else { length + 1 };
+        }
+        text += word;
+        length += size;
     }
     text
 }
 
 /// The table with as many columns as fit.
 fn fitted(summary: &Summary, books: &[&StrategySummary], width: usize, colour: bool) -> String {
+    let cash = summary.backtest.as_ref().map(|backtest| backtest.cash);
     let longest = books.iter().map(|book| book.name.chars().count()).max().unwrap_or(0);
     let fits = |text: &str| text.lines().all(|line| line.chars().count() <= width);
     for columns in (1..=COLUMNS.len() as u8).rev() {
-        let text = table(books, columns, longest);
+        let text = table(books, cash, columns, longest);
         if fits(&text) {
             return coloured(summary, books, &text, colour);
         }
         // Before a column goes, long names are cut.
         let over = text.lines().map(|line| line.chars().count()).max().unwrap_or(0).saturating_sub(width);
         let cut = longest.saturating_sub(over).max(SHORTEST_NAME);
-        let text = table(books, columns, cut);
+        let text = table(books, cash, columns, cut);
         if fits(&text) {
             return coloured(summary, books, &text, colour);
         }
     }
-    coloured(summary, books, &table(books, 1, SHORTEST_NAME), colour)
+    coloured(summary, books, &table(books, cash, 1, SHORTEST_NAME), colour)
 }
 
-fn table(books: &[&StrategySummary], columns: u8, name_length: usize) -> String {
+fn table(books: &[&StrategySummary], cash: Option<f64>, columns: u8, name_length: usize) -> String {
     let shown: Vec<usize> = (0..COLUMNS.len()).filter(|index| COLUMNS[*index].1 < columns).collect();
     let mut table = Table::new();
     table.load_style(RULES).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(std::iter::once("strategy").chain(shown.iter().map(|index| COLUMNS[*index].0)));
     for book in books {
-        let cells = cells(book);
+        let cells = cells(book, cash);
         table.add_row(
             std::iter::once(cut(&book.name, name_length))
                 .chain(shown.iter().map(|index| cells[*index].clone())),
@@ -83,7 +107,8 @@ fn table(books: &[&StrategySummary], columns: u8, name_length: usize) -> String 
     table.to_string() + "\n"
 }
 
-fn cells(book: &StrategySummary) -> [String; 6] {
+/// Fees are in per cent of the starting cash where that is known.
+fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
     let metrics = &book.metrics;
     let interval =
         book.sharpe_interval.map(|[low, high]| format!("{} to {}", decimal(low, 2), decimal(high, 2)));
@@ -93,7 +118,7 @@ fn cells(book: &StrategySummary) -> [String; 6] {
         percent(metrics.total_return, 1),
         percent(metrics.max_drawdown, 1),
         decimal(metrics.trades as f64, 0),
-        decimal(metrics.fees, 0),
+        cash.map_or_else(|| decimal(metrics.fees, 0), |cash| percent(Some(metrics.fees / cash), 1)),
     ]
     .map(|text| plain(&text))
 }
