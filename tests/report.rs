@@ -654,9 +654,11 @@ fn an_example_to_look_at() {
     for (index, run) in runs.iter().enumerate() {
         Synthetic { seed: 7 + index as u64, ..Synthetic::default() }.write(run);
     }
-    let start = std::time::Instant::now();
-    render(&runs[0]).unwrap();
-    println!("rendered in {:?}", start.elapsed());
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        render(&runs[0]).unwrap();
+        println!("rendered in {:?}", start.elapsed());
+    }
     compare(&runs, &root.join("compare.html")).unwrap();
     let summary: Summary =
         serde_json::from_str(&fs::read_to_string(runs[0].join("summary.json")).unwrap()).unwrap();

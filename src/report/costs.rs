@@ -14,16 +14,9 @@ pub(super) fn costs(files: &RunFiles) -> String {
     }
     let cash = files.cash();
     let mut table = String::from("<table>\n<thead><tr><th scope=\"col\">Strategy</th>");
-    for title in [
-        "Before fees",
-        "Fees",
-        "After fees",
-        "Fills",
-        "Traded",
-        "Fees of traded",
-        "Break-even fee",
-        "Turnover",
-    ] {
+    for title in
+        ["Before fees", "Fees", "After fees", "Fills", "Traded", "Fee rate", "Break-even fee", "Turnover"]
+    {
         table += &number_heading(title);
     }
     table += "</tr></thead>\n<tbody>\n";

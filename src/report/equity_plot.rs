@@ -86,8 +86,10 @@ fn legend(files: &RunFiles, growth: &[Vec<f64>]) -> String {
         _ => 2,
     });
     let last = files.times.last().copied().unwrap_or_default();
-    let mut html =
-        format!("<p class=\"moment\" aria-live=\"off\">{}</p>\n<ul class=\"legend\">\n", last.minute());
+    let mut html = format!(
+        "<p class=\"legend-note\">Growth and drawdown at <span class=\"moment\">{}</span></p>\n<ul class=\"legend\">\n",
+        last.minute()
+    );
     for index in order {
         let curve = &files.curves[index];
         let value = growth[index].last().copied().unwrap_or(f64::NAN);

@@ -125,8 +125,9 @@ pub(super) fn table(files: &RunFiles) -> String {
         html += &format!("<span class=\"part {part}\"></span>{part} ");
     }
     html += "</p>\n";
-    let mut table =
-        String::from("<table>\n<thead><tr><th scope=\"col\">Fold</th><th scope=\"col\">Timeline</th>");
+    let mut table = String::from(
+        "<table class=\"folds\">\n<thead><tr><th scope=\"col\">Fold</th><th scope=\"col\">Timeline</th>",
+    );
     for part in ["Train", "Validation", "Test"] {
         table += &format!("<th scope=\"col\">{part}</th>{}", number_heading("windows"));
     }

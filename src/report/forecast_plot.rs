@@ -3,12 +3,12 @@
 use super::markup::{escape, number_cell, number_heading, scrolling};
 use super::number::{count, counted, maybe, percent, significant};
 use super::run_files::{Forecasts, RunFiles};
-use super::svg::Axis;
+use super::svg::{Axis, share};
 use rayon::prelude::*;
 
 const BINS: usize = 10;
-const WIDTH: f64 = 240.0;
-const HEIGHT: f64 = 150.0;
+/// Pixels of a chart.
+const HEIGHT: f64 = 164.0;
 
 /// One tenth of the forecasts, from the lowest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,35 +105,40 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
         [bin.outcome - error, bin.outcome + error, bin.forecast, 0.0]
     });
     let axis = Axis::covering(reach, 4).padded(0.04);
-    let down = |value: f64| 4.0 + (HEIGHT - 24.0) * (1.0 - axis.share(value));
-    let across = |bin: usize| 56.0 + (WIDTH - 64.0) * bin as f64 / (BINS - 1) as f64;
-    let label = format!("Mean outcome by tenth of the forecast, {horizon} ahead");
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">\n");
+    let down = |value: f64| 4.0 + (HEIGHT - 28.0) * (1.0 - axis.share(value));
+    // The values of the axis stand in the left fifth.
+    let across = |bin: f64| share(0.22 + 0.75 * bin / (BINS - 1) as f64);
+    let mut svg = format!(
+        "<svg width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Mean outcome by tenth of the forecast, \
+         {horizon} ahead\">\n"
+    );
     for tick in &axis.ticks {
         let (y, class) = (down(*tick), if *tick == 0.0 { "zero" } else { "grid" });
         svg += &format!(
-            "<line class=\"{class}\" x1=\"46\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick\" x=\"42\" y=\"{:.1}\" \
-             text-anchor=\"end\">{}</text>\n",
-            y + 3.5,
+            "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick\" x=\"0\" \
+             y=\"{:.1}\">{}</text>\n",
+            y - 3.0,
             axis.label(*tick)
         );
     }
     for (index, bin) in bins.iter().enumerate() {
-        let x = across(index);
-        let (high, low) =
-            (down(bin.outcome + 2.0 * bin.standard_error), down(bin.outcome - 2.0 * bin.standard_error));
+        let place = index as f64;
+        let (x, left, right) = (across(place), across(place - 0.3), across(place + 0.3));
+        let error = 2.0 * bin.standard_error;
         svg += &format!(
-            "<line class=\"error\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{high:.1}\" y2=\"{low:.1}\"/><circle class=\"outcome\" cx=\"{x:.1}\" \
-             cy=\"{:.1}\" r=\"3.5\"/><line class=\"forecast\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n",
+            "<line class=\"error\" x1=\"{x}\" x2=\"{x}\" y1=\"{:.1}\" y2=\"{:.1}\"/><circle class=\"outcome\" cx=\"{x}\" \
+             cy=\"{:.1}\" r=\"3.5\"/><line class=\"forecast\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" \
+             y2=\"{y:.1}\"/>\n",
+            down(bin.outcome + error),
+            down(bin.outcome - error),
             down(bin.outcome),
-            x - 6.0,
-            x + 6.0,
             y = down(bin.forecast)
         );
     }
-    let y = HEIGHT - 4.0;
+    let y = HEIGHT - 6.0;
+    svg += &format!("<text class=\"tick\" x=\"{}\" y=\"{y}\">lowest tenth</text>", across(-0.3));
     svg += &format!(
-        "<text class=\"tick\" x=\"46\" y=\"{y}\">lowest tenth</text><text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">highest tenth</text>\n</svg>\n"
+        "<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">highest tenth</text>\n</svg>\n"
     );
     let rows = count(group.pairs.len());
     format!("<figure>\n{svg}<figcaption>{horizon} ahead, {rows} forecasts</figcaption>\n</figure>\n")

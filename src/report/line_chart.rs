@@ -75,15 +75,17 @@ impl LineChart<'_> {
                 escape(&band.name)
             );
         }
+        // Above the curves, so that these do not cross them out.
+        let mut labels = String::new();
         for tick in &axis.ticks {
             let y = f64::from(TOP) + f64::from(inner) * (1.0 - axis.share(*tick));
-            let class = if *tick == 0.0 { "zero" } else { "grid" };
-            svg += &format!("<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
-            svg += &format!(
+            labels += &format!(
                 "<text class=\"tick halo\" x=\"2\" y=\"{:.1}\">{}</text>\n",
                 y - 3.0,
                 axis.percent_label(*tick)
             );
+            let class = if *tick == 0.0 { "zero" } else { "grid" };
+            svg += &format!("<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
         }
         svg += &format!(
             "<svg x=\"0\" y=\"{TOP}\" width=\"100%\" height=\"{inner}\" viewBox=\"0 0 2000 1000\" preserveAspectRatio=\"none\">\n"
@@ -99,6 +101,7 @@ impl LineChart<'_> {
             );
         }
         svg += "</svg>\n";
+        svg += &labels;
         svg += &dates(start, end, self.height);
         svg += &format!(
             "<line class=\"cross\" x1=\"0\" x2=\"0\" y1=\"{TOP}\" y2=\"{}\"/>\n</svg>\n",

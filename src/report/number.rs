@@ -51,13 +51,13 @@ pub(super) fn signed_percent(value: f64, digits: usize) -> String {
     if positive { format!("+{text}") } else { text }
 }
 
-/// Three significant digits for figures whose size is not known beforehand: `0.00123`, `12.3`, `1,230`.
+/// Three significant digits for figures whose size is not known beforehand: `2.50e−5`, `0.00123`, `12.3`, `1,230`.
 pub(super) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return decimal(value, 0);
     }
     let magnitude = value.abs().log10().floor() as i32;
-    if !(-6..12).contains(&magnitude) {
+    if !(-4..12).contains(&magnitude) {
         return format!("{value:.2e}").replace('-', "\u{2212}");
     }
     decimal(value, (2 - magnitude).clamp(0, 9) as usize)

@@ -8,12 +8,12 @@ use crate::rundir::Summary;
 pub(super) fn facts(summary: &Summary) -> String {
     let data = &summary.data;
     let mut facts = vec![
-        ("Data", format!("{} to {}", escape(date(&data.start)), escape(date(&data.end)))),
+        ("Data", span(&data.start, &data.end)),
         ("Symbols", symbols(&data.symbols)),
         ("Bars", format!("{} of {}", count(data.rows), duration(data.interval_seconds))),
     ];
     if let Some(backtest) = &summary.backtest {
-        let span = format!("{} to {}", escape(date(&backtest.start)), escape(date(&backtest.end)));
+        let span = span(&backtest.start, &backtest.end);
         let costs: Vec<String> = backtest.costs.iter().map(|cost| escape(cost)).collect();
         let costs = if costs.is_empty() { "none".to_owned() } else { costs.join("<br>") };
         facts.extend([
@@ -35,6 +35,12 @@ pub(super) fn facts(summary: &Summary) -> String {
         html += &format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n");
     }
     html + "</dl>\n"
+}
+
+/// Two dates, each kept in one piece where the line is short.
+fn span(start: &str, end: &str) -> String {
+    let piece = |moment: &str| format!("<span class=\"span\">{}</span>", escape(date(moment)));
+    format!("{} to {}", piece(start), piece(end))
 }
 
 fn symbols(names: &[String]) -> String {

@@ -31,7 +31,8 @@ pub(super) fn provenance(files: &RunFiles) -> String {
     ]);
     let mut html = String::from("<dl class=\"provenance\">\n");
     for (name, value) in facts {
-        html += &format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n");
+        let class = if matches!(name, "Plan" | "Data") { " class=\"wide\"" } else { "" };
+        html += &format!("<div{class}><dt>{name}</dt><dd>{value}</dd></div>\n");
     }
     html += "</dl>\n<h3>Run it again</h3>\n";
     html += &command(&format!("candlewick run {}", quoted(&format!("{}/config.yaml", summary.run_dir))));

@@ -202,6 +202,7 @@ fn name_cell(book: &StrategySummary) -> String {
         }
         None => what,
     };
+    let what = if what == book.name { String::new() } else { format!("<small>{what}</small>") };
     let name = escape(&book.name);
     format!("<th scope=\"row\" data-value=\"{name}\"><span class=\"key\"></span>{name}{what}</th>\n")
 }

@@ -3,10 +3,11 @@
 use super::markup::escape;
 use super::number::{counted, significant};
 use super::run_files::{RunFiles, Training};
-use super::svg::Axis;
+use super::svg::{self, Axis, path, share};
 
-const WIDTH: f64 = 220.0;
-const HEIGHT: f64 = 120.0;
+/// Pixels of a chart, and of the part with the curves.
+const HEIGHT: f64 = 132.0;
+const CURVES: f64 = 110.0;
 
 /// The charts of every model that was trained in epochs.
 pub(super) fn training(files: &RunFiles) -> String {
@@ -46,46 +47,45 @@ pub(super) fn training(files: &RunFiles) -> String {
 
 fn chart(fold: &Training, axis: &Axis) -> String {
     let last = fold.epochs.len() - 1;
-    let across = |index: usize| 4.0 + (WIDTH - 8.0) * index as f64 / last.max(1) as f64;
-    let down = |value: f64| 6.0 + (HEIGHT - 26.0) * (1.0 - axis.share(value));
+    let across = |index: usize| 0.02 + 0.96 * index as f64 / last.max(1) as f64;
+    let down = |value: f64| CURVES * (1.0 - axis.share(value));
     let best = (0..=last)
         .filter(|index| fold.validation_loss[*index].is_finite())
         .min_by(|left, right| fold.validation_loss[*left].total_cmp(&fold.validation_loss[*right]));
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {}\">\n",
+        "<svg width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {}\">\n",
         fold.fold
     );
+    let mut labels = String::new();
     for tick in &axis.ticks {
         let y = down(*tick);
-        svg += &format!(
-            "<line class=\"grid\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick halo\" x=\"0\" y=\"{:.1}\">{}</text>\n",
-            y - 2.0,
-            axis.label(*tick)
-        );
+        svg += &format!("<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
+        labels +=
+            &format!("<text class=\"tick halo\" x=\"0\" y=\"{:.1}\">{}</text>\n", y - 2.0, axis.label(*tick));
     }
+    svg += &format!(
+        "<svg width=\"100%\" height=\"{CURVES}\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\">\n",
+        svg::WIDTH,
+        svg::HEIGHT
+    );
     for (class, values) in [("training", &fold.training_loss), ("validation", &fold.validation_loss)] {
-        let points: Vec<String> = values
-            .iter()
-            .enumerate()
-            .filter(|(_, value)| value.is_finite())
-            .map(|(index, value)| format!("{:.1},{:.1}", across(index), down(*value)))
-            .collect();
-        svg += &format!("<polyline class=\"loss {class}\" points=\"{}\"/>\n", points.join(" "));
+        let finite = values.iter().enumerate().filter(|(_, value)| value.is_finite());
+        let points = finite.map(|(index, value)| (svg::WIDTH * across(index), axis.down(*value)));
+        svg += &format!("<path class=\"loss {class}\" d=\"{}\"/>\n", path(points));
     }
+    svg += "</svg>\n";
+    svg += &labels;
     let mut caption = format!("Fold {}", fold.fold);
     if let Some(best) = best {
         let value = fold.validation_loss[best];
-        svg += &format!(
-            "<circle class=\"best\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>\n",
-            across(best),
-            down(value)
-        );
+        let (x, y) = (share(across(best)), down(value));
+        svg += &format!("<circle class=\"best\" cx=\"{x}\" cy=\"{y:.1}\" r=\"4\"/>\n");
         caption += &format!(": best epoch {}, {}", fold.epochs[best], significant(value));
     }
-    let y = HEIGHT - 4.0;
+    let y = HEIGHT - 6.0;
     svg += &format!("<text class=\"tick\" x=\"0\" y=\"{y}\">epoch {}</text>", fold.epochs[0]);
     svg += &format!(
-        "<text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text>\n</svg>\n",
+        "<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">{}</text>\n</svg>\n",
         fold.epochs[last]
     );
     format!("<figure>\n{svg}<figcaption>{caption}</figcaption>\n</figure>\n")
