@@ -430,11 +430,18 @@ fn a_full_run_has_every_section_and_stays_small() {
         page.contains("Against 1,000 random books") && page.contains("<b class=\"model\">lstm</b> beats 9")
     );
     assert!(page.len() <= 500_000, "{} bytes", page.len());
+    assert_eq!(page.matches("class=\"outcome\"").count(), 4 * 10, "tenths of two models at two horizons");
+    assert_eq!(page.matches("no ranking to draw").count(), 2, "ridge always forecasts the same");
+    assert_eq!(
+        page.matches("<circle class=\"best\"").count(),
+        2 * 4,
+        "the best epoch of two models in four folds"
+    );
     assert_no_request(&page);
 }
 
 #[test]
-fn two_hundred_thousand_bars_stay_below_the_limit_and_keep_their_extremes() {
+fn a_hundred_thousand_bars_stay_below_the_limit_and_keep_their_extremes() {
     let root = tempfile::tempdir().unwrap();
     let run = folder(&root, "long");
     let long = Synthetic { bars: 100_000, ..Synthetic::default() };
@@ -443,6 +450,25 @@ fn two_hundred_thousand_bars_stay_below_the_limit_and_keep_their_extremes() {
     fs::write(run.join("summary.json"), serde_json::to_string(&long.summary(&run, &books)).unwrap()).unwrap();
     let page = drawn(&run);
     assert!(page.len() < 700_000, "{} bytes", page.len());
+    // The axis covers every value with 3 per cent of room on both sides, so the highest and the lowest value of all
+    // curves lie at fixed heights: 1000 * 0.03 / 1.06 and as far from the bottom.
+    let growth = page.split("Growth since the start</h3>").nth(1).unwrap().split("<h3>").next().unwrap();
+    let heights: Vec<i64> =
+        growth.split(" d=\"").skip(1).flat_map(|rest| heights(rest.split('"').next().unwrap())).collect();
+    assert_eq!((heights.iter().min(), heights.iter().max()), (Some(&28), Some(&972)));
+}
+
+/// The absolute heights of a path `M x y l dx dy ...`.
+fn heights(path: &str) -> Vec<i64> {
+    let spaced = path.replace(['M', 'l'], " ").replace('-', " -");
+    let numbers: Vec<i64> = spaced.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let downs = numbers.chunks(2).map(|pair| pair[1]);
+    downs
+        .scan(0, |height, step| {
+            *height += step;
+            Some(*height)
+        })
+        .collect()
 }
 
 #[test]
@@ -591,6 +617,13 @@ fn months_and_curves_agree_with_the_total_return() {
     // Each of 13 months is printed to 0.1 per cent, so is off by at most 0.0005.
     assert!((growth - 1.0 - total).abs() < 13.0 * 0.0005 * growth.max(1.0) * 1.5, "{growth} against {total}");
     assert_eq!(months.matches("<th scope=\"row\">").count(), 2, "2022 and 2023");
+    let folds = page.split("<section id=\"by-fold\"").nth(1).unwrap().split("</table>").next().unwrap();
+    let growth: f64 = folds
+        .split("</svg></td><td class=\"n\">")
+        .skip(1)
+        .map(|cell| 1.0 + number(cell.split('\u{a0}').next().unwrap().trim_start_matches('+')))
+        .product();
+    assert!((growth - 1.0 - total).abs() < 4.0 * 0.0005 * growth.max(1.0) * 1.5, "{growth} against {total}");
     let island = page.split("id=\"curves\">").nth(1).unwrap().split("</script>").next().unwrap();
     let curves: serde_json::Value = serde_json::from_str(island).unwrap();
     let last = curves["growth"][0].as_array().unwrap().last().unwrap().as_f64().unwrap();

@@ -171,11 +171,13 @@ fn heading(title: &str, explained: &str) -> String {
     )
 }
 
-/// The highest value among books that ever had a position: doing nothing wins no column.
+/// The highest value among books that ever had a position: doing nothing wins no column. `None` where all are equal.
 fn highest(books: &[&StrategySummary], value: fn(&StrategySummary) -> Option<f64>) -> Option<f64> {
     let moved =
         books.iter().filter(|book| book.metrics.volatility.is_some_and(|volatility| volatility > 0.0));
-    moved.filter_map(|book| value(book)).max_by(f64::total_cmp)
+    let values: Vec<f64> = moved.filter_map(|book| value(book)).collect();
+    let highest = values.iter().copied().max_by(f64::total_cmp)?;
+    values.iter().any(|value| *value < highest).then_some(highest)
 }
 
 /// A cell whose attribute holds the number as `summary.json` has it, by which the script sorts.

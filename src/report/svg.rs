@@ -124,19 +124,16 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `rough`.
+/// The 1, 2, 5 or 10 times a power of ten that is nearest to `rough`.
 fn round_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
     let factor = rough / power;
     power
-        * if factor <= 1.0 {
-            1.0
-        } else if factor <= 2.0 {
-            2.0
-        } else if factor <= 5.0 {
-            5.0
-        } else {
-            10.0
+        * match factor {
+            _ if factor < 1.5 => 1.0,
+            _ if factor < 3.5 => 2.0,
+            _ if factor < 7.5 => 5.0,
+            _ => 10.0,
         }
 }
 
