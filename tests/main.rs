@@ -17,3 +17,4 @@ mod significance;
 mod strategies;
 mod training;
 mod verdict;
+mod report;

@@ -1,1 +1,74 @@
-//! stub
+//! What a run found, for people: one HTML page a run, one page that compares runs, and the table in the terminal.
+//!
+//! Reports read run directories only, never live objects, so that any old run can be drawn again. A page is one file
+//! that makes no request: our own SVG, our own small script, system fonts. The same directory gives the same bytes.
+
+mod compare;
+mod costs;
+mod equity_plot;
+mod folds;
+mod forecast_plot;
+mod heat_map;
+mod line_chart;
+mod markup;
+mod number;
+mod overview;
+mod page;
+mod provenance;
+mod run_files;
+mod strategy_table;
+mod svg;
+mod terminal;
+mod text_difference;
+mod training_plot;
+mod verdict;
+
+pub use compare::compare;
+pub use terminal::terminal;
+
+use crate::rundir::{RunDirError, write_atomic};
+use run_files::RunFiles;
+use std::path::{Path, PathBuf};
+
+/// A report could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A file of the run cannot be read, or the page cannot be written.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// A table lacks a column, or has it with another type.
+    #[error("{path} has no {kind} column `{column}`; another version wrote it: run the experiment again")]
+    Column {
+        /// The table.
+        path: PathBuf,
+        /// The column that the report needs.
+        column: &'static str,
+        /// `text`, `time`, `integer` or `float`.
+        kind: &'static str,
+    },
+    /// A table holds rows that do not fit together.
+    #[error("{path}: {found}, expected {expected}; the run is damaged: run the experiment again")]
+    Rows {
+        /// The table.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A comparison of nothing.
+    #[error("found no run to compare; name at least one run directory")]
+    NoRuns,
+}
+
+/// Draws `report.html` of the run directory `run` and returns its path. Sections whose files are absent are left out;
+/// the manifest may be absent, because a run is sealed after its report is written.
+///
+/// # Errors
+/// A run directory without `summary.json`, a damaged file, or a page that cannot be written.
+pub fn render(run: &Path) -> Result<PathBuf, ReportError> {
+    let files = RunFiles::read(run)?;
+    let path = run.join("report.html");
+    write_atomic(&path, page::run_page(&files).as_bytes())?;
+    Ok(path)
+}

@@ -7,8 +7,8 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit, TimestampNanosecondType};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::path::Path;
@@ -142,13 +142,31 @@ impl TableFile {
     /// # Errors
     /// A file that is missing, damaged, or holds other types.
     pub fn read(path: &Path) -> Result<TableFile, RunDirError> {
+        TableFile::read_where(path, |_| true)
+    }
+
+    /// Reads only the columns of these names; one that is not there is left out.
+    ///
+    /// # Errors
+    /// As [`TableFile::read`].
+    pub fn read_columns(path: &Path, names: &[&str]) -> Result<TableFile, RunDirError> {
+        TableFile::read_where(path, |name| names.contains(&name))
+    }
+
+    fn read_where(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<TableFile, RunDirError> {
         let file =
             std::fs::File::open(path).map_err(|source| RunDirError::Read { path: path.into(), source })?;
         let fail = |reason: String| damaged(path, reason);
         let reader =
             ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
-        let schema = reader.schema().clone();
+        let roots: Vec<usize> = (0..reader.schema().fields().len())
+            .filter(|root| wanted(reader.schema().field(*root).name()))
+            .collect();
+        let schema = Arc::new(reader.schema().project(&roots).map_err(|error| fail(error.to_string()))?);
+        let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
         let batches: Vec<RecordBatch> = reader
+            .with_projection(mask)
+            .with_batch_size(1 << 16)
             .build()
             .and_then(|batches| batches.collect::<Result<_, _>>().map_err(Into::into))
             .map_err(|error| fail(error.to_string()))?;

@@ -1,0 +1,56 @@
+//! Pieces of HTML: escaping, sections, tables that scroll.
+
+/// Text made safe between tags and inside quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe += "&amp;",
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            '"' => safe += "&quot;",
+            '\'' => safe += "&#39;",
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// JSON made safe inside a `<script>` element: nothing in it can close the element or open a comment.
+pub(super) fn escape_json(json: &str) -> String {
+    json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+}
+
+/// A titled part of the page; nothing where `body` is empty. `note` is HTML, one or two sentences.
+pub(super) fn section(id: &str, title: &str, note: &str, body: &str) -> String {
+    if body.is_empty() {
+        return String::new();
+    }
+    let note = if note.is_empty() { String::new() } else { format!("<p class=\"note\">{note}</p>\n") };
+    format!(
+        "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n{note}{body}</section>\n"
+    )
+}
+
+/// A table inside a region that scrolls sideways on narrow screens and can be reached by keyboard.
+pub(super) fn scrolling(label: &str, table: &str) -> String {
+    format!(
+        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">\n{table}</div>\n",
+        escape(label)
+    )
+}
+
+/// A heading of a column of numbers.
+pub(super) fn number_heading(text: &str) -> String {
+    format!("<th scope=\"col\" class=\"n\">{text}</th>")
+}
+
+/// A cell of a column of numbers.
+pub(super) fn number_cell(text: &str) -> String {
+    format!("<td class=\"n\">{text}</td>")
+}
+
+/// A folded part with its title.
+pub(super) fn folded(title: &str, body: &str) -> String {
+    format!("<details>\n<summary>{title}</summary>\n{body}</details>\n")
+}

@@ -1,0 +1,145 @@
+//! The page as a whole: the frame that all pages share, and the order of the parts of a run's page.
+
+use super::markup::{escape, escape_json, section};
+use super::number::date;
+use super::run_files::RunFiles;
+use super::{
+    costs, equity_plot, folds, forecast_plot, heat_map, overview, provenance, strategy_table, training_plot,
+    verdict,
+};
+use sha2::{Digest, Sha256};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// The page of one run.
+pub(super) fn run_page(files: &RunFiles) -> String {
+    let summary = &files.summary;
+    let parts = parts(files);
+    let mut body = format!("<header>\n<p class=\"eyebrow\"><b>Candlewick</b> {}", escape(&summary.name));
+    if let Some(backtest) = &summary.backtest {
+        body += &format!(
+            "<span>tested {} to {}</span>",
+            escape(date(&backtest.start)),
+            escape(date(&backtest.end))
+        );
+    }
+    body += "</p>\n";
+    body += &verdict::headline(files);
+    body += "</header>\n";
+    body += &overview::facts(summary);
+    body += &overview::warnings(summary);
+    body += "<nav aria-label=\"Sections\">\n<ul>\n";
+    for (id, title, _, _) in parts.iter().filter(|(_, _, _, part)| !part.is_empty()) {
+        body += &format!("<li><a href=\"#{id}\">{title}</a></li>\n");
+    }
+    body += "</ul>\n</nav>\n";
+    for (id, title, note, part) in &parts {
+        body += &section(id, title, note, part);
+    }
+    let json = serde_json::to_string(summary).unwrap_or_default();
+    body += &format!("<script type=\"application/json\" id=\"summary\">{}</script>\n", escape_json(&json));
+    frame(&format!("{}: candlewick report", summary.name), &body)
+}
+
+/// Id, title, note and body of every part, in order; a part without a body is left out.
+fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> {
+    vec![
+        (
+            "strategies",
+            "Strategies",
+            strategy_table::conventions(&files.summary),
+            strategy_table::strategies(files),
+        ),
+        (
+            "equity",
+            "Equity and drawdown",
+            "After all costs. Shaded parts are the test parts of the folds; press a name to hide its curve.".to_owned(),
+            equity_plot::equity(files),
+        ),
+        (
+            "months",
+            "Monthly returns",
+            "In per cent, by calendar month in UTC. The first and the last month may be cut short by the test span."
+                .to_owned(),
+            heat_map::monthly_returns(files),
+        ),
+        (
+            "by-fold",
+            "Fold by fold",
+            "The two books of the verdict in each test part. A lead that comes from one fold alone is fragile.".to_owned(),
+            folds::strip(files),
+        ),
+        (
+            "training",
+            "Training",
+            "Loss a sample in units of the scaled target, by epoch. The weights of the best epoch are the ones that forecast."
+                .to_owned(),
+            training_plot::training(files),
+        ),
+        (
+            "forecasts",
+            "Forecasts against outcomes",
+            "Test rows only. Dots are the mean outcome in each tenth of the forecasts, whiskers two standard errors with \
+             rows taken as independent (too narrow where horizons overlap), dashes the mean forecast. Dots that rise from \
+             left to right are skill. Direction right is marked where it is above the base rate, what always guessing \
+             the more frequent side reaches."
+                .to_owned(),
+            forecast_plot::forecasts(files),
+        ),
+        (
+            "costs",
+            "Costs",
+            "Returns and fees in per cent of the starting cash. Spread and slippage are inside the fill prices, hence in \
+             both returns. Break-even fee: the fee per traded notional at which the book would have earned nothing, had it \
+             traded the same."
+                .to_owned(),
+            costs::costs(files),
+        ),
+        (
+            "folds",
+            "Folds",
+            "Each fold is trained on its train part, stopped on its validation part and measured on its test part."
+                .to_owned(),
+            folds::table(files),
+        ),
+        ("provenance", "Provenance", String::new(), provenance::provenance(files)),
+    ]
+}
+
+/// A whole document around `body`. The policy allows our style and our script by their hashes and nothing else: no
+/// request, no other script, no inline style.
+pub(super) fn frame(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; script-src \
+         'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#content\">Skip to the content</a>\n\
+         <main id=\"content\">\n{body}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        base64(&Sha256::digest(STYLE.as_bytes())),
+        base64(&Sha256::digest(SCRIPT.as_bytes())),
+        escape(title),
+    )
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .enumerate()
+            .fold(0_u32, |bits, (place, byte)| bits | u32::from(*byte) << (16 - 8 * place));
+        for place in 0..4 {
+            if place <= group.len() {
+                text.push(char::from(ALPHABET[(bits >> (18 - 6 * place)) as usize & 63]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,164 @@
+//! The table that is printed after a run.
+
+use super::number::{SPACE, decimal, maybe, percent};
+use super::strategy_table::ranked;
+use super::verdict::claim;
+use crate::rundir::{Conclusion, StrategyKind, StrategySummary, Summary};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+/// Columns after the name; the lower the rank, the longer a column stays where the terminal is narrow.
+const COLUMNS: [(&str, u8); 6] =
+    [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs", 4)];
+
+/// Three rules, no boxes: calm, and rows stay easy to cut out with other programs.
+const RULES: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
+
+/// Names are cut to so many characters where the terminal is narrow.
+const SHORTEST_NAME: usize = 12;
+
+/// The strategies as a table of at most `width` columns, models first, and the verdict as the last line. Columns are
+/// dropped where the terminal is narrow. Without `colour` there is no escape sequence in it.
+pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
+    let mut text = String::new();
+    let books = ranked(summary);
+    if !books.is_empty() {
+        text += &fitted(summary, &books, width, colour);
+    }
+    for model in summary.models.iter().filter(|_| books.is_empty()) {
+        let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
+        text += &plain(&format!("{}: IC {ic}, direction right {right}\n", model.name));
+    }
+    if let Some(verdict) = &summary.verdict {
+        let code = match verdict.conclusion {
+            Conclusion::Proven => "1;32",
+            Conclusion::NotProven => "1;33",
+            Conclusion::Worse => "1;31",
+        };
+        let conclusion = verdict.conclusion.to_string();
+        let sentence = wrapped(&format!("{}: {conclusion}", plain(&claim(verdict))), width);
+        // The conclusion is the end of the sentence; a break inside it leaves it plain.
+        text += &match sentence.strip_suffix(&conclusion) {
+            Some(start) => format!("{start}{}", paint(&conclusion, code, colour)),
+            None => sentence,
+        };
+        text.push('\n');
+    }
+    text
+}
+
+/// Breaks a sentence at spaces so that no line is longer than `width`, where its words allow.
+fn wrapped(sentence: &str, width: usize) -> String {
+    let mut text = String::new();
+    let mut length = 0;
+    for word in sentence.split(' ') {
+        let size = word.chars().count();
+        if length > 0 {
+            let broken = length + 1 + size > width;
+            text.push(if broken { '\n' } else { ' ' });
+            length = if broken { 0 } else { length + 1 };
+        }
+        text += word;
+        length += size;
+    }
+    text
+}
+
+/// The table with as many columns as fit.
+fn fitted(summary: &Summary, books: &[&StrategySummary], width: usize, colour: bool) -> String {
+    let cash = summary.backtest.as_ref().map(|backtest| backtest.cash);
+    let longest = books.iter().map(|book| book.name.chars().count()).max().unwrap_or(0);
+    let fits = |text: &str| text.lines().all(|line| line.chars().count() <= width);
+    for columns in (1..=COLUMNS.len() as u8).rev() {
+        let text = table(books, cash, columns, longest);
+        if fits(&text) {
+            return coloured(summary, books, &text, colour);
+        }
+        // Before a column goes, long names are cut.
+        let over = text.lines().map(|line| line.chars().count()).max().unwrap_or(0).saturating_sub(width);
+        let cut = longest.saturating_sub(over).max(SHORTEST_NAME);
+        let text = table(books, cash, columns, cut);
+        if fits(&text) {
+            return coloured(summary, books, &text, colour);
+        }
+    }
+    coloured(summary, books, &table(books, cash, 1, SHORTEST_NAME), colour)
+}
+
+fn table(books: &[&StrategySummary], cash: Option<f64>, columns: u8, name_length: usize) -> String {
+    let shown: Vec<usize> = (0..COLUMNS.len()).filter(|index| COLUMNS[*index].1 < columns).collect();
+    let mut table = Table::new();
+    table.load_style(RULES).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(std::iter::once("strategy").chain(shown.iter().map(|index| COLUMNS[*index].0)));
+    for book in books {
+        let cells = cells(book, cash);
+        table.add_row(
+            std::iter::once(cut(&book.name, name_length))
+                .chain(shown.iter().map(|index| cells[*index].clone())),
+        );
+    }
+    for index in 1..=shown.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string() + "\n"
+}
+
+/// Fees are in per cent of the starting cash where that is known.
+fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
+    let metrics = &book.metrics;
+    let interval =
+        book.sharpe_interval.map(|[low, high]| format!("{} to {}", decimal(low, 2), decimal(high, 2)));
+    [
+        maybe(metrics.sharpe, 2),
+        interval.unwrap_or_else(|| super::number::NONE.to_owned()),
+        percent(metrics.total_return, 1),
+        percent(metrics.max_drawdown, 1),
+        decimal(metrics.trades as f64, 0),
+        cash.map_or_else(|| decimal(metrics.fees, 0), |cash| percent(Some(metrics.fees / cash), 1)),
+    ]
+    .map(|text| plain(&text))
+}
+
+/// ASCII where the page has typography: a terminal's text is copied into other programs.
+fn plain(text: &str) -> String {
+    text.replace('\u{2212}', "-")
+        .replace('\u{2013}', "-")
+        .replace(&format!("{SPACE}%"), "%")
+        .replace(SPACE, " ")
+}
+
+fn cut(name: &str, length: usize) -> String {
+    let name: String = name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    if name.chars().count() <= length {
+        return name;
+    }
+    name.chars().take(length.saturating_sub(2)).collect::<String>() + ".."
+}
+
+/// Colours whole lines, so that widths stay true: books on models stand out, the chosen one most.
+fn coloured(summary: &Summary, books: &[&StrategySummary], text: &str, colour: bool) -> String {
+    if !colour {
+        return text.to_owned();
+    }
+    let chosen = summary.verdict.as_ref().map(|verdict| verdict.best_model.as_str());
+    // A rule, the heading and another rule stand above the first book.
+    let mut painted = String::new();
+    for (line, row) in text.lines().enumerate() {
+        let book = line.checked_sub(3).and_then(|index| books.get(index));
+        painted += &match book {
+            Some(book) if chosen == Some(book.name.as_str()) => paint(row, "1;36", true),
+            Some(book) if book.kind == StrategyKind::Model => paint(row, "36", true),
+            _ => row.to_owned(),
+        };
+        painted.push('\n');
+    }
+    painted
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}

@@ -1,0 +1,160 @@
+//! The honest answer: one sentence, the interval drawn against zero, and what it means.
+
+use super::markup::escape;
+use super::number::{SPACE, counted, decimal, maybe};
+use super::run_files::{RunFiles, strategy};
+use super::svg::{Axis, share};
+use crate::rundir::{Conclusion, Summary, Verdict};
+
+/// `The model beats the best baseline by 0.31 Sharpe, 95 % interval −0.12 to 0.70, after 3 trials`, without the
+/// conclusion.
+pub(super) fn claim(verdict: &Verdict) -> String {
+    let [low, high] = verdict.interval;
+    let verb = if verdict.sharpe_difference < 0.0 { "trails" } else { "beats" };
+    format!(
+        "The model {verb} the best baseline by {}{SPACE}Sharpe, 95{SPACE}% interval {} to {}, after {}",
+        decimal(verdict.sharpe_difference.abs(), 2),
+        decimal(low, 2),
+        decimal(high, 2),
+        counted(verdict.trials, "trial"),
+    )
+}
+
+/// The name of the conclusion's class in the style sheet.
+pub(super) fn class(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Proven => "proven",
+        Conclusion::NotProven => "open",
+        Conclusion::Worse => "worse",
+    }
+}
+
+/// The top of the page.
+pub(super) fn headline(files: &RunFiles) -> String {
+    let summary = &files.summary;
+    let Some(verdict) = &summary.verdict else {
+        let body = format!(
+            "<p class=\"lead\">{}</p>\n",
+            "A verdict needs at least one strategy on a model and one baseline in the same backtest."
+        );
+        return format!("<h1>{}</h1>\n{body}", without_verdict(summary));
+    };
+    let mut html = format!(
+        "<h1>{}: <span class=\"conclusion {}\">{}</span>.</h1>\n",
+        claim(verdict),
+        class(verdict.conclusion),
+        verdict.conclusion
+    );
+    html += "<div class=\"verdict\">\n<div>\n";
+    html += &interval_plot(verdict);
+    html += &duel(summary, verdict);
+    html += "</div>\n<div class=\"prose\">\n";
+    html += &format!("<p>{}</p>\n", meaning(verdict));
+    html += &format!(
+        "<p><strong>Model.</strong> {}</p>\n<p><strong>Baseline.</strong> Of the baselines the one with the best \
+         Sharpe ratio on the test bars. That choice is made in hindsight, which makes the comparison harder for \
+         the model.</p>\n",
+        escape(&verdict.choice)
+    );
+    html += "</div>\n</div>\n";
+    html
+}
+
+fn without_verdict(summary: &Summary) -> String {
+    let (models, strategies) = (summary.models.len(), summary.strategies.len());
+    match (models, strategies) {
+        (_, 0) => {
+            format!("{} and no strategy: there is nothing to pass a verdict on.", plural(models, "model"))
+        }
+        (0, _) => {
+            format!("{} and no model: there is nothing to pass a verdict on.", plural(strategies, "strategy"))
+        }
+        _ => "No verdict: the run has no model and baseline to compare.".to_owned(),
+    }
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    match (number, noun) {
+        (1, _) => format!("1{SPACE}{noun}"),
+        (_, "strategy") => format!("{number}{SPACE}strategies"),
+        _ => counted(number, noun),
+    }
+}
+
+/// What the conclusion says in words.
+fn meaning(verdict: &Verdict) -> String {
+    let mut text = match verdict.conclusion {
+        Conclusion::Proven => {
+            "The whole interval lies above zero: over these test bars chance alone is an unlikely explanation of the \
+             lead. It says nothing about bars that were not tested."
+        }
+        Conclusion::NotProven => {
+            "The interval contains zero: a difference of this size also arises by luck in a test of this length. It is \
+             no evidence that the model is better, and none that it is not."
+        }
+        Conclusion::Worse => {
+            "The whole interval lies below zero: over these test bars the model was worse than the baseline by more \
+             than luck explains."
+        }
+    }
+    .to_owned();
+    if verdict.trials > 1 {
+        text += &format!(
+            " The interval is about this one comparison; the best of {} looks better than it is.",
+            counted(verdict.trials, "trial")
+        );
+    }
+    text
+}
+
+/// Dot and whiskers against zero.
+fn interval_plot(verdict: &Verdict) -> String {
+    let [low, high] = verdict.interval;
+    let middle = verdict.sharpe_difference;
+    let axis = Axis::covering([low, high, middle, 0.0].into_iter(), 6).padded(0.08);
+    let at = |value: f64| share(axis.share(value));
+    let mut svg = format!(
+        "<svg class=\"interval {}\" width=\"100%\" height=\"112\" role=\"img\" aria-label=\"Difference of the Sharpe \
+         ratios {}, 95 % interval {} to {}\">\n",
+        class(verdict.conclusion),
+        decimal(middle, 2),
+        decimal(low, 2),
+        decimal(high, 2)
+    );
+    for tick in &axis.ticks {
+        let x = at(*tick);
+        svg += &format!("<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"26\" y2=\"84\"/>");
+        svg += &format!(
+            "<text class=\"tick\" x=\"{x}\" y=\"102\" text-anchor=\"middle\">{}</text>\n",
+            axis.label(*tick)
+        );
+    }
+    let zero = at(0.0);
+    svg += &format!("<line class=\"zero\" x1=\"{zero}\" x2=\"{zero}\" y1=\"20\" y2=\"84\"/>\n");
+    svg += "<text class=\"tick\" x=\"0\" y=\"12\">baseline better</text>";
+    svg += "<text class=\"tick\" x=\"100%\" y=\"12\" text-anchor=\"end\">model better</text>\n";
+    let (left, right) = (at(low), at(high));
+    svg += &format!("<line class=\"whisker\" x1=\"{left}\" x2=\"{right}\" y1=\"55\" y2=\"55\"/>");
+    for x in [&left, &right] {
+        svg += &format!("<line class=\"whisker\" x1=\"{x}\" x2=\"{x}\" y1=\"47\" y2=\"63\"/>");
+    }
+    svg += &format!("<circle class=\"dot\" cx=\"{}\" cy=\"55\" r=\"7\"/>\n</svg>\n", at(middle));
+    svg
+}
+
+/// The two books side by side.
+fn duel(summary: &Summary, verdict: &Verdict) -> String {
+    let side = |role: &str, title: &str, name: &str| {
+        let sharpe = strategy(summary, name).and_then(|strategy| strategy.metrics.sharpe);
+        format!(
+            "<div class=\"{role}\"><dt>{title}</dt><dd><b>{}</b> Sharpe <span class=\"num\">{}</span></dd></div>\n",
+            escape(name),
+            maybe(sharpe, 2)
+        )
+    };
+    format!(
+        "<dl class=\"duel\">\n{}{}</dl>\n",
+        side("model", "Model", &verdict.best_model),
+        side("baseline", "Best baseline", &verdict.best_baseline)
+    )
+}
