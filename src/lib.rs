@@ -4,7 +4,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`units`], [`seed`], [`suggest`], [`registry`], [`progress`], [`device`] |
+//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`registry`], [`progress`], [`device`] |
 //! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
 //! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
@@ -31,6 +31,7 @@ pub mod progress;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod ruled_table;
 pub mod rundir;
 pub mod seed;
 pub mod suggest;

@@ -8,6 +8,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("units", 0),
     ("seed", 0),
     ("suggest", 0),
+    ("ruled_table", 0),
     ("registry", 0),
     ("progress", 0),
     ("device", 0),

@@ -3,9 +3,9 @@
 use super::experiment::read_plan;
 use super::failure::Failure;
 use super::output::Output;
+use crate::ruled_table::ruled_table;
 use crate::run::{Preview, preview};
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
 use std::path::PathBuf;
 
 /// Arguments of `candlewick check`.
@@ -53,15 +53,9 @@ fn describe(preview: &Preview, width: usize) -> String {
     parts.join("\n")
 }
 
-fn table(header: Vec<String>, width: usize) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width as u16).set_header(header);
-    table
-}
-
 fn models(preview: &Preview, width: usize) -> String {
-    let mut table = table(["model", "kind", "window", "parameters"].map(str::to_owned).to_vec(), width);
+    let mut table = ruled_table(Some(width));
+    table.set_header(["model", "kind", "window", "parameters"]);
     for model in &preview.models {
         table.add_row([model.name.clone(), model.kind.clone(), format!("{} bars", model.window), model.parameters.to_string()]);
     }
@@ -71,7 +65,8 @@ fn models(preview: &Preview, width: usize) -> String {
 fn folds(preview: &Preview, width: usize) -> String {
     let mut header: Vec<String> = ["fold", "train", "validation", "test"].map(str::to_owned).to_vec();
     header.extend(preview.models.iter().map(|model| format!("windows of {}", model.name)));
-    let mut table = table(header, width);
+    let mut table = ruled_table(Some(width));
+    table.set_header(header);
     let short = |[start, end]: &[String; 2]| format!("{}\n{}", minute(start), minute(end));
     for fold in &preview.folds {
         let train: Vec<String> = fold.train.iter().map(short).collect();

@@ -12,7 +12,6 @@ mod runs;
 mod schema;
 
 use clap::{Parser, Subcommand};
-use failure::Failure;
 use output::Output;
 use std::process::ExitCode;
 

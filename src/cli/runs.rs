@@ -3,9 +3,9 @@
 use super::failure::Failure;
 use super::output::Output;
 use crate::report;
+use crate::ruled_table::ruled_table;
 use crate::rundir::{RunDir, Summary, find_run, list_runs, read_json};
 use clap::{Args, Subcommand};
-use comfy_table::{ContentArrangement, Table, presets};
 use std::path::{Path, PathBuf};
 
 /// The verbs below `candlewick runs`.
@@ -75,9 +75,7 @@ fn list(runs: &Path, output: &Output) -> Result<(), Failure> {
         output.say(&format!("there is no run in {}", runs.display()));
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(output.width() as u16);
+    let mut table = ruled_table(Some(output.width()));
     table.set_header(["run", "state", "best model", "Sharpe difference", "verdict"]);
     for path in &found {
         let row = row(path);

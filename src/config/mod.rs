@@ -11,7 +11,7 @@ pub use load::{Text, load, schema_text};
 pub use resolve::Plan;
 
 use crate::data::DataConfig;
-use crate::data::split::SplitConfig;
+use crate::data::SplitConfig;
 use crate::device::DeviceChoice;
 use crate::domains::market::backtest::BacktestConfig;
 use crate::domains::market::indicators::IndicatorConfig;

@@ -3,18 +3,13 @@
 use super::number::{SPACE, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::verdict::claim;
+use crate::ruled_table::ruled_table;
 use crate::rundir::{Conclusion, StrategyKind, StrategySummary, Summary};
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::CellAlignment;
 
 /// Columns after the name; the lower the rank, the longer a column stays where the terminal is narrow.
 const COLUMNS: [(&str, u8); 6] =
     [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs", 4)];
-
-/// Three rules, no boxes: calm, and rows stay easy to cut out with other programs.
-const RULES: TableStyle = TableStyle::new()
-    .top_border(LineStyle::none().fill('─').junction('─'))
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// Names are cut to so many characters where the terminal is narrow.
 const SHORTEST_NAME: usize = 12;
@@ -89,8 +84,7 @@ fn fitted(summary: &Summary, books: &[&StrategySummary], width: usize, colour: b
 
 fn table(books: &[&StrategySummary], cash: Option<f64>, columns: u8, name_length: usize) -> String {
     let shown: Vec<usize> = (0..COLUMNS.len()).filter(|index| COLUMNS[*index].1 < columns).collect();
-    let mut table = Table::new();
-    table.load_style(RULES).set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = ruled_table(None);
     table.set_header(std::iter::once("strategy").chain(shown.iter().map(|index| COLUMNS[*index].0)));
     for book in books {
         let cells = cells(book, cash);

@@ -81,7 +81,7 @@ impl RunError {
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
             RunError::Report(_) => 1,
             RunError::Fit { source, .. } => match source {
-                FitError::RunDir(error) => run_dir_exit_code(error),
+                FitError::Files(error) => run_dir_exit_code(error),
                 _ => 1,
             },
             RunError::Interrupted { .. } => 130,

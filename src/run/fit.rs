@@ -2,7 +2,7 @@
 
 use super::{Context, RunError};
 use crate::config::Plan;
-use crate::data::split::Fold;
+use crate::data::Fold;
 use crate::domains::market::indicators;
 use crate::metrics::{ForecastMetrics, forecast_metrics};
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig};

@@ -281,7 +281,7 @@ fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
 
 fn folds_table(fitted: &Fitted) -> TableFile {
     let folds = &fitted.folds;
-    let time = |of: fn(&crate::data::split::Fold) -> crate::units::Time| {
+    let time = |of: fn(&crate::data::Fold) -> crate::units::Time| {
         Column::Time(folds.iter().map(|(fold, _)| of(fold)).collect())
     };
     let count = |part: usize| Column::Integer(folds.iter().map(|(_, windows)| windows[part] as i64).collect());
