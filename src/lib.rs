@@ -4,7 +4,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`units`], [`seed`], [`registry`], [`progress`], [`device`] |
+//! | 0 | [`units`], [`seed`], [`registry`], [`progress`], [`device`], [`suggest`] |
 //! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
 //! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
@@ -33,6 +33,7 @@ pub mod report;
 pub mod run;
 pub mod rundir;
 pub mod seed;
+pub mod suggest;
 pub mod table;
 pub mod train;
 pub mod units;
