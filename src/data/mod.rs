@@ -1,1 +1,34 @@
-//! stub
+//! Tables in and out: loading with distrust, describing, importing, generating, and cutting into folds.
+
+mod clean;
+mod config;
+mod describe;
+mod describe_table;
+mod duration;
+mod error;
+mod files;
+mod generate;
+mod import;
+mod layout;
+mod load;
+mod parquet_file;
+mod read;
+mod resample;
+mod rows;
+mod split;
+mod text_table;
+mod time_zone;
+mod write;
+
+pub use config::{
+    BadRows, ColumnsConfig, DataConfig, Duplicates, Gaps, PriceColumn, QualityConfig, RangeConfig, TimeUnit,
+    TimestampColumn, Unsorted,
+};
+pub use describe::{Description, FileDescription, SymbolDescription, describe};
+pub use duration::BarDuration;
+pub use error::DataError;
+pub use generate::{GeneratedMetadata, MarketGenerator, PlantedSignal};
+pub use import::{ImportOptions, Imported, import};
+pub use load::{Loaded, fingerprint, load};
+pub use split::{Fold, Holdout, PurgedKFold, SplitConfig, WalkForward};
+pub use write::write_bars;

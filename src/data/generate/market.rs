@@ -1,0 +1,205 @@
+//! The simulation: common shocks first, then asset by asset, each from its own stream of random numbers.
+
+use super::{MarketGenerator, name};
+use crate::seed::{Seed, Stream};
+use crate::table::{BarColumns, SymbolBars};
+use crate::units::{Time, YEAR_NANOSECONDS};
+
+/// Volatility of the common part of returns, a year.
+const MARKET_VOLATILITY: f64 = 0.45;
+
+/// GARCH(1,1) of unit variance: weight of the last squared shock, and of the last variance.
+const SHOCK_WEIGHT: f64 = 0.06;
+const MEMORY: f64 = 0.92;
+
+/// Hidden regimes: factor of volatility, mean length in bars. Calm, normal, stressed.
+const REGIMES: [(f64, f64); 3] = [(0.6, 600.0), (1.0, 400.0), (1.8, 150.0)];
+
+/// Points of the price path within a bar, the last being the close.
+const PATH_POINTS: usize = 12;
+
+/// Share of a bar's time that passes before its first trade.
+const FIRST_TRADE: f64 = 0.01;
+
+/// Mean number of bars in a gap.
+const GAP_LENGTH: f64 = 3.0;
+
+/// What all assets share in one bar.
+#[derive(Clone, Copy)]
+struct Common {
+    /// Factor of every volatility.
+    regime: f64,
+    /// The common shock.
+    shock: Shock,
+}
+
+/// A martingale difference and its standard deviation as it was known before.
+#[derive(Clone, Copy)]
+struct Shock {
+    value: f64,
+    deviation: f64,
+}
+
+/// One asset's character.
+struct Asset {
+    beta: f64,
+    own_volatility: f64,
+    price: f64,
+    /// 10^decimals ticks are one unit of price.
+    ticks: f64,
+    volume: f64,
+}
+
+pub(super) fn simulate(settings: &MarketGenerator, coefficient: f64) -> Vec<SymbolBars> {
+    let seed = Seed(settings.seed);
+    let common = common(settings, seed);
+    (0..settings.symbols)
+        .filter_map(|index| {
+            let columns = asset_bars(
+                settings,
+                coefficient,
+                seed.child("asset", index as u64),
+                &common[index * settings.listing_delay_bars..],
+            );
+            let columns = shift(columns, settings, index);
+            let columns = with_gaps(columns, settings.gaps, &mut seed.stream("gaps", index as u64));
+            // Columns keep the promise of bars by construction, which a test checks; an asset could only be missing.
+            SymbolBars::new(name(index), columns).ok()
+        })
+        .collect()
+}
+
+fn common(settings: &MarketGenerator, seed: Seed) -> Vec<Common> {
+    let mut regimes = seed.stream("regime", 0);
+    let mut shocks = seed.stream("market", 0);
+    let (mut regime, mut variance) = (1, 1.0);
+    (0..settings.bars)
+        .map(|_| {
+            if regimes.uniform() < 1.0 / REGIMES[regime].1 {
+                regime = (regime + 1 + regimes.below(2)) % REGIMES.len();
+            }
+            Common { regime: REGIMES[regime].0, shock: garch(&mut variance, &mut shocks) }
+        })
+        .collect()
+}
+
+/// The next shock of unit variance, and the variance after it.
+fn garch(variance: &mut f64, stream: &mut Stream) -> Shock {
+    let deviation = variance.sqrt();
+    let value = deviation * student(stream);
+    *variance = 1.0 - SHOCK_WEIGHT - MEMORY + SHOCK_WEIGHT * value * value + MEMORY * *variance;
+    Shock { value, deviation }
+}
+
+/// Student t with 6 degrees of freedom, scaled to unit variance, cut at 12 deviations: exponentials of it must have a mean.
+fn student(stream: &mut Stream) -> f64 {
+    let normal = stream.normal();
+    // A chi-squared variable with 6 degrees of freedom is twice the sum of three exponential ones.
+    let chi_squared: f64 = (0..3).map(|_| -2.0 * (1.0 - stream.uniform()).ln()).sum();
+    let scale = (6.0_f64 / 4.0).sqrt();
+    (normal / (chi_squared / 6.0).sqrt() / scale).clamp(-12.0, 12.0)
+}
+
+fn character(stream: &mut Stream) -> Asset {
+    let beta = 0.7 + 0.6 * stream.uniform();
+    let own_volatility = 0.3 + 0.4 * stream.uniform();
+    let price = (10.0_f64.powf(1.0 + 2.0 * stream.uniform()) * 100.0).round() / 100.0;
+    // Ticks of at most a ten-thousandth of the first price, so that rounding adds no reversal of its own.
+    let decimals = 4.0 - price.log10().floor();
+    let volume = 4e6 * (1.0 + stream.uniform()) / price;
+    Asset { beta, own_volatility, price, ticks: 10.0_f64.powf(decimals), volume }
+}
+
+fn asset_bars(settings: &MarketGenerator, coefficient: f64, seed: Seed, common: &[Common]) -> BarColumns {
+    let asset = character(&mut seed.stream("character", 0));
+    let (mut shocks, mut path) = (seed.stream("own shock", 0), seed.stream("path", 0));
+    let mut volumes = seed.stream("volume", 0);
+    let bars_a_year = YEAR_NANOSECONDS as f64 / settings.interval.nanoseconds() as f64;
+    let market_scale = asset.beta * MARKET_VOLATILITY / bars_a_year.sqrt();
+    let own_scale = asset.own_volatility / bars_a_year.sqrt();
+    let usual_deviation = market_scale.hypot(own_scale);
+    let mut columns = BarColumns::default();
+    let (mut variance, mut mood, mut log_price) = (1.0, 0.0, asset.price.ln());
+    let mut closes = vec![log_price];
+    for step in common {
+        let own = garch(&mut variance, &mut shocks);
+        let deviation = step.regime * (market_scale * step.shock.deviation).hypot(own_scale * own.deviation);
+        let surprise = step.regime * (market_scale * step.shock.value + own_scale * own.value);
+        let past = closes[closes.len().saturating_sub(settings.horizon_bars + 1)];
+        let total = coefficient * (past - log_price) + surprise - 0.5 * deviation * deviation;
+        let round = |log: f64| ((log.exp() * asset.ticks).round() / asset.ticks).max(1.0 / asset.ticks);
+        let [open, high, low, close] =
+            bar_path(total, deviation, &mut path).map(|part| round(log_price + part));
+        columns.open.push(open);
+        columns.high.push(high);
+        columns.low.push(low);
+        columns.close.push(close);
+        // Volume follows volatility and the size of the move, and keeps a mood of its own.
+        mood = 0.9 * mood + 0.15 * volumes.normal();
+        let activity = 0.8 * (deviation / usual_deviation).ln() + 0.25 * (surprise / deviation).abs() + mood;
+        columns.volume.push((asset.volume * activity.exp()).round().max(1.0));
+        log_price += total;
+        closes.push(log_price);
+    }
+    columns
+}
+
+/// Open, high, low and close of a Brownian bridge from 0 to `total`, relative to the last close, in logarithms. The open is a
+/// point of the path like any other: it knows nothing about the rest of the bar.
+fn bar_path(total: f64, deviation: f64, stream: &mut Stream) -> [f64; 4] {
+    let times: [f64; PATH_POINTS] = std::array::from_fn(|point| {
+        FIRST_TRADE + (1.0 - FIRST_TRADE) * point as f64 / (PATH_POINTS - 1) as f64
+    });
+    let mut walk = [0.0; PATH_POINTS];
+    let (mut position, mut before) = (0.0, 0.0);
+    for (point, time) in times.iter().enumerate() {
+        position += (time - before).sqrt() * stream.normal();
+        (walk[point], before) = (position, *time);
+    }
+    let mut bar = [0.0, f64::NEG_INFINITY, f64::INFINITY, total];
+    for (point, time) in times.iter().enumerate() {
+        let last = point == PATH_POINTS - 1;
+        let here = if last { total } else { time * total + deviation * (walk[point] - time * position) };
+        if point == 0 {
+            bar[0] = here;
+        }
+        bar[1] = bar[1].max(here);
+        bar[2] = bar[2].min(here);
+    }
+    bar
+}
+
+fn shift(mut columns: BarColumns, settings: &MarketGenerator, index: usize) -> BarColumns {
+    let first = index * settings.listing_delay_bars;
+    let length = settings.interval.nanoseconds();
+    columns.time =
+        (0..columns.close.len()).map(|row| Time(settings.start.0 + (first + row) as i64 * length)).collect();
+    columns
+}
+
+/// Takes runs of bars out; the price moves on meanwhile. The first and the last bar stay.
+fn with_gaps(columns: BarColumns, share: f64, stream: &mut Stream) -> BarColumns {
+    if share == 0.0 {
+        return columns;
+    }
+    let rows = columns.time.len();
+    let (mut keep, mut missing) = (vec![true; rows], false);
+    // A gap ends with probability 1/length a bar; it begins so often that the share of missing bars comes out.
+    let begins = share / (1.0 - share) / GAP_LENGTH;
+    for kept in &mut keep[1..rows - 1] {
+        let draw = stream.uniform();
+        missing = if missing { draw >= 1.0 / GAP_LENGTH } else { draw < begins };
+        *kept = !missing;
+    }
+    let cut = |values: &[f64]| {
+        values.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(value, _)| *value).collect()
+    };
+    BarColumns {
+        time: columns.time.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(time, _)| *time).collect(),
+        open: cut(&columns.open),
+        high: cut(&columns.high),
+        low: cut(&columns.low),
+        close: cut(&columns.close),
+        volume: cut(&columns.volume),
+    }
+}

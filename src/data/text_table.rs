@@ -1,0 +1,226 @@
+//! Lines of CSV or JSON, taken apart into the parts of a bar.
+
+use super::DataError;
+use crate::suggest::closest;
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::csv::ReaderBuilder;
+use arrow::datatypes::{DataType, Field, Schema};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The parts of one bar as text.
+pub(super) struct Record<'a> {
+    /// From 1.
+    pub(super) line: u64,
+    pub(super) timestamp: Option<&'a str>,
+    /// Whether symbols have a column.
+    pub(super) symbol_column: bool,
+    pub(super) symbol: Option<&'a str>,
+    /// Open, high, low, close, volume.
+    pub(super) numbers: [Option<&'a str>; 5],
+    pub(super) closes_only: bool,
+    pub(super) has_volume: bool,
+}
+
+/// Parts of a bar and the names under which they usually stand.
+const PARTS: [(&str, &[&str]); 7] = [
+    ("timestamp", &["timestamp", "datetime", "open_time", "time", "date", "ts", "unix", "t"]),
+    ("symbol", &["symbol", "ticker", "pair", "asset", "instrument"]),
+    ("open", &["open", "o"]),
+    ("high", &["high", "h"]),
+    ("low", &["low", "l"]),
+    ("close", &["close", "price", "c"]),
+    ("volume", &["volume", "vol", "v"]),
+];
+
+/// Which column holds which part.
+#[derive(Clone, Debug, PartialEq)]
+struct Parts {
+    columns: [Option<usize>; 7],
+    closes_only: bool,
+}
+
+impl Parts {
+    fn of(path: &Path, names: &[String], written: &[(String, String)]) -> Result<Parts, DataError> {
+        let plain: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        let mut columns = [None; 7];
+        for (part, name) in written {
+            let Some(index) = PARTS.iter().position(|(known, _)| known == part) else {
+                let known: Vec<&str> = PARTS.iter().map(|(known, _)| *known).collect();
+                let remedy = format!("write one of {}", known.join(", "));
+                return Err(DataError::setting("column", format!("`{part}` is no part of a bar"), remedy));
+            };
+            let found = names.iter().position(|other| other.trim() == name);
+            columns[index] = Some(found.ok_or_else(|| missing(path, name, part, names))?);
+        }
+        for (index, (_, usual)) in PARTS.iter().enumerate() {
+            if columns[index].is_none() {
+                columns[index] = usual.iter().find_map(|name| plain.iter().position(|other| other == name));
+            }
+        }
+        let closes_only = columns[5].is_some() && columns[2..5].iter().all(Option::is_none);
+        let needed: &[usize] = if closes_only { &[0, 5] } else { &[0, 2, 3, 4, 5] };
+        for index in needed {
+            if columns[*index].is_none() {
+                return Err(missing(path, PARTS[*index].0, PARTS[*index].0, names));
+            }
+        }
+        if closes_only {
+            let close = columns[5];
+            columns[2..5].fill(close);
+        }
+        Ok(Parts { columns, closes_only })
+    }
+
+    fn record<'a>(&self, line: u64, value: impl Fn(usize) -> Option<&'a str>) -> Record<'a> {
+        let part = |index: usize| {
+            self.columns[index]
+                .and_then(&value)
+                .map(str::trim)
+                .filter(|text| !text.is_empty() && !is_null(text))
+        };
+        Record {
+            line,
+            timestamp: part(0),
+            symbol_column: self.columns[1].is_some(),
+            symbol: part(1),
+            numbers: std::array::from_fn(|number| part(number + 2)),
+            closes_only: self.closes_only,
+            has_volume: self.columns[6].is_some(),
+        }
+    }
+}
+
+fn is_null(text: &str) -> bool {
+    ["null", "nan", "na", "n/a", "none"].contains(&text.to_lowercase().as_str())
+}
+
+/// `<OPEN>` and ` Open` are `open`.
+fn plain(name: &str) -> String {
+    let name = name.trim_matches(|letter: char| letter.is_whitespace() || "<>\u{feff}\"".contains(letter));
+    name.to_lowercase().replace(' ', "_")
+}
+
+fn missing(path: &Path, name: &str, part: &str, names: &[String]) -> DataError {
+    let remedy = match closest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`? Say so with --column {part}={near}"),
+        None => format!("name the right one with --column {part}=..."),
+    };
+    let found = format!("there is no such column; the file has {}", names.join(", "));
+    DataError::Column { path: path.into(), column: name.into(), found, remedy }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> DataError {
+    DataError::file(path, format!("it cannot be read: {error}"), "check the path; the text must be UTF-8")
+}
+
+/// Reads CSV. Fields may be quoted, but not hold a line break: then the lines of errors would be wrong.
+pub(super) fn read_csv(
+    path: &Path,
+    written: &[(String, String)],
+    mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let fail = |error: std::io::Error| unreadable(path, &error);
+    let mut file = BufReader::new(File::open(path).map_err(fail)?);
+    let mut first = String::new();
+    file.by_ref().take(1 << 20).read_line(&mut first).map_err(fail)?;
+    if first.trim().is_empty() {
+        return Err(DataError::file(
+            path,
+            "the first line is empty",
+            "write a header: timestamp,open,high,low,close,volume",
+        ));
+    }
+    let delimiter = [b',', b';', b'\t', b'|']
+        .into_iter()
+        .rev()
+        .max_by_key(|candidate| first.bytes().filter(|byte| byte == candidate).count());
+    let delimiter = delimiter.unwrap_or(b',');
+    let fields: Vec<String> = first
+        .trim_end()
+        .split(char::from(delimiter))
+        .map(|field| field.trim_matches(['"', '\u{feff}']).to_owned())
+        .collect();
+    let has_header = fields.iter().any(|field| {
+        field.trim().parse::<f64>().is_err()
+            && !field.trim().starts_with(|letter: char| letter.is_ascii_digit())
+    });
+    let names: Vec<String> = match has_header {
+        true => fields,
+        false => {
+            let usual = ["timestamp", "open", "high", "low", "close", "volume"];
+            let number = |index: usize| format!("column {}", index + 1);
+            (0..fields.len())
+                .map(|index| usual.get(index).map_or_else(|| number(index), |name| (*name).to_owned()))
+                .collect()
+        }
+    };
+    let parts = Parts::of(path, &names, written)?;
+    file.seek(SeekFrom::Start(0)).map_err(fail)?;
+    let schema =
+        Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
+    let reader =
+        ReaderBuilder::new(Arc::new(schema)).with_header(has_header).with_delimiter(delimiter).build(file);
+    let wrong = |error: arrow::error::ArrowError| {
+        DataError::file(
+            path,
+            format!("it is no clean CSV: {error}"),
+            "mend that line; every line has as many fields as the header",
+        )
+    };
+    let mut line = 1 + u64::from(has_header);
+    for batch in reader.map_err(wrong)? {
+        let batch = batch.map_err(wrong)?;
+        let columns: Vec<&StringArray> =
+            batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
+        for row in 0..batch.num_rows() {
+            take(
+                &parts.record(line, |index| columns[index].is_valid(row).then(|| columns[index].value(row))),
+            )?;
+            line += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Reads one JSON object a line. Numbers keep the digits with which they were written.
+pub(super) fn read_json_lines(
+    path: &Path,
+    written: &[(String, String)],
+    mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let file = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
+    let mut parts: Option<(Parts, Vec<String>)> = None;
+    for (index, text) in file.lines().enumerate() {
+        let text = text.map_err(|error| unreadable(path, &error))?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let line = index as u64 + 1;
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).map_err(|error| {
+            let remedy = "write one JSON object a line, for example {\"timestamp\": \"2021-03-04T05:00:00Z\", \"close\": 1.5}";
+            DataError::file(path, format!("line {line} is no JSON object ({error})"), remedy)
+        })?;
+        // The first line says which keys there are; later lines may leave some out.
+        if parts.is_none() {
+            let names: Vec<String> = object.keys().cloned().collect();
+            parts = Some((Parts::of(path, &names, written)?, names));
+        }
+        if let Some((parts, names)) = &parts {
+            let values: Vec<Option<String>> =
+                names.iter().map(|name| object.get(name).and_then(scalar)).collect();
+            take(&parts.record(line, |index| values[index].as_deref()))?;
+        }
+    }
+    Ok(())
+}
+
+fn scalar(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,48 @@
+//! The shipped Parquet files are what their commands make.
+
+use candlewick::cli::data::{DataArguments, run};
+use candlewick::data::{DataConfig, GeneratedMetadata, load};
+use clap::{Args, Command, FromArgMatches};
+use std::path::{Path, PathBuf};
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets");
+    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));
+    files.sort();
+    files
+}
+
+fn metadata(path: &Path) -> GeneratedMetadata {
+    serde_json::from_slice(&std::fs::read(path.with_extension("metadata.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn every_dataset_is_what_its_command_makes() {
+    assert!(shipped().len() >= 2);
+    let folder = tempfile::tempdir().unwrap();
+    for path in shipped() {
+        let metadata = metadata(&path);
+        let loaded = load(&DataConfig::of(path.display().to_string())).unwrap();
+        assert_eq!(metadata.sha256, loaded.sha256, "{}", path.display());
+        assert_eq!(metadata.rows, loaded.bars.rows());
+        assert_eq!(metadata.symbols, loaded.bars.names());
+        assert!(loaded.repairs.is_empty() && loaded.warnings.is_empty());
+        let again = folder.path().join("again.parquet");
+        let words = metadata.command.strip_prefix("candlewick ").unwrap();
+        let (words, output) = words.split_once("--output ").unwrap();
+        assert_eq!(output, format!("datasets/{}", path.file_name().unwrap().to_string_lossy()));
+        let words: Vec<&str> =
+            words.split_whitespace().chain(["--output", again.to_str().unwrap()]).collect();
+        let matches = DataArguments::augment_args(Command::new("data")).get_matches_from(words);
+        run(&DataArguments::from_arg_matches(&matches).unwrap(), &mut Vec::new()).unwrap();
+        let made = load(&DataConfig::of(again.display().to_string())).unwrap();
+        assert_eq!(made.sha256, metadata.sha256, "{} is not what its command makes", path.display());
+    }
+}
+
+#[test]
+fn all_datasets_together_are_small() {
+    let bytes: u64 = shipped().iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(bytes <= 3_000_000, "{bytes} bytes");
+}
