@@ -113,6 +113,19 @@ fn strategies_sma_cross_is_flat_at_a_tie() {
 }
 
 #[test]
+fn strategies_do_not_trade_a_market_that_does_not_move() {
+    let bars = line(&[0.1; 700]);
+    for example in StrategyConfig::examples() {
+        if ["sma_cross", "ema_cross", "macd", "rsi_reversion", "time_series_momentum"]
+            .contains(&example.name())
+        {
+            let found = levels(example.build(), &bars, &Predictions::default());
+            assert!(found.iter().all(|level| *level == 0.0), "{}", example.name());
+        }
+    }
+}
+
+#[test]
 fn strategies_macd_follows_its_signal_line() {
     let rising_then_falling: Vec<f64> = (0..60)
         .map(|row| 100.0 + if row < 40 { (row * row) as f64 } else { ((80 - row) * (80 - row)) as f64 })

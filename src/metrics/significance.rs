@@ -56,8 +56,9 @@ impl Iterator for StationaryBlocks {
 }
 
 /// Expected block length in bars by the automatic rule for the stationary bootstrap (Politis and White 2004, with the
-/// correction of Patton, Politis and White 2009): `(2 G^2 / D)^(1/3) n^(1/3)` with the flat-top kernel over the lags
-/// after which autocorrelations stay insignificant; at least 1, at most `min(3 sqrt(n), n / 3)`.
+/// correction of Patton, Politis and White 2009): `(2 G^2 / D)^(1/3) n^(1/3)`, with the flat-top kernel over twice the
+/// lag from which on autocorrelations stay insignificant; at least 1, at most `min(3 sqrt(n), n / 3)`. As in arch, that
+/// lag is the first insignificant one.
 pub fn expected_block_length(returns: &[f64]) -> f64 {
     let Some((mean, _)) = moments(returns) else {
         return 1.0;
@@ -77,8 +78,8 @@ pub fn expected_block_length(returns: &[f64]) -> f64 {
         calm = if next.abs() < band * covariances[0] { calm + 1 } else { 0 };
         covariances.push(next);
     }
-    let last_loud = covariances.len() - 1 - calm;
-    let lags = if calm < calm_lags { most_lags } else { (2 * last_loud.max(1)).min(most_lags) };
+    let first_calm = covariances.len() - calm;
+    let lags = if calm < calm_lags { most_lags } else { (2 * first_calm).min(most_lags) };
     let (mut weighted, mut spectrum) = (0.0, covariances[0]);
     for lag in 1..=lags {
         let value = covariances.get(lag).copied().unwrap_or_else(|| covariance(lag));

@@ -33,7 +33,12 @@ impl Strategy for Macd {
         fast_below_slow(self.fast, self.slow)?;
         at_least(1, "signal", self.signal)?;
         let columns = signals::macd(world.bars, self.fast, self.slow, self.signal);
-        let levels = columns.iter().map(|columns| cross(&columns[0], &columns[1], self.direction));
+        let levels = world
+            .bars
+            .symbols()
+            .iter()
+            .zip(&columns)
+            .map(|(symbol, columns)| cross(&columns[0], &columns[1], symbol.close(), self.direction));
         Ok(vec![Positions::levels(world.bars, levels.collect())?])
     }
 }

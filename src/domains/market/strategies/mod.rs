@@ -110,15 +110,19 @@ impl Direction {
     }
 }
 
+/// Two means closer than this share of the price are equal: what is left is the rounding of their sums, and a market
+/// that does not move must not trade.
+const TIE: f64 = 1e-12;
+
 /// The level of every row: up where `fast` is above `slow`, down where it is below, flat at a tie, null in the warm-up.
-fn cross(fast: &[f64], slow: &[f64], direction: Direction) -> Vec<f64> {
-    let level = |(fast, slow): (&f64, &f64)| match fast.partial_cmp(slow) {
-        Some(std::cmp::Ordering::Greater) => 1.0,
-        Some(std::cmp::Ordering::Equal) => 0.0,
-        Some(std::cmp::Ordering::Less) => direction.level(-1.0),
-        None => NULL,
+/// Both are prices or differences of prices.
+fn cross(fast: &[f64], slow: &[f64], close: &[f64], direction: Direction) -> Vec<f64> {
+    let level = |((fast, slow), close): ((&f64, &f64), &f64)| match fast - slow {
+        distance if distance.is_nan() => NULL,
+        distance if distance.abs() <= TIE * close => 0.0,
+        distance => direction.level(distance.signum()),
     };
-    fast.iter().zip(slow).map(level).collect()
+    fast.iter().zip(slow).zip(close).map(level).collect()
 }
 
 fn at_least(minimum: usize, setting: &str, value: usize) -> Result<(), String> {

@@ -30,7 +30,12 @@ impl Strategy for SmaCross {
         fast_below_slow(self.fast, self.slow)?;
         let fast = signals::sma(world.bars, self.fast);
         let slow = signals::sma(world.bars, self.slow);
-        let levels = fast.iter().zip(&slow).map(|(fast, slow)| cross(&fast[0], &slow[0], self.direction));
+        let levels = world
+            .bars
+            .symbols()
+            .iter()
+            .zip(fast.iter().zip(&slow))
+            .map(|(symbol, (fast, slow))| cross(&fast[0], &slow[0], symbol.close(), self.direction));
         Ok(vec![Positions::levels(world.bars, levels.collect())?])
     }
 }

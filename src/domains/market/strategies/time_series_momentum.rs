@@ -29,7 +29,7 @@ impl Strategy for TimeSeriesMomentum {
         let levels = world.bars.symbols().iter().map(|symbol| {
             let mut past = vec![NULL; self.lookback_bars.min(symbol.len())];
             past.extend(&symbol.close()[..symbol.len() - past.len()]);
-            cross(symbol.close(), &past, self.direction)
+            cross(symbol.close(), &past, symbol.close(), self.direction)
         });
         Ok(vec![Positions::levels(world.bars, levels.collect())?])
     }
