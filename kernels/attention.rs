@@ -1,12 +1,13 @@
 //! Causal multi-head self-attention of short sequences, forward and backward (Vaswani et al. 2017):
 //! for every head, `softmax(q k' / sqrt(D / heads)) v`, where a position sees itself and those before it.
 //!
-//! Windows of bars are short (tens of positions), where separate tensor operations spend their time on copies; here one
-//! pass does a head. [`composed`] is the specification and runs on devices without a kernel.
+//! Windows of bars are short (tens of positions), where separate tensor operations spend their time on copies; here every
+//! product reads its head where it lies. [`composed`] is the specification and runs on devices without a kernel.
 
-use super::gates::{exponential, multiply_add, vectorised};
+use super::gates::{exponential, vectorised};
 use super::layer_norm::sum_of;
 use super::lstm_sequence::floats;
+use super::matrix::{Matrix, MatrixMut, Target, multiply};
 use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use std::sync::{Mutex, PoisonError};
 
@@ -62,105 +63,104 @@ struct CausalAttention {
     weights: Mutex<Vec<f32>>,
 }
 
-struct Forward<'a> {
-    shape: AttentionShape,
-    qkv: &'a [f32],
-    weights: &'a mut [f32],
-    output: &'a mut [f32],
+impl AttentionShape {
+    /// Where the part (0 queries, 1 keys, 2 values) of one head of one row begins in qkv, whose rows are 3D apart.
+    fn start(self, row: usize, head: usize, part: usize) -> usize {
+        row * self.length * 3 * self.width + part * self.width + head * self.head()
+    }
+
+    /// D / heads.
+    fn head(self) -> usize {
+        self.width / self.heads
+    }
+
+    /// One `[T, D / heads]` part inside a `[.., columns]` tensor.
+    fn part(self, data: &[f32], start: usize, columns: usize) -> Matrix<'_, f32> {
+        Matrix::new(&data[start..], self.length, self.head(), columns)
+    }
+
+    fn part_mut(self, data: &mut [f32], start: usize, columns: usize) -> MatrixMut<'_, f32> {
+        MatrixMut::new(&mut data[start..], self.length, self.head(), columns)
+    }
+}
+
+/// Fills `weights` `[B, heads, T, T]` and `output` `[B, T, D]`.
+fn forward(shape: AttentionShape, qkv: &[f32], weights: &mut [f32], output: &mut [f32]) {
+    let AttentionShape { length, heads, width, .. } = shape;
+    for (block, weights) in weights.chunks_exact_mut(length * length).enumerate() {
+        let (row, head) = (block / heads, block % heads);
+        let [queries, keys, values] =
+            [0, 1, 2].map(|part| shape.part(qkv, shape.start(row, head, part), 3 * width));
+        let square = MatrixMut::new(&mut *weights, length, length, length);
+        multiply(square, queries, keys.transposed(), Target::Replaced);
+        softmax_rows(weights, length, 1.0 / (shape.head() as f32).sqrt());
+        let output = shape.part_mut(output, row * length * width + head * shape.head(), width);
+        multiply(output, Matrix::new(weights, length, length, length), values, Target::Replaced);
+    }
 }
 
 #[inline(always)]
-fn forward_body<const FUSED: bool>(pass: Forward) {
-    let AttentionShape { batch, length, heads, width } = pass.shape;
-    let head = width / heads;
-    let scale = 1.0 / (head as f32).sqrt();
-    for (block, weights) in pass.weights.chunks_exact_mut(length * length).enumerate().take(batch * heads) {
-        let first = block / heads * length;
-        let offset = block % heads * head;
-        let part =
-            |t: usize, which: usize| &pass.qkv[(first + t) * 3 * width + which * width + offset..][..head];
-        for (t, row) in weights.chunks_exact_mut(length).enumerate() {
-            let query = part(t, 0);
-            for (s, score) in row[..=t].iter_mut().enumerate() {
-                let key = part(s, 1);
-                *score = sum_of(head, |k| query[k] * key[k]) * scale;
-            }
-            softmax::<FUSED>(&mut row[..=t]);
-            let output = &mut pass.output[(first + t) * width + offset..][..head];
-            output.fill(0.0);
-            for (s, weight) in row[..=t].iter().enumerate() {
-                add_scaled::<FUSED>(output, *weight, part(s, 2));
-            }
+fn softmax_body<const FUSED: bool>(scores: &mut [f32], length: usize, scale: f32) {
+    for (t, row) in scores.chunks_exact_mut(length).enumerate() {
+        let (seen, ahead) = row.split_at_mut(t + 1);
+        ahead.fill(0.0);
+        let highest = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for value in seen.iter_mut() {
+            *value = exponential::<FUSED>((*value - highest) * scale);
         }
-    }
-}
-
-#[inline(always)]
-fn softmax<const FUSED: bool>(row: &mut [f32]) {
-    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for value in row.iter_mut() {
-        *value = exponential::<FUSED>(*value - highest);
-    }
-    let factor = 1.0 / sum_of(row.len(), |k| row[k]);
-    for value in row.iter_mut() {
-        *value *= factor;
-    }
-}
-
-#[inline(always)]
-fn add_scaled<const FUSED: bool>(sum: &mut [f32], factor: f32, values: &[f32]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum = multiply_add::<FUSED>(factor, *value, *sum);
-    }
-}
-
-vectorised! {
-    /// All heads forward.
-    fn forward(pass: Forward) = forward_body;
-}
-
-struct Backward<'a> {
-    shape: AttentionShape,
-    qkv: &'a [f32],
-    weights: &'a [f32],
-    of_output: &'a [f32],
-    /// Comes as zeros.
-    of_qkv: &'a mut [f32],
-}
-
-/// With w the softmax weights and dw(t, s) = do(t) v(s): the gradient of a score is w (dw - sum over s of w dw).
-#[inline(always)]
-fn backward_body<const FUSED: bool>(pass: Backward) {
-    let AttentionShape { batch, length, heads, width } = pass.shape;
-    let head = width / heads;
-    let scale = 1.0 / (head as f32).sqrt();
-    let mut of_scores = vec![0.0; length];
-    for (block, weights) in pass.weights.chunks_exact(length * length).enumerate().take(batch * heads) {
-        let first = block / heads * length;
-        let offset = block % heads * head;
-        let place = |t: usize, which: usize| (first + t) * 3 * width + which * width + offset;
-        for (t, row) in weights.chunks_exact(length).enumerate() {
-            let row = &row[..=t];
-            let of_output = &pass.of_output[(first + t) * width + offset..][..head];
-            for (s, weight) in row.iter().enumerate() {
-                let value = &pass.qkv[place(s, 2)..][..head];
-                of_scores[s] = sum_of(head, |k| of_output[k] * value[k]);
-                add_scaled::<FUSED>(&mut pass.of_qkv[place(s, 2)..][..head], *weight, of_output);
-            }
-            let mean = sum_of(row.len(), |s| row[s] * of_scores[s]);
-            for (s, weight) in row.iter().enumerate() {
-                let of_score = weight * (of_scores[s] - mean) * scale;
-                let (query, key) = (&pass.qkv[place(t, 0)..][..head], &pass.qkv[place(s, 1)..][..head]);
-                add_scaled::<FUSED>(&mut pass.of_qkv[place(t, 0)..][..head], of_score, key);
-                add_scaled::<FUSED>(&mut pass.of_qkv[place(s, 1)..][..head], of_score, query);
-            }
+        let factor = 1.0 / sum_of(seen.len(), |k| seen[k]);
+        for value in seen.iter_mut() {
+            *value *= factor;
         }
     }
 }
 
 vectorised! {
-    /// All heads backward.
-    fn backward(pass: Backward) = backward_body;
+    /// Softmax over the positions that each row may see, times `scale` before; 0 ahead of it.
+    fn softmax_rows(scores: &mut [f32], length: usize, scale: f32) = softmax_body;
+}
+
+#[inline(always)]
+fn score_gradient_body<const FUSED: bool>(
+    weights: &[f32],
+    of_weights: &mut [f32],
+    length: usize,
+    scale: f32,
+) {
+    for (weights, gradients) in weights.chunks_exact(length).zip(of_weights.chunks_exact_mut(length)) {
+        let mean = sum_of(length, |s| weights[s] * gradients[s]);
+        for (gradient, weight) in gradients.iter_mut().zip(weights) {
+            *gradient = weight * (*gradient - mean) * scale;
+        }
+    }
+}
+
+vectorised! {
+    /// With w the softmax weights and dw their gradients, that of a score is w (dw - sum of w dw) scale; in place.
+    fn score_gradients(weights: &[f32], of_weights: &mut [f32], length: usize, scale: f32) = score_gradient_body;
+}
+
+/// Fills `of_qkv` `[B, T, 3D]`.
+fn backward(shape: AttentionShape, qkv: &[f32], weights: &[f32], of_output: &[f32], of_qkv: &mut [f32]) {
+    let AttentionShape { length, heads, width, .. } = shape;
+    let scale = 1.0 / (shape.head() as f32).sqrt();
+    let mut square = vec![0.0; length * length];
+    for (block, weights) in weights.chunks_exact(length * length).enumerate() {
+        let (row, head) = (block / heads, block % heads);
+        let starts = [0, 1, 2].map(|part| shape.start(row, head, part));
+        let [queries, keys, values] = starts.map(|start| shape.part(qkv, start, 3 * width));
+        let of_output = shape.part(of_output, row * length * width + head * shape.head(), width);
+        let of_weights = MatrixMut::new(&mut square, length, length, length);
+        multiply(of_weights, of_output, values.transposed(), Target::Replaced);
+        score_gradients(weights, &mut square, length, scale);
+        let of_scores = Matrix::new(&square, length, length, length);
+        let weights = Matrix::new(weights, length, length, length);
+        let products =
+            [(of_scores, keys), (of_scores.transposed(), queries), (weights.transposed(), of_output)];
+        for (start, (left, right)) in starts.into_iter().zip(products) {
+            multiply(shape.part_mut(of_qkv, start, 3 * width), left, right, Target::Replaced);
+        }
+    }
 }
 
 impl CustomOp1 for CausalAttention {
@@ -173,7 +173,7 @@ impl CustomOp1 for CausalAttention {
         let mut output = vec![0.0; batch * length * width];
         let mut weights = vec![0.0; batch * heads * length * length];
         let qkv = floats(qkv, layout)?;
-        forward(Forward { shape: self.shape, qkv, weights: &mut weights, output: &mut output });
+        forward(self.shape, qkv, &mut weights, &mut output);
         *self.weights.lock().unwrap_or_else(PoisonError::into_inner) = weights;
         Ok((CpuStorage::F32(output), (batch, length, width).into()))
     }
@@ -187,13 +187,10 @@ impl CustomOp1 for CausalAttention {
             let (Storage::Cpu(qkv), Storage::Cpu(of_output)) = (&*qkv, &*of_output) else {
                 bail!("attention ran on the CPU but its gradient is elsewhere");
             };
-            backward(Backward {
-                shape: self.shape,
-                qkv: floats(qkv, qkv_layout)?,
-                weights: &self.weights.lock().unwrap_or_else(PoisonError::into_inner),
-                of_output: floats(of_output, of_output_layout)?,
-                of_qkv: &mut of_qkv,
-            });
+            let qkv = floats(qkv, qkv_layout)?;
+            let of_output = floats(of_output, of_output_layout)?;
+            let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+            backward(self.shape, qkv, &weights, of_output, &mut of_qkv);
         }
         Tensor::from_vec(of_qkv, qkv.shape(), qkv.device()).map(Some)
     }
