@@ -17,6 +17,17 @@ pub struct DataArguments {
     pub verb: DataVerb,
 }
 
+impl DataArguments {
+    /// Whether stdout carries one JSON document.
+    pub(super) fn json(&self) -> bool {
+        match &self.verb {
+            DataVerb::Describe(arguments) => arguments.json,
+            DataVerb::Import(arguments) => arguments.json,
+            DataVerb::Generate(GenerateArguments { kind: GenerateKind::Market(arguments) }) => arguments.json,
+        }
+    }
+}
+
 /// The verbs of `candlewick data`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DataVerb {

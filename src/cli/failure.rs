@@ -1,6 +1,7 @@
 //! How a verb ends badly: a message and an exit code.
 
 use crate::config::ConfigError;
+use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::report::ReportError;
 use crate::run::{RunError, run_dir_exit_code};
@@ -49,6 +50,12 @@ impl From<ConfigError> for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         Failure::new(error.exit_code(), error.to_string())
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        Failure::from(RunError::from(error))
     }
 }
 

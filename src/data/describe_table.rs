@@ -2,7 +2,8 @@
 
 use super::describe::{Description, FileDescription, SymbolDescription};
 use super::duration::duration_text;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::ruled_table::ruled_table;
+use comfy_table::{CellAlignment, Table};
 use std::fmt::Write;
 
 /// Rows of a table beyond which people stop reading.
@@ -66,8 +67,7 @@ fn more(count: usize, things: &str) -> String {
 }
 
 fn table(header: &[&str], right_from: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    let mut table = ruled_table(None);
     table.set_header(header.to_vec());
     for index in right_from..header.len() {
         if let Some(column) = table.column_mut(index) {

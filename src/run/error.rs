@@ -75,6 +75,9 @@ impl RunError {
     /// The process exit code: 1 work failed, 2 configuration, 3 data, 5 resources, 6 locked, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
+            RunError::Data(DataError::Setting { .. }) => 2,
+            RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
+            RunError::Data(DataError::Output(_)) => 5,
             RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::DataChanged { .. } => 3,
             RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),

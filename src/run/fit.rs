@@ -8,7 +8,7 @@ use crate::metrics::{ForecastMetrics, forecast_metrics};
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig};
 use crate::rundir::{Column, RunDir, RunDirError, TableFile, read_json};
 use crate::seed::Seed;
-use crate::table::{Bars, Features, Labels, ModelPredictions, Predictions, Sample, Scaler, TrainSamples, Windows};
+use crate::table::{Bars, Features, Labels, ModelPredictions, Predictions, Sample, Scaler, Windows};
 use crate::units::Time;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -223,19 +223,10 @@ struct Prepared {
 fn prepare(work: &Work, fold: &Fold, name: &str, config: &ModelConfig) -> Result<Prepared, RunError> {
     let fail = |reason: String| RunError::Fold { fold: fold.index, model: name.to_owned(), reason };
     let (bars, features, labels, window) = (work.bars, work.features, work.labels, config.build().window());
-    let train: TrainSamples =
-        fold.train_samples(bars, features, labels, window, work.plan.experiment.train.stride_bars);
-    let validation = fold.validation_samples(bars, features, labels, window);
-    let test = fold.test_samples(bars, features, window);
-    for (part, samples) in [("training", train.samples().len()), ("validation", validation.len()), ("test", test.len())] {
-        if samples == 0 {
-            return Err(fail(format!(
-                "no window of {window} bars lies in the {part} part; the features need up to {} bars to warm up. \
-                 Use a shorter window, a longer {part} part, or more data",
-                work.plan.experiment.features.iter().map(|feature| feature.build().warm_up()).max().unwrap_or(0)
-            )));
-        }
-    }
+    let stride = work.plan.experiment.train.stride_bars;
+    let train = fold.train_samples(bars, features, labels, window, stride).map_err(fail)?;
+    let validation = fold.validation_samples(bars, features, labels, window).map_err(fail)?;
+    let test = fold.test_samples(bars, features, window).map_err(fail)?;
     let scaler = Scaler::fit(work.plan.experiment.scaler, features, &train).map_err(fail)?;
     let targets = |samples: &[Sample]| -> Vec<f32> {
         let of = |sample: &Sample| {

@@ -113,19 +113,22 @@ pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
     }
     let pair = |start: Time, end: Time| [start.to_string(), end.to_string()];
     for fold in &folds {
-        let windows = |window: usize| {
-            [
-                fold.train_samples(bars, &features, &labels, window, experiment.train.stride_bars).samples().len(),
-                fold.validation_samples(bars, &features, &labels, window).len(),
-                fold.test_samples(bars, &features, window).len(),
-            ]
-        };
+        let mut windows = Vec::new();
+        for model in &preview.models {
+            let (window, stride) = (model.window, experiment.train.stride_bars);
+            let fail = |reason| RunError::Fold { fold: fold.index, model: model.name.clone(), reason };
+            windows.push([
+                fold.train_samples(bars, &features, &labels, window, stride).map_err(fail)?.samples().len(),
+                fold.validation_samples(bars, &features, &labels, window).map_err(fail)?.len(),
+                fold.test_samples(bars, &features, window).map_err(fail)?.len(),
+            ]);
+        }
         preview.folds.push(FoldPreview {
             fold: fold.index,
             train: fold.train.iter().map(|range| pair(range.start, range.end)).collect(),
             validation: pair(fold.validation.start, fold.validation.end),
             test: pair(fold.test.start, fold.test.end),
-            windows: preview.models.iter().map(|model| windows(model.window)).collect(),
+            windows,
         });
     }
     // Bars and labels in f64, features in f64 and, scaled, in f32; a batch of activations counts tens of copies of its

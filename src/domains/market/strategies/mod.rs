@@ -42,6 +42,14 @@ pub trait Strategy: Send + Sync {
     /// Settings that make no sense for these bars or forecasts.
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String>;
 
+    /// Whether its settings make sense.
+    ///
+    /// # Errors
+    /// Says which setting does not, and what is expected.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The model whose forecasts it trades on, by the user's name, and the horizon in bars (`None`: the first).
     fn model(&self) -> Option<(&str, Option<u32>)> {
         None
