@@ -1,5 +1,6 @@
 //! The ledger against four published-engine cases, hand-computed numbers and its own invariants.
 
+use super::markets::{HOUR, columns, random_bars, random_symbol, shared, symbol};
 use candlewick::domains::market::backtest::{
     BacktestConfig, Books, Cost, FillTime, Sizing, lower, periods_per_year, run_book, run_books,
 };
@@ -10,70 +11,7 @@ use candlewick::seed::Seed;
 use candlewick::table::{BarColumns, Bars, BookResult, NULL, Positions, Predictions, Side, SymbolBars};
 use candlewick::units::Time;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Mutex;
-
-pub(crate) const HOUR: i64 = 3_600_000_000_000;
-
-/// The folder of reference data beside the project, or a printed skip.
-pub(crate) fn shared(file: &str) -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("CANDLEWICK_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let path = folder.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("SKIPPED: {} is not there; name its folder with CANDLEWICK_SHARED", path.display());
-    None
-}
-
-/// The f64 columns of a Parquet file.
-pub(crate) fn columns(path: &std::path::Path, names: &[&str]) -> Vec<Vec<f64>> {
-    use arrow::array::AsArray;
-    let file = std::fs::File::open(path).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let mut columns = vec![Vec::new(); names.len()];
-    for batch in reader.build().unwrap() {
-        let batch = batch.unwrap();
-        for (column, name) in columns.iter_mut().zip(names) {
-            let array = batch.column_by_name(name).unwrap().as_primitive::<arrow::datatypes::Float64Type>();
-            column.extend(array.values().iter().copied());
-        }
-    }
-    columns
-}
-
-/// Bars whose open and close are given; high and low just hold both.
-pub(crate) fn symbol(name: &str, times: Vec<i64>, open: Vec<f64>, close: Vec<f64>) -> SymbolBars {
-    let high = open.iter().zip(&close).map(|(a, b)| a.max(*b)).collect();
-    let low = open.iter().zip(&close).map(|(a, b)| a.min(*b)).collect();
-    let volume = vec![1.0; open.len()];
-    let time = times.into_iter().map(Time).collect();
-    SymbolBars::new(name, BarColumns { time, open, high, low, close, volume }).unwrap()
-}
-
-/// A random walk with gaps between close and open, and missing bars.
-pub(crate) fn random_symbol(name: &str, rows: usize, seed: u64, missing: f64) -> SymbolBars {
-    let mut stream = Seed(seed).stream(name, 0);
-    let (mut times, mut open, mut close) = (Vec::new(), Vec::new(), Vec::new());
-    let mut price = 100.0;
-    for row in 0..rows {
-        let first = price * (0.002 * stream.normal()).exp();
-        price = first * (0.01 * stream.normal()).exp();
-        if row == 0 || stream.uniform() >= missing {
-            times.push(row as i64 * HOUR);
-            open.push(first);
-            close.push(price);
-        }
-    }
-    symbol(name, times, open, close)
-}
-
-pub(crate) fn random_bars(rows: usize, seed: u64) -> Bars {
-    let names = ["ALPHA", "BETA", "GAMMA"];
-    let symbols = names.iter().enumerate().map(|(i, name)| random_symbol(name, rows, seed, 0.1 * i as f64));
-    Bars::new(symbols.collect()).unwrap()
-}
 
 /// Random levels in [-1, 1] that change about every tenth bar.
 fn random_positions(bars: &Bars, seed: u64, least: f64) -> Positions {
@@ -314,6 +252,7 @@ fn backtest_volatility_target_waits_and_scales() {
 
 #[test]
 fn backtest_cash_and_holdings_are_equity_at_every_bar() {
+    let mut opened = 0;
     for seed in 0..20 {
         let bars = random_bars(300, seed);
         let positions = random_positions(&bars, seed, -1.0);
@@ -348,10 +287,18 @@ fn backtest_cash_and_holdings_are_equity_at_every_bar() {
             assert!((book.equity.cash[step] - cash).abs() <= 1e-9 * book.starting_cash);
             let gross: f64 = worth.iter().map(|value| value.abs()).sum();
             assert!((book.equity.exposure[step] - gross / equity).abs() < 1e-9);
+            let worth_before: f64 =
+                (0..3).map(|symbol| (worth[symbol] / quantity[symbol] * before[symbol]).abs()).sum();
+            if fill == FillTime::SameClose && gross > worth_before * (1.0 + 1e-9) {
+                // The limit is equity before the fills, which cost at most 0.1 % of what they trade.
+                assert!(gross <= equity * 1.005, "seed {seed}, step {step}: {gross} over {equity}");
+                opened += 1;
+            }
             let longs_only = quantity.iter().chain(&before).all(|held| *held >= 0.0);
             assert!(!longs_only || cash >= -1e-6, "seed {seed}, step {step}: cash {cash}");
         }
     }
+    assert!(opened > 100);
 }
 
 #[test]
@@ -479,6 +426,13 @@ fn backtest_threads_change_no_bit_and_progress_is_complete() {
     let one = run(1);
     assert_eq!(one[4].0, "book 1@BETA");
     assert_eq!(one, run(4));
+}
+
+#[test]
+fn backtest_trades_a_fixed_quantity_however_small() {
+    let positions = Positions::orders(&small_bars(), vec![vec![1.0, NULL, 0.0, NULL, NULL]]).unwrap();
+    let config = BacktestConfig { sizing: Sizing::Fixed { quantity: 1e-9 }, ..BacktestConfig::default() };
+    assert_eq!(run_book(&small_bars(), &positions, "tiny", &config, 0..5).fills.len(), 2);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod gradients;
 mod house;
 mod indicators;
 mod labels;
+mod markets;
 mod metrics;
 mod models;
 mod program;

@@ -1,6 +1,6 @@
 //! Figures against four libraries on one series, hand-computed numbers, and series without a figure.
 
-use super::backtest::{columns, shared};
+use super::markets::{columns, shared};
 use candlewick::metrics::{
     ForecastMetrics, annual_growth, conditional_value_at_risk, drawdowns, forecast_metrics, gain_to_pain,
     kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips, sharpe, skew,

@@ -1,6 +1,6 @@
 //! Strategies: causal, named in their errors, and by hand where a few bars show the rule.
 
-use super::backtest::{HOUR, random_bars, symbol};
+use super::markets::{HOUR, random_bars, symbol};
 use candlewick::domains::market::backtest::{BacktestConfig, run_book};
 use candlewick::domains::market::strategies::{
     Direction, Strategy, StrategyConfig, World, bollinger_reversion::BollingerReversion,

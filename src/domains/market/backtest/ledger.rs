@@ -8,7 +8,7 @@ use crate::table::{Bars, BookResult, Equity, Fill, NULL, Positions, Side};
 use crate::units::Time;
 use std::ops::Range;
 
-/// A trade below this share of the book's equity is rounding, not an order.
+/// A change of a position by less than this share of the book's equity is rounding, not an order.
 const SMALLEST_TRADE: f64 = 1e-9;
 
 /// Runs one book over all symbols with shared cash, over the steps `span` of the timeline.
@@ -92,8 +92,9 @@ impl<'a> Ledger<'a> {
         };
         Ledger {
             config,
-            // The configuration was checked; costs that it refuses cannot reach this line.
-            costs: lower(&config.costs).unwrap_or_default(),
+            // Costs that `check` would have refused give no equity at all, rather than free trades.
+            costs: lower(&config.costs)
+                .unwrap_or(CostParameters { fee_rate: f64::NAN, slippage_rate: f64::NAN }),
             periods_per_year: config.annual_periods(bars),
             times: bars.timeline().times(),
             holdings: symbols.map(holding).collect(),
@@ -234,7 +235,8 @@ impl<'a> Ledger<'a> {
             let kept = |change: f64, always: bool| {
                 if always || change.abs() * holding.mark > smallest { change } else { 0.0 }
             };
-            let change = kept(order.reduction, closes) + kept(order.increase * share, false);
+            let change = kept(order.reduction, closes)
+                + kept(order.increase * share, closes && share > SMALLEST_TRADE);
             self.fill(index, step, change);
         }
     }

@@ -101,14 +101,13 @@ impl Sizing {
     /// # Errors
     /// Says which setting is out of its range.
     pub(super) fn check(&self) -> Result<(), String> {
-        let positive =
-            |name: &str, value: f64, most: f64| match value.is_finite() && value > 0.0 && value <= most {
-                true => Ok(()),
-                false if most < f64::MAX => {
-                    Err(format!("sizing: {name} is {value}, expected above 0 and at most {most}"))
-                }
-                false => Err(format!("sizing: {name} is {value}, expected a number above 0")),
-            };
+        let positive = |name: &str, value: f64, most: f64| {
+            if value.is_finite() && value > 0.0 && value <= most {
+                return Ok(());
+            }
+            let limit = if most < f64::MAX { format!(" and at most {most}") } else { String::new() };
+            Err(format!("sizing: {name} is {value}, expected above 0{limit}"))
+        };
         match self {
             Sizing::AllIn {} => Ok(()),
             Sizing::Fixed { quantity } => positive("fixed.quantity", *quantity, f64::MAX),

@@ -123,10 +123,8 @@ impl ModelSignal {
     /// Which column of the forecasts is traded.
     fn column(&self, predictions: &ModelPredictions) -> Result<usize, String> {
         let Some(wanted) = self.horizon_bars else {
-            return match predictions.horizons.is_empty() {
-                false => Ok(0),
-                true => Err(format!("the model `{}` forecasts no horizon", self.model)),
-            };
+            let first = (!predictions.horizons.is_empty()).then_some(0);
+            return first.ok_or_else(|| format!("the model `{}` forecasts no horizon", self.model));
         };
         predictions.horizons.iter().position(|horizon| *horizon == wanted).ok_or_else(|| {
             format!(
@@ -162,9 +160,8 @@ impl ModelSignal {
             let next = match opinion {
                 _ if kept => level,
                 None if expired || age >= horizon => 0.0,
-                None => level,
                 Some(0.0) if expired || self.exit == Exit::Flat => 0.0,
-                Some(0.0) => level,
+                None | Some(0.0) => level,
                 Some(side) => self.direction.level(side),
             };
             if next != level || expired {

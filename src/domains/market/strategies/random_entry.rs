@@ -50,14 +50,10 @@ impl Strategy for RandomEntry {
         at_least(1, "books", self.books)?;
         let circles: Vec<Range<usize>> =
             (0..world.bars.symbols().len()).map(|symbol| deciding_rows(world, symbol)).collect();
-        let book: Box<dyn Fn(usize, &mut Stream) -> Vec<f64>> = match (world.reference, &self.r#match) {
+        let chance = match (world.reference, &self.r#match) {
             (Some(reference), _) if !self.by_coin() => {
-                let held: Vec<Vec<f64>> = circles
-                    .iter()
-                    .enumerate()
-                    .map(|(symbol, rows)| held_levels(reference.targets(symbol), rows))
-                    .collect();
-                Box::new(move |symbol, stream| turned(&held[symbol], stream))
+                let held = |(symbol, rows)| held_levels(reference.targets(symbol), rows);
+                Chance::Turn(circles.iter().enumerate().map(held).collect())
             }
             (None, Some(name)) => {
                 return Err(format!("match: there is no book of `{name}`; write the name of a strategy"));
@@ -65,18 +61,14 @@ impl Strategy for RandomEntry {
             (_, Some(_)) => {
                 return Err("match excludes holding_bars and exposure; remove it or both of them".into());
             }
-            _ => {
-                let (leave, enter, exposure) = self.odds()?;
-                let lengths: Vec<usize> = circles.iter().map(Range::len).collect();
-                Box::new(move |symbol, stream| coin(lengths[symbol], leave, enter, exposure, stream))
-            }
+            _ => Chance::Coin(self.odds()?),
         };
         let positions = |number: usize| {
             let mut stream = world.seed.stream("random entry", number as u64);
             let columns =
                 world.bars.symbols().iter().zip(&circles).enumerate().map(|(symbol, (bars, rows))| {
                     let mut column = vec![NULL; bars.len()];
-                    column[rows.clone()].copy_from_slice(&book(symbol, &mut stream));
+                    column[rows.clone()].copy_from_slice(&chance.levels(symbol, rows.len(), &mut stream));
                     column
                 });
             Positions::levels(world.bars, columns.collect())
@@ -90,9 +82,9 @@ impl RandomEntry {
         self.holding_bars.is_some() || self.exposure.is_some()
     }
 
-    /// Chances to leave, to enter, and to be in at the start, of the chain with the wanted mean holding time and share
-    /// of bars in a position: the chance to leave is 1 / holding, and in balance as many enter as leave.
-    fn odds(&self) -> Result<(f64, f64, f64), String> {
+    /// The odds with the wanted mean holding time and share of bars in a position: the chance to leave is 1 / holding,
+    /// and in balance as many enter as leave.
+    fn odds(&self) -> Result<Odds, String> {
         let (holding, exposure) = (self.holding_bars.unwrap_or(24.0), self.exposure.unwrap_or(0.5));
         if !(holding.is_finite() && holding >= 1.0) {
             return Err(format!("holding_bars is {holding}, expected 1 or more"));
@@ -101,7 +93,7 @@ impl RandomEntry {
             return Err(format!("exposure is {exposure}, expected above 0 and at most 1"));
         }
         if exposure == 1.0 {
-            return Ok((0.0, 1.0, 1.0));
+            return Ok(Odds { leave: 0.0, enter: 1.0, exposure });
         }
         let enter = exposure / (1.0 - exposure) / holding;
         if enter > 1.0 {
@@ -111,7 +103,7 @@ impl RandomEntry {
                 (exposure / (1.0 - exposure)).ceil()
             ));
         }
-        Ok((1.0 / holding, enter, exposure))
+        Ok(Odds { leave: 1.0 / holding, enter, exposure })
     }
 }
 
@@ -143,20 +135,41 @@ fn held_levels(targets: &[f64], rows: &Range<usize>) -> Vec<f64> {
     targets[rows.clone()].iter().map(follow).collect()
 }
 
-fn turned(held: &[f64], stream: &mut Stream) -> Vec<f64> {
-    let mut levels = held.to_vec();
-    if !levels.is_empty() {
-        levels.rotate_right(stream.below(held.len()));
-    }
-    levels
+/// Chances a bar to leave and to enter, and the chance to be in at the start.
+struct Odds {
+    leave: f64,
+    enter: f64,
+    exposure: f64,
 }
 
-fn coin(rows: usize, leave: f64, enter: f64, exposure: f64, stream: &mut Stream) -> Vec<f64> {
-    let mut inside = stream.uniform() < exposure;
-    let mut levels = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        levels.push(if inside { 1.0 } else { 0.0 });
-        inside = if inside { stream.uniform() >= leave } else { stream.uniform() < enter };
+/// Where the levels of a book come from.
+enum Chance {
+    /// `[symbol]`: levels to be turned in a circle.
+    Turn(Vec<Vec<f64>>),
+    /// A coin each bar.
+    Coin(Odds),
+}
+
+impl Chance {
+    fn levels(&self, symbol: usize, rows: usize, stream: &mut Stream) -> Vec<f64> {
+        match self {
+            Chance::Turn(held) => {
+                let mut levels = held[symbol].clone();
+                if rows > 0 {
+                    levels.rotate_right(stream.below(rows));
+                }
+                levels
+            }
+            Chance::Coin(odds) => {
+                let mut inside = stream.uniform() < odds.exposure;
+                let mut toss = || {
+                    let level = if inside { 1.0 } else { 0.0 };
+                    inside =
+                        if inside { stream.uniform() >= odds.leave } else { stream.uniform() < odds.enter };
+                    level
+                };
+                (0..rows).map(|_| toss()).collect()
+            }
+        }
     }
-    levels
 }
