@@ -106,8 +106,8 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
     });
     let axis = Axis::covering(reach, 4).padded(0.04);
     let down = |value: f64| 4.0 + (HEIGHT - 28.0) * (1.0 - axis.share(value));
-    // The values of the axis stand in the left fifth.
-    let across = |bin: f64| share(0.22 + 0.75 * bin / (BINS - 1) as f64);
+    // The values of the axis stand in the left quarter.
+    let across = |bin: f64| share(0.3 + 0.67 * bin / (BINS - 1) as f64);
     let mut svg = format!(
         "<svg width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Mean outcome by tenth of the forecast, \
          {horizon} ahead\">\n"
@@ -136,10 +136,8 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
         );
     }
     let y = HEIGHT - 6.0;
-    svg += &format!("<text class=\"tick\" x=\"{}\" y=\"{y}\">lowest tenth</text>", across(-0.3));
-    svg += &format!(
-        "<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">highest tenth</text>\n</svg>\n"
-    );
+    svg += &format!("<text class=\"tick\" x=\"{}\" y=\"{y}\">lowest</text>", across(-0.3));
+    svg += &format!("<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">highest</text>\n</svg>\n");
     let rows = count(group.pairs.len());
     format!("<figure>\n{svg}<figcaption>{horizon} ahead, {rows} forecasts</figcaption>\n</figure>\n")
 }

@@ -119,10 +119,7 @@ fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
 
 /// ASCII where the page has typography: a terminal's text is copied into other programs.
 fn plain(text: &str) -> String {
-    text.replace('\u{2212}', "-")
-        .replace('\u{2013}', "-")
-        .replace(&format!("{SPACE}%"), "%")
-        .replace(SPACE, " ")
+    text.replace(['\u{2212}', '\u{2013}'], "-").replace(&format!("{SPACE}%"), "%").replace(SPACE, " ")
 }
 
 fn cut(name: &str, length: usize) -> String {
