@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Look at data, import them, generate them.
 #[derive(Clone, Debug, Args)]
-pub struct DataArguments {
+pub(super) struct DataArguments {
     /// What to do.
     #[command(subcommand)]
     pub verb: DataVerb,
@@ -30,7 +30,7 @@ impl DataArguments {
 
 /// The verbs of `candlewick data`.
 #[derive(Clone, Debug, Subcommand)]
-pub enum DataVerb {
+pub(super) enum DataVerb {
     /// Say what is in Parquet files: columns, symbols, gaps, jumps, and whether they load as bars.
     Describe(DescribeArguments),
     /// Turn CSV or JSON lines into Parquet.
@@ -41,7 +41,7 @@ pub enum DataVerb {
 
 /// Arguments of `data describe`.
 #[derive(Clone, Debug, Args)]
-pub struct DescribeArguments {
+pub(super) struct DescribeArguments {
     /// A Parquet file, a folder or a quoted glob.
     pub path: String,
     /// The column of times, if it is not `timestamp`.
@@ -57,7 +57,7 @@ pub struct DescribeArguments {
 
 /// Arguments of `data import`.
 #[derive(Clone, Debug, Args)]
-pub struct ImportArguments {
+pub(super) struct ImportArguments {
     /// CSV (any of `,` `;` tab `|`), or JSON lines (.json, .jsonl, .ndjson).
     pub input: PathBuf,
     /// The Parquet file to write.
@@ -88,7 +88,7 @@ pub struct ImportArguments {
 
 /// Arguments of `data generate`.
 #[derive(Clone, Debug, Args)]
-pub struct GenerateArguments {
+pub(super) struct GenerateArguments {
     /// What to make up.
     #[command(subcommand)]
     pub kind: GenerateKind,
@@ -96,14 +96,14 @@ pub struct GenerateArguments {
 
 /// What can be made up.
 #[derive(Clone, Debug, Subcommand)]
-pub enum GenerateKind {
+pub(super) enum GenerateKind {
     /// Bars of several assets: clustered volatility, fat tails, regimes, and a planted forecastable part.
     Market(MarketArguments),
 }
 
 /// Arguments of `data generate market`.
 #[derive(Clone, Debug, Args)]
-pub struct MarketArguments {
+pub(super) struct MarketArguments {
     /// Number of assets.
     #[arg(long, default_value_t = 5)]
     pub symbols: usize,
@@ -148,7 +148,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// Data or settings that are wrong, said for the user.
-pub fn run(arguments: &DataArguments, output: &mut dyn Write) -> Result<(), DataError> {
+pub(super) fn run(arguments: &DataArguments, output: &mut dyn Write) -> Result<(), DataError> {
     match &arguments.verb {
         DataVerb::Describe(arguments) => run_describe(arguments, output),
         DataVerb::Import(arguments) => run_import(arguments, output),

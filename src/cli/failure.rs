@@ -8,7 +8,7 @@ use crate::run::{RunError, run_dir_exit_code};
 use crate::rundir::RunDirError;
 
 /// A message for people and the exit code of the process.
-pub struct Failure {
+pub(super) struct Failure {
     /// See `--help`.
     pub code: u8,
     kind: Kind,
@@ -21,7 +21,7 @@ enum Kind {
 
 impl Failure {
     /// A failure with this exit code.
-    pub fn new(code: u8, message: impl Into<String>) -> Failure {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Failure {
         Failure { code, kind: Kind::Message(message.into()) }
     }
 

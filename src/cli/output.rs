@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The two streams of a verb.
-pub struct Output {
+pub(super) struct Output {
     json: bool,
     colour: bool,
 }
@@ -16,17 +16,17 @@ impl Output {
     }
 
     /// Whether stdout carries one JSON document.
-    pub fn json(&self) -> bool {
+    pub(super) fn json(&self) -> bool {
         self.json
     }
 
     /// Whether stdout is a terminal that may be coloured.
-    pub fn colour(&self) -> bool {
+    pub(super) fn colour(&self) -> bool {
         std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
     }
 
     /// Columns of the terminal; 100 where there is none.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).max(40)
     }
 
@@ -34,7 +34,7 @@ impl Output {
     ///
     /// # Errors
     /// A full disk behind a redirected stdout.
-    pub fn print(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
             true => Ok(()),
@@ -52,13 +52,13 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::print`].
-    pub fn document<T: serde::Serialize>(&self, value: &T) -> Result<(), Failure> {
+    pub(super) fn document<T: serde::Serialize>(&self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(1, error.to_string()))?;
         self.print(&text)
     }
 
     /// A line for people on stderr.
-    pub fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         // A closed stderr must not turn a finished run into a failure.
         let _ = writeln!(std::io::stderr(), "{text}");
     }

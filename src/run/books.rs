@@ -6,7 +6,6 @@ use crate::config::Plan;
 use crate::domains::market::backtest;
 use crate::domains::market::strategies::{StrategyConfig, World};
 use crate::metrics::trading_metrics;
-use crate::progress::Progress;
 use crate::rundir::StrategyKind;
 use crate::seed::Seed;
 use crate::table::{Bars, Positions, Predictions};
@@ -17,7 +16,6 @@ pub(super) struct Market<'a> {
     pub plan: &'a Plan,
     pub bars: &'a Bars,
     pub fitted: &'a Fitted,
-    pub progress: &'a dyn Progress,
     pub seed: Seed,
 }
 

@@ -63,7 +63,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     };
 
     if !experiment.strategies.is_empty() {
-        let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
+        let world = books::Market { plan, bars, fitted: &fitted, seed };
         let chosen = stages.time("choose", "Chose", || books::choose_on_validation(&world), books::Choice::describe)?;
         let books = stages.time("decide", "Decided", || books::decide(&world, chosen.strategy()), books::describe)?;
         let backtested = stages.time(
