@@ -203,9 +203,10 @@ fn near_names_are_proposed_and_far_ones_are_not() {
 fn a_description_counts_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("AAA.csv");
+    let price = |hour: i32| 100.0 + f64::from(hour * 37 % 101) * 0.01 + if hour >= 150 { 50.0 } else { 0.0 };
     let mut text = String::from("timestamp,open,high,low,close,volume\n");
     for hour in (0..200).filter(|hour| !(50..53).contains(hour) && *hour != 120) {
-        let price = 100.0 + f64::from(hour % 2) * 0.1 + if hour >= 150 { 50.0 } else { 0.0 };
+        let price = price(hour);
         let volume = i32::from(hour % 10 != 0);
         text += &format!("{},{price},{price},{price},{price},{volume}\n", 1_609_459_200 + 3600 * hour);
     }
@@ -219,14 +220,19 @@ fn a_description_counts_what_is_there() {
     assert_eq!(symbol.longest_gap.as_ref().unwrap().seconds, 4.0 * 3600.0);
     assert_eq!(symbol.longest_gap.as_ref().unwrap().after, "2021-01-03T01:00:00Z");
     assert_eq!(symbol.zero_volume, Some(18));
-    assert_eq!(symbol.jumps, 1);
+    assert_eq!(symbol.jumps, Some(1));
     let jump = symbol.largest_jump.as_ref().unwrap();
     assert_eq!(jump.at, "2021-01-07T06:00:00Z");
-    assert!((jump.change - (150.0 / 100.1 - 1.0)).abs() < 1e-12);
-    assert_eq!(symbol.longest_constant_run, 1);
+    assert!((jump.change - (price(150) / price(149) - 1.0)).abs() < 1e-12);
+    assert_eq!(symbol.longest_constant_run, Some(1));
     assert_eq!(description.files[0].rows, 196);
     let table = description.table();
-    assert!(table.contains("AAA") && table.contains("load as bars") && table.contains("+49.85 %"), "{table}");
+    assert!(
+        table.contains("AAA")
+            && table.contains("load as bars")
+            && table.contains(&format!("{:+.2} %", 100.0 * jump.change)),
+        "{table}"
+    );
 }
 
 fn shared(name: &str) -> Option<PathBuf> {

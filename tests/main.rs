@@ -19,3 +19,10 @@ mod significance;
 mod strategies;
 mod training;
 mod verdict;
+#![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]
+
+mod bad_input;
+mod data;
+mod datasets;
+mod generate;
+mod split;

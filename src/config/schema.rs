@@ -20,10 +20,14 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn value(&mut self, node: &Node, schema: &'a Json, name: &str) {
-        let Some(schema) = self.resolved(schema) else { return };
-        let choices = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Json::as_array);
-        if let Some(choices) = choices {
-            self.choice(node, choices, name);
+        if let Some(form) = self.resolved(schema) {
+            self.form(node, form, name);
+        }
+    }
+
+    fn form(&mut self, node: &Node, schema: &'a Map<String, Json>, name: &str) {
+        if choices(schema).is_some() {
+            self.choice(node, &self.forms(schema), name);
         } else if let Some(allowed) = schema.get("enum").and_then(Json::as_array) {
             self.named(node, &allowed.iter().filter_map(Json::as_str).collect::<Vec<_>>(), name);
         } else if let Some(only) = schema.get("const").and_then(Json::as_str) {
@@ -40,6 +44,14 @@ impl<'a> Checker<'a> {
             schema = self.root.pointer(reference.strip_prefix('#')?)?.as_object()?;
         }
         Some(schema)
+    }
+
+    /// All forms of a choice, those of choices within it included (an optional choice is one beside nothing).
+    fn forms(&self, schema: &'a Map<String, Json>) -> Vec<&'a Map<String, Json>> {
+        match choices(schema) {
+            None => vec![schema],
+            Some(choices) => choices.iter().filter_map(|choice| self.resolved(choice)).flat_map(|form| self.forms(form)).collect(),
+        }
     }
 
     fn typed(&mut self, node: &Node, schema: &'a Map<String, Json>, name: &str) {
@@ -136,15 +148,14 @@ impl<'a> Checker<'a> {
     }
 
     /// One of several forms: names, one-key maps (an externally tagged choice), or types.
-    fn choice(&mut self, node: &Node, choices: &'a [Json], name: &str) {
-        let forms: Vec<&Map<String, Json>> = choices.iter().filter_map(|choice| self.resolved(choice)).collect();
+    fn choice(&mut self, node: &Node, forms: &[&'a Map<String, Json>], name: &str) {
         if matches!(node.value, Value::Null) && forms.iter().any(|form| form.get("type") == Some(&Json::from("null"))) {
             return;
         }
         let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
         let words: Vec<&str> = forms.iter().flat_map(|form| words(form)).collect();
         match &node.value {
-            Value::Map(entries) if !tags.is_empty() => self.tagged(node, entries, &forms, name),
+            Value::Map(entries) if !tags.is_empty() => self.tagged(node, entries, forms, name),
             Value::Text(text) if tags.contains(&text.as_str()) => {
                 let message = format!("`{text}` in {name} lacks its settings");
                 self.found.push(Diagnostic::new(message, node.origin).hint(format!("write `{text}: {{}}` for the default settings")));
@@ -152,11 +163,9 @@ impl<'a> Checker<'a> {
             Value::Text(_) if !words.is_empty() => self.named(node, &words, name),
             _ => {
                 // The one form whose type fits decides which mistakes are meant.
-                let fitting = choices.iter().find(|choice| {
-                    self.resolved(choice).is_some_and(|form| kinds(form).iter().any(|kind| fits(&node.value, kind)))
-                });
+                let fitting = forms.iter().find(|form| kinds(form).iter().any(|kind| fits(&node.value, kind)));
                 match fitting {
-                    Some(form) => self.value(node, form, name),
+                    Some(form) => self.form(node, form, name),
                     None if !tags.is_empty() => {
                         let hint = format!("write one of {} with its settings, as in `{}: {{}}`", tags.join(", "), tags[0]);
                         let message = format!("`{name}` is {}, expected a choice", describe(&node.value));
@@ -203,6 +212,10 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+fn choices(schema: &Map<String, Json>) -> Option<&Vec<Json>> {
+    schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Json::as_array)
 }
 
 /// The only key of an externally tagged choice.

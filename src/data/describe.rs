@@ -91,10 +91,10 @@ pub struct SymbolDescription {
     pub first_bad_row: Option<String>,
     /// Bars without volume; absent where the files have no volume.
     pub zero_volume: Option<usize>,
-    /// Most successive bars with one close.
-    pub longest_constant_run: usize,
-    /// Returns further than 10 robust standard deviations from the median.
-    pub jumps: usize,
+    /// Most successive bars with one close; absent where no prices could be read.
+    pub longest_constant_run: Option<usize>,
+    /// Returns further than 10 robust standard deviations from the median; absent where no prices could be read.
+    pub jumps: Option<usize>,
     /// The largest of them.
     pub largest_jump: Option<JumpDescription>,
 }
@@ -284,7 +284,8 @@ fn closes(described: &mut SymbolDescription, rows: &Rows, ordered: &[usize]) {
         .map(|index| (Time(rows.time[*index]), rows.numbers[3][*index]))
         .collect();
     let runs = priced.chunk_by(|left, right| left.1 == right.1).map(<[_]>::len);
-    described.longest_constant_run = runs.max().unwrap_or(0);
+    described.longest_constant_run = Some(runs.max().unwrap_or(0));
+    described.jumps = Some(0);
     let returns: Vec<f64> = priced.windows(2).map(|pair| (pair[1].1 / pair[0].1).ln()).collect();
     let centre = median(returns.clone());
     let distance = |value: f64| (value - centre).abs();
@@ -293,7 +294,7 @@ fn closes(described: &mut SymbolDescription, rows: &Rows, ordered: &[usize]) {
         return;
     }
     let jumps = || returns.iter().enumerate().filter(|(_, value)| distance(**value) > JUMP * deviation);
-    described.jumps = jumps().count();
+    described.jumps = Some(jumps().count());
     described.largest_jump = jumps()
         .max_by(|left, right| distance(*left.1).total_cmp(&distance(*right.1)))
         .map(|(row, value)| JumpDescription { at: priced[row + 1].0.to_string(), change: value.exp_m1() });

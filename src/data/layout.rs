@@ -55,6 +55,10 @@ impl Layout {
             }
         };
         let closes_only = there(3) && !there(0) && !there(1) && !there(2);
+        // Without any price, the close is what is missed most: a file may have nothing else.
+        if !(0..4).any(there) && finder.index("bid_open").is_none() {
+            price(3)?;
+        }
         let prices = if closes_only {
             finder.refuse_near_misses()?;
             Prices::Closes(price(3)?)

@@ -183,7 +183,7 @@ impl Holdout {
     fn folds(&self, cutter: &Cutter<'_>) -> Result<Vec<Fold>, String> {
         let shares = [("train", self.train), ("validation", self.validation), ("test", self.test)];
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
-        if shares.iter().any(|(_, share)| !(*share > 0.0)) || (sum - 1.0).abs() > 1e-9 {
+        if shares.iter().any(|(_, share)| share.is_nan() || *share <= 0.0) || (sum - 1.0).abs() > 1e-9 {
             return Err(format!(
                 "split.holdout: train {}, validation {} and test {} must be positive and add up to 1, not {sum}",
                 self.train, self.validation, self.test

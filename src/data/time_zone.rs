@@ -36,12 +36,12 @@ impl Zone {
             )
         })?;
         match &self.zone {
-            Some(zone) if local => self.from_clock(zone, nanoseconds),
+            Some(zone) if local => self.instant_of_clock(zone, nanoseconds),
             _ => Ok(nanoseconds),
         }
     }
 
-    fn from_clock(&self, zone: &TimeZone, nanoseconds: i64) -> Result<i64, String> {
+    fn instant_of_clock(&self, zone: &TimeZone, nanoseconds: i64) -> Result<i64, String> {
         let clock = crate::units::Time(nanoseconds).civil();
         let offset = match zone.to_ambiguous_timestamp(clock).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,

@@ -2,7 +2,7 @@
 
 use super::{MarketGenerator, name};
 use crate::seed::{Seed, Stream};
-use crate::table::{BarColumns, SymbolBars};
+use crate::table::{BarColumns, BarError, SymbolBars};
 use crate::units::{Time, YEAR_NANOSECONDS};
 
 /// Volatility of the common part of returns, a year.
@@ -50,11 +50,11 @@ struct Asset {
     volume: f64,
 }
 
-pub(super) fn simulate(settings: &MarketGenerator, coefficient: f64) -> Vec<SymbolBars> {
+pub(super) fn simulate(settings: &MarketGenerator, coefficient: f64) -> Result<Vec<SymbolBars>, BarError> {
     let seed = Seed(settings.seed);
     let common = common(settings, seed);
     (0..settings.symbols)
-        .filter_map(|index| {
+        .map(|index| {
             let columns = asset_bars(
                 settings,
                 coefficient,
@@ -63,8 +63,7 @@ pub(super) fn simulate(settings: &MarketGenerator, coefficient: f64) -> Vec<Symb
             );
             let columns = shift(columns, settings, index);
             let columns = with_gaps(columns, settings.gaps, &mut seed.stream("gaps", index as u64));
-            // Columns keep the promise of bars by construction, which a test checks; an asset could only be missing.
-            SymbolBars::new(name(index), columns).ok()
+            SymbolBars::new(name(index), columns)
         })
         .collect()
 }

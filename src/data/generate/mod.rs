@@ -20,7 +20,7 @@ pub use planted::PlantedSignal;
 
 use super::{BarDuration, DataError, fingerprint, write_bars};
 use crate::rundir::write_atomic;
-use crate::table::Bars;
+use crate::table::{BarError, Bars};
 use crate::units::Time;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -89,11 +89,11 @@ impl MarketGenerator {
     pub fn generate(&self) -> Result<Bars, DataError> {
         self.check()?;
         let planted = PlantedSignal::solve(self.information_coefficient, self.horizon_bars)?;
-        let mut assets = market::simulate(self, planted.coefficient());
+        let fail = |error: BarError| DataError::setting("generate", error.to_string(), "please report it");
+        let mut assets = market::simulate(self, planted.coefficient()).map_err(fail)?;
         // The order in which they are loaded.
         assets.sort_by(|left, right| left.symbol().cmp(right.symbol()));
-        Bars::new(assets)
-            .map_err(|error| DataError::setting("generate", error.to_string(), "please report it"))
+        Bars::new(assets).map_err(fail)
     }
 
     /// Writes the bars to `output` and what made them to the same name with the ending `.metadata.json`. `command` is what
