@@ -125,8 +125,8 @@ fn symbols(all: &[SymbolDescription]) -> String {
             thousands(symbol.unsorted as i64),
             thousands(symbol.bad_rows as i64),
             symbol.zero_volume.map_or("-".into(), |count| thousands(count as i64)),
-            thousands(symbol.longest_constant_run as i64),
-            thousands(symbol.jumps as i64),
+            symbol.longest_constant_run.map_or("-".into(), |run| thousands(run as i64)),
+            symbol.jumps.map_or("-".into(), |jumps| thousands(jumps as i64)),
             jump.map_or("-".into(), |jump| format!("{:+.2} %", 100.0 * jump.change)),
             jump.map_or("-".into(), |jump| minute(&jump.at)),
         ]);
@@ -149,14 +149,14 @@ fn minute(text: &str) -> String {
 }
 
 fn seconds(value: f64) -> String {
-    if value == 0.0 {
-        return "-".into();
+    let exact = duration_text((value * 1e9).round() as i64);
+    match value {
+        0.0 => "-".into(),
+        172_800.0.. => format!("{:.1}d", value / 86_400.0),
+        _ if exact.len() <= 6 => exact,
+        3600.0.. => format!("{:.1}h", value / 3600.0),
+        _ => format!("{value:.3}s"),
     }
-    let exact = duration_text((value * 1e9) as i64);
-    if exact.len() <= 6 {
-        return exact;
-    }
-    if value >= 86_400.0 { format!("{:.1}d", value / 86_400.0) } else { format!("{:.1}h", value / 3600.0) }
 }
 
 fn thousands(value: i64) -> String {
