@@ -2,6 +2,7 @@
 //! the CUDA half. This room knows tensors and numbers, no table, no configuration, no file.
 
 pub mod adamw;
+pub mod affine;
 pub mod attention;
 pub mod gates;
 pub mod layer_norm;
