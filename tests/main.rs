@@ -2,4 +2,5 @@
 
 mod gradients;
 mod models;
+mod planted;
 mod training;
