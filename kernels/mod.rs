@@ -8,3 +8,4 @@ pub mod gates;
 pub mod layer_norm;
 pub mod lstm_sequence;
 pub mod matrix;
+pub mod memory;
