@@ -3,8 +3,10 @@
 
 pub mod backtest_step;
 pub mod adamw;
+pub mod affine;
 pub mod attention;
 pub mod gates;
 pub mod layer_norm;
 pub mod lstm_sequence;
 pub mod matrix;
+pub mod memory;

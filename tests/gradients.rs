@@ -1,7 +1,7 @@
 //! Kernels and losses: values and gradients against plain tensor operations and finite differences.
 
 use candle_core::{Device, Result, Tensor, Var};
-use candlewick::kernels::{adamw, attention, gates, layer_norm, lstm_sequence};
+use candlewick::kernels::{adamw, affine, attention, gates, layer_norm, lstm_sequence};
 use candlewick::nn::LossConfig;
 use candlewick::seed::Seed;
 
@@ -152,6 +152,27 @@ fn workspaces_do_not_leak_between_passes() {
     let fresh: Vec<_> = [4, 9, 1].map(|batch| run(batch, &lstm_sequence::Workspace::default())).into();
     let reused: Vec<_> = [4, 9, 1].map(|batch| run(batch, &workspace)).into();
     assert_eq!(fresh, reused);
+}
+
+#[test]
+fn affine_equals_its_specification() {
+    for (rows, inputs, outputs) in [(1, 1, 1), (3, 5, 2), (64, 32, 96), (33, 100, 17)] {
+        let (x, weight, bias) = (
+            random("x", &[rows, inputs], 1.0),
+            random("w", &[inputs, outputs], 1.0),
+            random("b", &[outputs], 1.0),
+        );
+        assert_same(
+            &format!("affine {rows} {inputs} {outputs}"),
+            &[&x, &weight, &bias],
+            || affine::affine(x.as_tensor(), weight.as_tensor(), bias.as_tensor()),
+            || affine::composed(x.as_tensor(), weight.as_tensor(), bias.as_tensor()),
+            1e-5,
+        );
+    }
+    let (x, weight, bias) = (random("x", &[2, 3], 1.0), random("w", &[4, 3], 1.0), random("b", &[3], 1.0));
+    let error = affine::affine(x.as_tensor(), weight.as_tensor(), bias.as_tensor()).unwrap_err();
+    assert!(error.to_string().contains("4x3"), "{error}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod report;
 mod resume;
 mod significance;
 mod strategies;
+mod planted;
 mod training;
 mod verdict;
 #![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]

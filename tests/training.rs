@@ -1,6 +1,6 @@
 //! The gradient loop: resume, determinism, refusals, schedules; and how fast it is.
 
-use crate::models::{World, predict_bits, progress_texts};
+use crate::planted::{World, predict_bits, progress_texts};
 use candle_core::{Device, Tensor};
 use candlewick::model::{Fit, FitError, Lstm, ModelConfig, StopReason, Transformer};
 use candlewick::nn::LossConfig;
@@ -146,6 +146,33 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     }
     let error = serde_saphyr::from_str::<TrainConfig>("epoch: 3").unwrap_err();
     assert!(error.to_string().contains("epoch"), "{error}");
+}
+
+#[test]
+fn settings_are_read_as_the_design_writes_them() {
+    let text = "{epochs: 20, batch_size: 128, optimizer: {adamw: {learning_rate: 1e-3}}, early_stopping: {patience: 5}}";
+    assert_eq!(serde_saphyr::from_str::<TrainConfig>(text).unwrap(), TrainConfig::default());
+    let text = "{loss: {quantile: {levels: [0.1, 0.5]}}, schedule: {cosine: {}}, early_stopping: null, gradient_clip: null}";
+    let config: TrainConfig = serde_saphyr::from_str(text).unwrap();
+    assert_eq!(config.schedule, ScheduleConfig::Cosine { warm_up_steps: 0 });
+    assert_eq!((config.early_stopping, config.gradient_clip), (None, None));
+    let written = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<TrainConfig>(&written).unwrap(), config);
+}
+
+#[test]
+fn clipping_shortens_the_gradient_of_all_weights_together() {
+    // AdamW hides a common factor of all gradients but for its epsilon, which is therefore large here.
+    let world = World::new(6, 64, 1);
+    let spread = |clip: Option<f64>| {
+        let mut config = TrainConfig { epochs: 1, gradient_clip: clip, early_stopping: None, ..config() };
+        config.schedule = ScheduleConfig::Constant;
+        let candlewick::train::OptimizerConfig::AdamW(adamw) = &mut config.optimizer;
+        (adamw.epsilon, adamw.learning_rate, adamw.weight_decay) = (1.0, 1.0, 0.0);
+        predict_bits(&world, &*world.fit(&small_lstm(), &config).unwrap().model)
+    };
+    assert_eq!(spread(None), spread(Some(1e6)), "a clip that is never reached changes nothing");
+    assert_ne!(spread(None), spread(Some(1e-3)));
 }
 
 #[test]

@@ -148,7 +148,8 @@ impl NormalEquations {
                 return Err(FitError::Interrupted);
             }
             let rows = ROWS.min(windows.len() - start);
-            (x.clear(), y.clear());
+            x.clear();
+            y.clear();
             for index in start..start + rows {
                 x.extend(
                     windows

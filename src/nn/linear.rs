@@ -1,6 +1,7 @@
 //! A fully connected layer.
 
 use super::{Parameters, Pass};
+use crate::kernels::affine::affine;
 use candle_core::{Result, Tensor, Var};
 
 /// `y = x W + b`, W `[inputs, outputs]`, b `[outputs]`.
@@ -33,6 +34,6 @@ impl Linear {
         let rows: usize = shape.iter().product();
         let weight = pass.weight(&self.weight);
         shape.push(weight.dim(1)?);
-        x.reshape((rows, inputs))?.matmul(&weight)?.broadcast_add(&pass.weight(&self.bias))?.reshape(shape)
+        affine(&x.reshape((rows, inputs))?, &weight, &pass.weight(&self.bias))?.reshape(shape)
     }
 }

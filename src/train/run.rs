@@ -5,6 +5,7 @@ use super::config::{OptimizerConfig, ScheduleConfig};
 use super::optimizer::Optimizer;
 use super::targets::TargetScaling;
 use super::task::{EpochRecord, FitError, FitReport, FitTask, StopReason};
+use crate::kernels::memory::keep_freed_memory;
 use crate::nn::{Parameters, Pass};
 use crate::progress::Event;
 use crate::rundir::sha256_hex;
@@ -54,6 +55,7 @@ pub fn evaluate(
 /// # Errors
 /// Missing windows, a loss that is no number, a checkpoint that cannot be written, or the wish to stop.
 pub fn train(network: &dyn Network, scaling: &TargetScaling, task: &FitTask) -> Result<FitReport, FitError> {
+    keep_freed_memory();
     // candle walks the graph of a step by recursion, and on devices without our kernels a long window makes a deep one.
     let deep = std::thread::Builder::new().stack_size(STACK_BYTES);
     std::thread::scope(|scope| {
