@@ -13,9 +13,9 @@ pub fn ruled_table(width: Option<usize>) -> Table {
     let mut table = Table::new();
     table.load_style(RULES);
     match width {
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX))
-        }
+        Some(width) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(width).unwrap_or(u16::MAX)),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
     table

@@ -28,7 +28,9 @@ fn run_prints_one_document_that_keeps_the_contract() {
     scratch.write("small.yaml", SMALL);
     let done = scratch.candlewick(&["run", "small.yaml", "--json", "--threads", "2"]).exits(0);
     let document = done.json();
-    for key in ["run_dir", "name", "seed", "device", "threads", "data", "stages", "models", "strategies", "verdict"] {
+    for key in
+        ["run_dir", "name", "seed", "device", "threads", "data", "stages", "models", "strategies", "verdict"]
+    {
         assert!(!document[key].is_null(), "{key} is missing");
     }
     assert_eq!(document["device"], "cpu");
@@ -51,8 +53,18 @@ fn run_prints_one_document_that_keeps_the_contract() {
     for strategy in strategies {
         assert!(["model", "baseline"].contains(&strategy["kind"].as_str().unwrap()));
         for key in [
-            "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar", "turnover", "trades",
-            "win_rate", "exposure", "fees",
+            "total_return",
+            "cagr",
+            "volatility",
+            "sharpe",
+            "sortino",
+            "max_drawdown",
+            "calmar",
+            "turnover",
+            "trades",
+            "win_rate",
+            "exposure",
+            "fees",
         ] {
             assert!(strategy["metrics"].get(key).is_some(), "metrics.{key} is missing");
         }
@@ -63,13 +75,18 @@ fn run_prints_one_document_that_keeps_the_contract() {
     assert!(["proven", "not proven", "worse"].contains(&verdict["conclusion"].as_str().unwrap()));
 
     let run = scratch.runs()[0].clone();
-    for file in ["config.yaml", "resolved.yaml", "manifest.json", "events.jsonl", "summary.json", "report.html"] {
+    for file in
+        ["config.yaml", "resolved.yaml", "manifest.json", "events.jsonl", "summary.json", "report.html"]
+    {
         assert!(run.join(file).exists(), "{file} is missing");
     }
     assert_eq!(std::fs::read_to_string(run.join("config.yaml")).unwrap(), SMALL);
     assert!(std::fs::metadata(run.join("report.html")).unwrap().len() <= 500_000);
     assert!(run.join("models/fold-0/lstm").is_dir());
-    assert!(!run.join("models/fold-0/lstm/checkpoint.safetensors").exists(), "a finished part keeps no checkpoint");
+    assert!(
+        !run.join("models/fold-0/lstm/checkpoint.safetensors").exists(),
+        "a finished part keeps no checkpoint"
+    );
 }
 
 #[test]
@@ -135,9 +152,15 @@ fn check_shows_the_plan_or_all_mistakes() {
     assert_eq!(document["folds"].as_array().unwrap().len(), 2);
     assert!(scratch.runs().is_empty(), "a check makes no run");
 
-    scratch.write("bad.yaml", &SMALL.replace("epochs: 4", "epochz: 4").replace("hold: {buy_and", "hold: {by_and"));
+    scratch.write(
+        "bad.yaml",
+        &SMALL.replace("epochs: 4", "epochz: 4").replace("hold: {buy_and", "hold: {by_and"),
+    );
     let refused = scratch.candlewick(&["check", "bad.yaml"]).exits(2).stderr;
-    assert!(refused.contains("did you mean `epochs`?") && refused.contains("did you mean `buy_and_hold`?"), "{refused}");
+    assert!(
+        refused.contains("did you mean `epochs`?") && refused.contains("did you mean `buy_and_hold`?"),
+        "{refused}"
+    );
     assert!(refused.contains("2 errors in bad.yaml"), "{refused}");
 }
 

@@ -70,7 +70,11 @@ fn every_shipped_configuration_resolves_and_reloads() {
             }
             let yaml = fs::read_to_string(&path).unwrap();
             let first = yaml.lines().next().unwrap();
-            assert!(first.starts_with("# yaml-language-server: $schema="), "{}: editors need it first", path.display());
+            assert!(
+                first.starts_with("# yaml-language-server: $schema="),
+                "{}: editors need it first",
+                path.display()
+            );
             let schema = path.parent().unwrap().join(first.rsplit('=').next().unwrap());
             assert!(schema.exists(), "{} names a schema that is not there", path.display());
             let plan = load(&Text { name: "shipped", yaml: &yaml, overrides: &[] })
@@ -100,7 +104,7 @@ fn all_mistakes_come_at_once_each_at_its_place() {
     let found = mistakes(&yaml, &[]);
     assert_eq!(found.len(), 4, "{found:#?}");
     assert_eq!(found[0], "demo.yaml:2:1 unknown setting `sead` in the experiment | did you mean `seed`?");
-    assert_eq!(found[1], "demo.yaml:5:29 `lags` is the text `two`, expected a whole number | ");
+    assert_eq!(found[1], "demo.yaml:5:28 `lags` is the text `two`, expected a whole number | ");
     assert_eq!(found[2], "demo.yaml:9:11 unknown choice `lstn` for small | did you mean `lstm`?");
     assert_eq!(found[3], "demo.yaml:10:17 `epochs` is 0, expected at least 1 | ");
 }
@@ -109,21 +113,41 @@ fn all_mistakes_come_at_once_each_at_its_place() {
 fn sections_that_do_not_fit_each_other_are_told() {
     let found = mistakes(&with("model: small, horizon_bars: 4", "model: smal, horizon_bars: 5"), &[]);
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert_eq!(found[0], "demo.yaml:12:34 strategy `signal` trades on `smal`, which is not a model | did you mean `small`?");
-    assert!(found[1].contains("horizon 5, which `target` does not forecast | the horizons are [4]"), "{found:#?}");
+    assert_eq!(
+        found[0],
+        "demo.yaml:12:34 strategy `signal` trades on `smal`, which is not a model | did you mean `small`?"
+    );
+    assert!(
+        found[1].contains("horizon 5, which `target` does not forecast | the horizons are [4]"),
+        "{found:#?}"
+    );
     let found = mistakes(&with("target: {forward_return: {horizons_bars: [4]}}\n", ""), &[]);
     assert!(found[0].contains("`models` needs `target`"), "{found:#?}");
     let found = mistakes(&with("name: demo", "name: ../demo"), &[]);
-    assert_eq!(found[0], "demo.yaml:1:7 `../demo` cannot name a file | letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit");
+    assert_eq!(
+        found[0],
+        "demo.yaml:1:7 `../demo` cannot name a file | letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit"
+    );
 }
 
 #[test]
 fn a_section_that_is_missing_empty_or_of_another_kind_is_told() {
-    assert!(mistakes(&with("data: {path: bars.parquet}\n", ""), &[])[0].contains("`data` is missing in the experiment"));
-    assert!(mistakes(&with("{buy_and_hold: {}}", "buy_and_hold"), &[])[0].contains("write `buy_and_hold: {}`"));
-    assert!(mistakes(&with("{buy_and_hold: {}}", "{buy_and_hold: {}, macd: {}}"), &[])[0].contains("has 2 choices, expected exactly one"));
+    assert!(
+        mistakes(&with("data: {path: bars.parquet}\n", ""), &[])[0]
+            .contains("`data` is missing in the experiment")
+    );
+    assert!(
+        mistakes(&with("{buy_and_hold: {}}", "buy_and_hold"), &[])[0].contains("write `buy_and_hold: {}`")
+    );
+    assert!(
+        mistakes(&with("{buy_and_hold: {}}", "{buy_and_hold: {}, macd: {}}"), &[])[0]
+            .contains("has 2 choices, expected exactly one")
+    );
     assert!(mistakes(&with("seed: 3", "seed: -3"), &[])[0].contains("`seed` is -3, expected at least 0"));
-    assert!(mistakes(&with("seed: 3", "device: cdua"), &[])[0].starts_with("demo.yaml:2:9 `device`: `cdua` is not a device"));
+    assert!(
+        mistakes(&with("seed: 3", "device: cdua"), &[])[0]
+            .starts_with("demo.yaml:2:9 `device`: `cdua` is not a device")
+    );
     assert!(mistakes("", &[])[0].contains("expected a map"));
     assert!(mistakes("- a\n- b\n", &[])[0].contains("is a list, expected a map"));
 }
@@ -134,9 +158,18 @@ fn overrides_are_checked_like_the_file_and_point_at_themselves() {
     assert_eq!(plan.experiment.train.epochs, 9);
     assert_eq!(plan.experiment.backtest.cash, 5.0);
     let found = mistakes(BASE, &["train.epochz=9", "train.epochs=many", "nonsense", "seed.deep=1"]);
-    assert!(found.contains(&"--set #1:1:1 unknown setting `epochz` in train | did you mean `epochs`?".to_owned()), "{found:#?}");
-    assert!(found.contains(&"--set #2:1:14 `epochs` is the text `many`, expected a whole number | ".to_owned()), "{found:#?}");
-    assert!(found.iter().any(|one| one.starts_with("--set #3:1:1 `nonsense` is not an override")), "{found:#?}");
+    assert!(
+        found.contains(&"--set #1:1:1 unknown setting `epochz` in train | did you mean `epochs`?".to_owned()),
+        "{found:#?}"
+    );
+    assert!(
+        found.contains(&"--set #2:1:14 `epochs` is the text `many`, expected a whole number | ".to_owned()),
+        "{found:#?}"
+    );
+    assert!(
+        found.iter().any(|one| one.starts_with("--set #3:1:1 `nonsense` is not an override")),
+        "{found:#?}"
+    );
     assert!(found.iter().any(|one| one.contains("`deep` lies below a plain value")), "{found:#?}");
 }
 
@@ -145,7 +178,9 @@ fn broken_and_hostile_yaml_is_refused_quickly() {
     let deep = "[".repeat(100_000);
     let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\ng: [*f, *f, *f, *f, *f, *f, *f, *f, *f]\n";
     let wide = format!("name: {}\n", "x".repeat(100_000));
-    for hostile in [&deep, laughs, &wide, "name: [", "name: demo\nname: demo\n", "\tname: demo\n", "name: \"\u{0}\"\n"] {
+    for hostile in
+        [&deep, laughs, &wide, "name: [", "name: demo\nname: demo\n", "\tname: demo\n", "name: \"\u{0}\"\n"]
+    {
         let start = std::time::Instant::now();
         let error = plan(hostile, &[]).expect_err("hostile");
         let text = error.render(false);

@@ -1,8 +1,7 @@
 //! The shipped Parquet files are what their commands make.
 
-use candlewick::cli::data::{DataArguments, run};
+use crate::program::Scratch;
 use candlewick::data::{DataConfig, GeneratedMetadata, load};
-use clap::{Args, Command, FromArgMatches};
 use std::path::{Path, PathBuf};
 
 fn shipped() -> Vec<PathBuf> {
@@ -20,7 +19,7 @@ fn metadata(path: &Path) -> GeneratedMetadata {
 #[test]
 fn every_dataset_is_what_its_command_makes() {
     assert!(shipped().len() >= 2);
-    let folder = tempfile::tempdir().unwrap();
+    let scratch = Scratch::new();
     for path in shipped() {
         let metadata = metadata(&path);
         let loaded = load(&DataConfig::of(path.display().to_string())).unwrap();
@@ -28,15 +27,12 @@ fn every_dataset_is_what_its_command_makes() {
         assert_eq!(metadata.rows, loaded.bars.rows());
         assert_eq!(metadata.symbols, loaded.bars.names());
         assert!(loaded.repairs.is_empty() && loaded.warnings.is_empty());
-        let again = folder.path().join("again.parquet");
         let words = metadata.command.strip_prefix("candlewick ").unwrap();
         let (words, output) = words.split_once("--output ").unwrap();
         assert_eq!(output, format!("datasets/{}", path.file_name().unwrap().to_string_lossy()));
-        let words: Vec<&str> =
-            words.split_whitespace().chain(["--output", again.to_str().unwrap()]).collect();
-        let matches = DataArguments::augment_args(Command::new("data")).get_matches_from(words);
-        run(&DataArguments::from_arg_matches(&matches).unwrap(), &mut Vec::new()).unwrap();
-        let made = load(&DataConfig::of(again.display().to_string())).unwrap();
+        let words: Vec<&str> = words.split_whitespace().chain(["--output", "again.parquet"]).collect();
+        scratch.candlewick(&words).exits(0);
+        let made = load(&DataConfig::of(scratch.path("again.parquet").display().to_string())).unwrap();
         assert_eq!(made.sha256, metadata.sha256, "{} is not what its command makes", path.display());
     }
 }

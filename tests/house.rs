@@ -89,12 +89,16 @@ fn imports(text: &str) -> Vec<String> {
 fn every_import_looks_down() {
     let mut upward = Vec::new();
     for (room, path) in house() {
-        let floor = floor_of(&room).unwrap_or_else(|| panic!("{} stands in a room without a floor", path.display()));
+        let floor =
+            floor_of(&room).unwrap_or_else(|| panic!("{} stands in a room without a floor", path.display()));
         for wanted in imports(&fs::read_to_string(&path).unwrap()) {
             // A macro of the registry and names inside a group that are no room have no floor.
             let Some(other) = floor_of(&wanted) else { continue };
             if wanted != room && other >= floor {
-                upward.push(format!("{} ({room}, floor {floor}) imports {wanted} (floor {other})", path.display()));
+                upward.push(format!(
+                    "{} ({room}, floor {floor}) imports {wanted} (floor {other})",
+                    path.display()
+                ));
             }
         }
     }
@@ -103,7 +107,10 @@ fn every_import_looks_down() {
 
 #[test]
 fn the_wall_sees_an_upward_import() {
-    assert_eq!(imports("use crate::{run, table::Bars};\nlet x = crate::cli::main();"), ["run", "table", "cli"]);
+    assert_eq!(
+        imports("use crate::{run, table::Bars};\nlet x = crate::cli::main();"),
+        ["run", "table", "cli"]
+    );
     assert!(imports("//! crate::run").is_empty());
 }
 

@@ -1,9 +1,15 @@
 //! The one test program: every suite is a module, so that the engine is linked once.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]
+
 mod backtest;
+mod bad_input;
 mod causality;
 mod cli;
 mod config;
+mod data;
+mod datasets;
+mod generate;
 mod gradients;
 mod house;
 mod indicators;
@@ -11,19 +17,13 @@ mod labels;
 mod markets;
 mod metrics;
 mod models;
+mod planted;
 mod program;
 mod real_data;
 mod report;
 mod resume;
 mod significance;
+mod split;
 mod strategies;
-mod planted;
 mod training;
 mod verdict;
-#![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]
-
-mod bad_input;
-mod data;
-mod datasets;
-mod generate;
-mod split;

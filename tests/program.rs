@@ -19,7 +19,8 @@ pub struct Done {
 impl Done {
     /// The document on stdout.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// Asserts the exit code and shows everything where it is another.
@@ -65,8 +66,21 @@ impl Scratch {
     pub fn market(&self, bars: usize, information_coefficient: f64) -> PathBuf {
         let (bars, coefficient) = (bars.to_string(), information_coefficient.to_string());
         self.candlewick(&[
-            "data", "generate", "market", "--symbols", "2", "--bars", &bars, "--seed", "5", "--information-coefficient",
-            &coefficient, "--horizon-bars", "4", "--output", "market.parquet",
+            "data",
+            "generate",
+            "market",
+            "--symbols",
+            "2",
+            "--bars",
+            &bars,
+            "--seed",
+            "5",
+            "--information-coefficient",
+            &coefficient,
+            "--horizon-bars",
+            "4",
+            "--output",
+            "market.parquet",
         ])
         .exits(0);
         self.path("market.parquet")
@@ -112,7 +126,10 @@ pub fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
         .iter()
         .map(|name| {
             let file = run.join(format!("{name}.parquet"));
-            ((*name).to_owned(), std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+            (
+                (*name).to_owned(),
+                std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
+            )
         })
         .collect()
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 /// The folder of real data, or a counted skip.
 fn real(file: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("CANDLEWICK_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let shared =
+        std::env::var_os("CANDLEWICK_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let path = shared.join("datasets").join(file);
     if path.exists() {
         return Some(path.canonicalize().unwrap());
@@ -56,7 +57,13 @@ fn hourly_minute_and_daily_panels_load_and_backtest() {
 #[test]
 fn closes_alone_and_bid_and_ask_bars_load_and_backtest() {
     if let Some(document) = backtest("us_closes_1990_2022.parquet", "  symbols: [AAPL, AMD]\n") {
-        assert!(document["warnings"].as_array().unwrap().iter().any(|text| text.as_str().unwrap().contains("close")));
+        assert!(
+            document["warnings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|text| text.as_str().unwrap().contains("close"))
+        );
         assert_eq!(document["data"]["symbols"].as_array().unwrap().len(), 2);
     }
     let quotes = "  columns:\n    open: {mid: [bid_open, ask_open]}\n    high: {mid: [bid_high, ask_high]}\n    \
@@ -71,7 +78,8 @@ fn resampling_a_range_and_one_symbol_of_a_panel() {
         let path = real("crypto_1h_panel.parquet").unwrap();
         let scratch = Scratch::new();
         let described = scratch.candlewick(&["data", "describe", &path.to_string_lossy()]).exits(0).stdout;
-        let symbol = described.split_whitespace().find(|word| word.contains("BTC")).unwrap_or("BTC").to_owned();
+        let symbol =
+            described.split_whitespace().find(|word| word.contains("BTC")).unwrap_or("BTC").to_owned();
         let document = backtest("crypto_1h_panel.parquet", &data.replace("BTC", &symbol)).unwrap();
         assert_eq!(document["data"]["rows"], 365);
         assert_eq!(document["data"]["interval_seconds"], 86_400.0);

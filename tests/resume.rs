@@ -60,9 +60,9 @@ fn killed_at_twenty_points_and_resumed_the_bits_are_the_same() {
         for ((name, found), (_, wanted)) in results(&run).iter().zip(&expected) {
             assert!(found == wanted, "{name} differs after kill number {point}");
         }
-        let leftovers = std::fs::read_dir(&run).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")
-        });
+        let leftovers = std::fs::read_dir(&run)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp"));
         assert_eq!(leftovers.count(), 0, "a temporary file was left");
     }
     assert!(killed_in_the_middle >= 5, "only {killed_in_the_middle} kills hit a run in the middle");
@@ -81,9 +81,17 @@ fn a_run_in_use_a_finished_run_and_changed_data_are_refused() {
     std::fs::remove_file(run.join("manifest.json")).unwrap();
     let lock = std::fs::File::create(run.join("LOCK")).unwrap();
     lock.lock().unwrap();
-    assert!(scratch.candlewick(&["run", "--resume", &name]).exits(6).stderr.contains("in use by another process"));
+    assert!(
+        scratch.candlewick(&["run", "--resume", &name]).exits(6).stderr.contains("in use by another process")
+    );
     drop(lock);
 
     scratch.market(1700, 0.1);
-    assert!(scratch.candlewick(&["run", "--resume", &name]).exits(3).stderr.contains("not what this run began with"));
+    assert!(
+        scratch
+            .candlewick(&["run", "--resume", &name])
+            .exits(3)
+            .stderr
+            .contains("not what this run began with")
+    );
 }

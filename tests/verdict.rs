@@ -6,9 +6,15 @@ use crate::program::{SMALL, Scratch};
 fn experiment(seed: u64) -> String {
     SMALL
         .replace("seed: 11", &format!("seed: {seed}"))
-        .replace("folds: 2, train_bars: 700, validation_bars: 200, test_bars: 250", "folds: 4, train_bars: 2000, validation_bars: 500, test_bars: 800")
+        .replace(
+            "folds: 2, train_bars: 700, validation_bars: 200, test_bars: 250",
+            "folds: 4, train_bars: 2000, validation_bars: 500, test_bars: 800",
+        )
         .replace("  lstm: {lstm: {window: 12, layers: [12, 8], dropout: 0.2}}\n", "")
-        .replace("  transformer: {transformer: {window: 12, width: 16, heads: 2, layers: 1, dropout: 0.1}}\n", "")
+        .replace(
+            "  transformer: {transformer: {window: 12, width: 16, heads: 2, layers: 1, dropout: 0.1}}\n",
+            "",
+        )
         .replace("  lstm_signal: {model_signal: {model: lstm}}\n", "")
         .replace("  transformer_signal: {model_signal: {model: transformer}}\n", "")
 }
@@ -17,8 +23,21 @@ fn market(scratch: &Scratch, seed: u64, information_coefficient: &str) {
     let seed = seed.to_string();
     scratch
         .candlewick(&[
-            "data", "generate", "market", "--symbols", "5", "--bars", "7000", "--seed", &seed,
-            "--information-coefficient", information_coefficient, "--horizon-bars", "4", "--output", "market.parquet",
+            "data",
+            "generate",
+            "market",
+            "--symbols",
+            "5",
+            "--bars",
+            "7000",
+            "--seed",
+            &seed,
+            "--information-coefficient",
+            information_coefficient,
+            "--horizon-bars",
+            "4",
+            "--output",
+            "market.parquet",
         ])
         .exits(0);
 }

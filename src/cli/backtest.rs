@@ -25,6 +25,5 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         let message = "every strategy of this experiment trades on a model; use `candlewick run`";
         return Err(Failure::new(2, message));
     }
-    let directory = experiment::new_directory(&plan, &arguments.options.runs)?;
-    experiment::execute(&plan, &directory, &arguments.options, output)
+    experiment::start(&plan, &arguments.options, output)
 }

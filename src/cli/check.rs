@@ -57,7 +57,12 @@ fn models(preview: &Preview, width: usize) -> String {
     let mut table = ruled_table(Some(width));
     table.set_header(["model", "kind", "window", "parameters"]);
     for model in &preview.models {
-        table.add_row([model.name.clone(), model.kind.clone(), format!("{} bars", model.window), model.parameters.to_string()]);
+        table.add_row([
+            model.name.clone(),
+            model.kind.clone(),
+            format!("{} bars", model.window),
+            model.parameters.to_string(),
+        ]);
     }
     table.to_string()
 }
@@ -70,8 +75,11 @@ fn folds(preview: &Preview, width: usize) -> String {
     let short = |[start, end]: &[String; 2]| format!("{}\n{}", minute(start), minute(end));
     for fold in &preview.folds {
         let train: Vec<String> = fold.train.iter().map(short).collect();
-        let mut row = vec![fold.fold.to_string(), train.join("\n"), short(&fold.validation), short(&fold.test)];
-        row.extend(fold.windows.iter().map(|[train, validation, test]| format!("{train}\n{validation}\n{test}")));
+        let mut row =
+            vec![fold.fold.to_string(), train.join("\n"), short(&fold.validation), short(&fold.test)];
+        row.extend(
+            fold.windows.iter().map(|[train, validation, test]| format!("{train}\n{validation}\n{test}")),
+        );
         table.add_row(row);
     }
     table.to_string()

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::{Plan, Text, load};
-use crate::device::DeviceChoice;
+use crate::device::{ChosenDevice, DeviceChoice};
 use crate::progress::{Console, JsonLines, Progress, Tee};
 use crate::report;
 use crate::run::{self, Context};
@@ -42,19 +42,47 @@ pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Fai
     Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
 }
 
-/// Makes a new run directory that holds the plan.
-pub(super) fn new_directory(plan: &Plan, runs: &Path) -> Result<RunDir, Failure> {
-    let directory = RunDir::create(runs, &today(), &plan.experiment.name, &plan.sha256)?;
+/// Runs the plan in a new directory. One that a wrong configuration or wrong data stops leaves no directory: there is
+/// nothing in it to continue.
+pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(), Failure> {
+    let device = device(plan, options)?;
+    let directory = RunDir::create(&options.runs, &today(), &plan.experiment.name, &plan.sha256)?;
     directory.write("resolved.yaml", &plan.resolved)?;
     directory.write("config.yaml", &plan.written)?;
-    Ok(directory)
+    let done = execute(plan, &directory, &device, options, output);
+    if let Err(failure) = &done
+        && matches!(failure.code, 2 | 3)
+    {
+        directory.discard()?;
+    }
+    done
+}
+
+/// Continues the plan in the directory of an interrupted run.
+pub(super) fn resume(
+    plan: &Plan,
+    directory: &RunDir,
+    options: &Options,
+    output: &Output,
+) -> Result<(), Failure> {
+    execute(plan, directory, &device(plan, options)?, options, output)
+}
+
+fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
+    Ok(options.device.unwrap_or(plan.experiment.device).open()?)
 }
 
 /// Runs the plan in the directory, with progress on stderr, and prints what it found.
-pub(super) fn execute(plan: &Plan, directory: &RunDir, options: &Options, output: &Output) -> Result<(), Failure> {
-    let choice = options.device.unwrap_or(plan.experiment.device);
-    let device = choice.open()?;
-    let threads = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+fn execute(
+    plan: &Plan,
+    directory: &RunDir,
+    device: &ChosenDevice,
+    options: &Options,
+    output: &Output,
+) -> Result<(), Failure> {
+    let threads = options
+        .threads
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     // candle walks the graph of a backward pass by recursion; the default stack is too small for long windows.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -65,8 +93,7 @@ pub(super) fn execute(plan: &Plan, directory: &RunDir, options: &Options, output
     let events = JsonLines::new(directory.events()?);
     let stop = stop_on_interrupt();
     let progress = Tee(vec![&console as &dyn Progress, &events]);
-    let context =
-        Context { device: &device, threads, report: !options.no_report, stop: &stop, progress: &progress };
+    let context = Context { device, threads, report: !options.no_report, stop: &stop, progress: &progress };
     let summary = pool.install(|| run::run(plan, directory, &context))?;
     show(&summary, options, output)
 }

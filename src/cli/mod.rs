@@ -58,7 +58,9 @@ pub fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(arguments, &output),
         Verb::Report(arguments) => report::run(arguments, &output),
         Verb::Runs(verb) => runs::run(verb, &output),
-        Verb::Data(arguments) => data::run(arguments, &mut std::io::stdout().lock()).map_err(failure::Failure::from),
+        Verb::Data(arguments) => {
+            data::run(arguments, &mut std::io::stdout().lock()).map_err(failure::Failure::from)
+        }
         Verb::Schema(arguments) => schema::run(arguments, &output),
     };
     match done {

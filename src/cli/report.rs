@@ -25,8 +25,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
-    let found =
-        arguments.runs_to_show.iter().map(|wanted| find_run(&arguments.runs, wanted)).collect::<Result<Vec<_>, _>>()?;
+    let found = arguments
+        .runs_to_show
+        .iter()
+        .map(|wanted| find_run(&arguments.runs, wanted))
+        .collect::<Result<Vec<_>, _>>()?;
     let page = match &found[..] {
         [one] => report::render(one)?,
         several => {

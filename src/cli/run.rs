@@ -30,14 +30,16 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         let directory = RunDir::open(&find_run(&options.runs, wanted)?)?;
         if RunDir::manifest(directory.path())?.is_some() {
             let path = directory.path().display();
-            return Err(Failure::new(2, format!("{path} is complete; see it with `candlewick runs show {path}`")));
+            return Err(Failure::new(
+                2,
+                format!("{path} is complete; see it with `candlewick runs show {path}`"),
+            ));
         }
         let plan = experiment::read_plan(&directory.file("resolved.yaml"), &[])?;
-        return experiment::execute(&plan, &directory, options, output);
+        return experiment::resume(&plan, &directory, options, output);
     }
     // clap asks for one of the two.
     let config = arguments.config.clone().unwrap_or_default();
     let plan = experiment::read_plan(&config, &arguments.overrides)?;
-    let directory = experiment::new_directory(&plan, &options.runs)?;
-    experiment::execute(&plan, &directory, options, output)
+    experiment::start(&plan, options, output)
 }

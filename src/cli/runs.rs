@@ -53,7 +53,10 @@ pub(super) fn run(verb: &Verb, output: &Output) -> Result<(), Failure> {
             let path = find_run(&show.folder.runs, &show.run)?;
             let file = path.join("summary.json");
             if !file.exists() {
-                let hint = format!("{} has no results yet; continue it with `candlewick run --resume`", path.display());
+                let hint = format!(
+                    "{} has no results yet; continue it with `candlewick run --resume`",
+                    path.display()
+                );
                 return Err(Failure::new(2, hint));
             }
             let summary: Summary = read_json(&file)?;

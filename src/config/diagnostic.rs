@@ -68,7 +68,8 @@ fn around(text: &str, origin: Origin) -> (usize, String, std::ops::Range<usize>)
     let start = floor_boundary(text, origin.start.min(text.len()));
     let line_start = text[..start].rfind('\n').map_or(0, |position| position + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |position| start + position);
-    let from = if start - line_start > WIDEST { floor_boundary(text, start - WIDEST / 2) } else { line_start };
+    let from =
+        if start - line_start > WIDEST { floor_boundary(text, start - WIDEST / 2) } else { line_start };
     let to = floor_boundary(text, line_end.min(from + WIDEST));
     let end = floor_boundary(text, origin.end.clamp(start, to.max(start)));
     let line = text[..line_start].matches('\n').count() + 1;

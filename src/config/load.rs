@@ -71,7 +71,9 @@ fn graft(tree: &mut Node, set: &str, source: usize) -> Result<(), Diagnostic> {
     let whole = Origin { source, start: 0, end: set.len() };
     let Some((path, value)) = set.split_once('=') else {
         let hint = "as in train.epochs=5";
-        return Err(Diagnostic::new(format!("`{set}` is not an override; write path=value"), whole).hint(hint));
+        return Err(
+            Diagnostic::new(format!("`{set}` is not an override; write path=value"), whole).hint(hint)
+        );
     };
     let mut node = tree::parse(value, source).map_err(|error| Diagnostic { origin: whole, ..*error })?;
     shift(&mut node, path.len() + 1);

@@ -73,7 +73,8 @@ fn check_names(experiment: &ExperimentConfig, complain: &mut Complain) {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         if !(starts_well && name.len() <= 64 && name.chars().all(plain)) {
-            let hint = "letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit".to_owned();
+            let hint =
+                "letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit".to_owned();
             complain(&path, format!("`{name}` cannot name a file"), hint);
         }
     }
@@ -82,14 +83,22 @@ fn check_names(experiment: &ExperimentConfig, complain: &mut Complain) {
 fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
     if experiment.models.is_empty() {
         if experiment.strategies.is_empty() {
-            complain("", "there is nothing to do: no `models` and no `strategies`".into(), "add one of them".into());
+            complain(
+                "",
+                "there is nothing to do: no `models` and no `strategies`".into(),
+                "add one of them".into(),
+            );
         }
         return;
     }
     let needs = [
         ("features", experiment.features.is_empty(), "what the models see"),
         ("target", experiment.target.is_none(), "what the models forecast"),
-        ("split", experiment.split.is_none(), "how the bars are cut into training, validation and test parts"),
+        (
+            "split",
+            experiment.split.is_none(),
+            "how the bars are cut into training, validation and test parts",
+        ),
     ];
     for (section, missing, meaning) in needs {
         if missing {
@@ -113,7 +122,11 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
         }
         for name in feature.build().names() {
             if seen.contains(&name) {
-                complain(&format!("features.{index}"), format!("the feature `{name}` is computed twice"), "remove one".into());
+                complain(
+                    &format!("features.{index}"),
+                    format!("the feature `{name}` is computed twice"),
+                    "remove one".into(),
+                );
             }
             seen.push(name);
         }
@@ -129,13 +142,22 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
                     Some(known) => format!("did you mean `{known}`?"),
                     None => "name one of `models`".into(),
                 };
-                complain(&format!("{path}.model"), format!("strategy `{name}` trades on `{model}`, which is not a model"), hint);
+                complain(
+                    &format!("{path}.model"),
+                    format!("strategy `{name}` trades on `{model}`, which is not a model"),
+                    hint,
+                );
             }
             if let Some(target) = experiment.target.as_ref().map(|target| target.build()) {
                 let horizons = target.horizons();
                 if let Some(wanted) = horizon.filter(|wanted| !horizons.contains(wanted)) {
-                    let message = format!("strategy `{name}` uses horizon {wanted}, which `target` does not forecast");
-                    complain(&format!("{path}.horizon_bars"), message, format!("the horizons are {horizons:?}"));
+                    let message =
+                        format!("strategy `{name}` uses horizon {wanted}, which `target` does not forecast");
+                    complain(
+                        &format!("{path}.horizon_bars"),
+                        message,
+                        format!("the horizons are {horizons:?}"),
+                    );
                 }
                 if let Err(message) = strategy.build().fits(target.kind()) {
                     complain(&path, message, String::new());
@@ -146,17 +168,26 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
             complain(&path, message, String::new());
         }
         if let Some(Some(other)) = strategy.build().matches() {
-            let fitting = experiment.strategies.get(other).is_some_and(|other| other.build().matches().is_none());
+            let fitting =
+                experiment.strategies.get(other).is_some_and(|other| other.build().matches().is_none());
             if !fitting {
                 let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
                     Some(known) if known != name => format!("did you mean `{known}`?"),
                     _ => "name another strategy that is one book".into(),
                 };
-                complain(&format!("{path}.match"), format!("strategy `{name}` matches `{other}`, which is no single book"), hint);
+                complain(
+                    &format!("{path}.match"),
+                    format!("strategy `{name}` matches `{other}`, which is no single book"),
+                    hint,
+                );
             }
         } else if strategy.build().matches() == Some(None) && experiment.models.is_empty() {
             let hint = "name a strategy with `match`, or set `holding_bars` and `exposure`".to_owned();
-            complain(&path, format!("strategy `{name}` matches the book that validation chose, but there are no models"), hint);
+            complain(
+                &path,
+                format!("strategy `{name}` matches the book that validation chose, but there are no models"),
+                hint,
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::suggest::closest;
 use serde_json::{Map, Value as Json};
 
 /// Checks `node` against `schema` (a whole document with `$defs`) and adds every mistake to `found`.
-pub fn check(node: &Node, schema: &Json, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(node: &Node, schema: &Json, found: &mut Vec<Diagnostic>) {
     Checker { root: schema, found }.value(node, schema, "the experiment");
 }
 
@@ -50,7 +50,11 @@ impl<'a> Checker<'a> {
     fn forms(&self, schema: &'a Map<String, Json>) -> Vec<&'a Map<String, Json>> {
         match choices(schema) {
             None => vec![schema],
-            Some(choices) => choices.iter().filter_map(|choice| self.resolved(choice)).flat_map(|form| self.forms(form)).collect(),
+            Some(choices) => choices
+                .iter()
+                .filter_map(|choice| self.resolved(choice))
+                .flat_map(|form| self.forms(form))
+                .collect(),
         }
     }
 
@@ -73,8 +77,11 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong_type(&mut self, node: &Node, wanted: &[&str], name: &str) {
-        let wanted: Vec<&str> =
-            wanted.iter().filter(|kind| **kind != "null" || wanted.len() == 1).map(|kind| spoken(kind)).collect();
+        let wanted: Vec<&str> = wanted
+            .iter()
+            .filter(|kind| **kind != "null" || wanted.len() == 1)
+            .map(|kind| spoken(kind))
+            .collect();
         let message = format!("`{name}` is {}, expected {}", describe(&node.value), wanted.join(" or "));
         let hint = match (&node.value, wanted.first()) {
             (Value::Null, Some(&"a map")) => "write `{}` for the default settings",
@@ -92,7 +99,8 @@ impl<'a> Checker<'a> {
                 (Some(inner), _) => self.value(&entry.node, inner, &entry.key),
                 (None, Some(inner @ Json::Object(_))) => self.value(&entry.node, inner, &entry.key),
                 (None, Some(Json::Bool(false))) => {
-                    let names = known.map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
+                    let names =
+                        known.map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
                     self.unknown(entry, names, name);
                 }
                 _ => {}
@@ -149,7 +157,9 @@ impl<'a> Checker<'a> {
 
     /// One of several forms: names, one-key maps (an externally tagged choice), or types.
     fn choice(&mut self, node: &Node, forms: &[&'a Map<String, Json>], name: &str) {
-        if matches!(node.value, Value::Null) && forms.iter().any(|form| form.get("type") == Some(&Json::from("null"))) {
+        if matches!(node.value, Value::Null)
+            && forms.iter().any(|form| form.get("type") == Some(&Json::from("null")))
+        {
             return;
         }
         let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
@@ -158,16 +168,24 @@ impl<'a> Checker<'a> {
             Value::Map(entries) if !tags.is_empty() => self.tagged(node, entries, forms, name),
             Value::Text(text) if tags.contains(&text.as_str()) => {
                 let message = format!("`{text}` in {name} lacks its settings");
-                self.found.push(Diagnostic::new(message, node.origin).hint(format!("write `{text}: {{}}` for the default settings")));
+                self.found.push(
+                    Diagnostic::new(message, node.origin)
+                        .hint(format!("write `{text}: {{}}` for the default settings")),
+                );
             }
             Value::Text(_) if !words.is_empty() => self.named(node, &words, name),
             _ => {
                 // The one form whose type fits decides which mistakes are meant.
-                let fitting = forms.iter().find(|form| kinds(form).iter().any(|kind| fits(&node.value, kind)));
+                let fitting =
+                    forms.iter().find(|form| kinds(form).iter().any(|kind| fits(&node.value, kind)));
                 match fitting {
                     Some(form) => self.form(node, form, name),
                     None if !tags.is_empty() => {
-                        let hint = format!("write one of {} with its settings, as in `{}: {{}}`", tags.join(", "), tags[0]);
+                        let hint = format!(
+                            "write one of {} with its settings, as in `{}: {{}}`",
+                            tags.join(", "),
+                            tags[0]
+                        );
                         let message = format!("`{name}` is {}, expected a choice", describe(&node.value));
                         self.found.push(Diagnostic::new(message, node.origin).hint(hint));
                     }
@@ -185,7 +203,9 @@ impl<'a> Checker<'a> {
         let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
         let [entry] = entries else {
             let message = format!("`{name}` has {} choices, expected exactly one", entries.len());
-            return self.found.push(Diagnostic::new(message, node.origin).hint(format!("one of {}", tags.join(", "))));
+            return self
+                .found
+                .push(Diagnostic::new(message, node.origin).hint(format!("one of {}", tags.join(", "))));
         };
         let form = forms.iter().find(|form| tag(form) == Some(&entry.key));
         match form.and_then(|form| form.get("properties")).and_then(|properties| properties.get(&entry.key)) {
@@ -208,7 +228,9 @@ impl<'a> Checker<'a> {
             }
             other => {
                 let message = format!("`{name}` is {}, expected a name", describe(other));
-                self.found.push(Diagnostic::new(message, node.origin).hint(format!("one of {}", allowed.join(", "))));
+                self.found.push(
+                    Diagnostic::new(message, node.origin).hint(format!("one of {}", allowed.join(", "))),
+                );
             }
         }
     }

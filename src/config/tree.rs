@@ -7,16 +7,16 @@ use std::fmt;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// What it is.
-    pub value: Value,
+    pub(super) value: Value,
     /// Where it is written.
-    pub origin: Origin,
+    pub(super) origin: Origin,
 }
 
 /// The YAML values that a configuration may hold.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// Nothing, or `null`, or `~`.
     Null,
     /// `true` or `false`.
@@ -35,13 +35,13 @@ pub enum Value {
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key as written.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key stands.
-    pub key_origin: Origin,
+    pub(super) key_origin: Origin,
     /// The value.
-    pub node: Node,
+    pub(super) node: Node,
 }
 
 /// A configuration is written by hand; beyond this size it is an accident or an attack.
@@ -54,10 +54,14 @@ const DEEPEST: usize = 64;
 ///
 /// # Errors
 /// The syntax error, with its place.
-pub fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> {
-    let refuse = |message: String| Err(Box::new(Diagnostic::new(message, Origin { source, start: 0, end: 0 })));
+pub(super) fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> {
+    let refuse =
+        |message: String| Err(Box::new(Diagnostic::new(message, Origin { source, start: 0, end: 0 })));
     if text.len() > LARGEST_TEXT {
-        return refuse(format!("the text has {} bytes; a configuration may have at most {LARGEST_TEXT}", text.len()));
+        return refuse(format!(
+            "the text has {} bytes; a configuration may have at most {LARGEST_TEXT}",
+            text.len()
+        ));
     }
     if let Some((line, _)) = text.lines().enumerate().find(|(_, line)| nesting(line) > DEEPEST) {
         return refuse(format!("line {} opens more than {DEEPEST} brackets", line + 1));
@@ -69,7 +73,10 @@ pub fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> {
             let message = error.without_snippet().to_string();
             // The parser names the place again; the caret already does.
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-            Err(Box::new(Diagnostic::new(format!("this is not valid YAML: {message}"), Origin { source, start, end: start + 1 })))
+            Err(Box::new(Diagnostic::new(
+                format!("this is not valid YAML: {message}"),
+                Origin { source, start, end: start + 1 },
+            )))
         }
     }
 }
@@ -190,7 +197,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 
 impl Node {
     /// The child of that key or, in a list, of that index.
-    pub fn child(&self, segment: &str) -> Option<&Node> {
+    pub(super) fn child(&self, segment: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == segment).map(|entry| &entry.node),
             Value::List(items) => items.get(segment.parse::<usize>().ok()?),
@@ -199,7 +206,7 @@ impl Node {
     }
 
     /// The place of the deepest part of `path` that exists, for errors about a whole section.
-    pub fn origin_at(&self, path: &str) -> Origin {
+    pub(super) fn origin_at(&self, path: &str) -> Origin {
         let mut node = self;
         for segment in path.split('.').filter(|segment| !segment.is_empty()) {
             match node.child(segment) {
@@ -214,7 +221,7 @@ impl Node {
     ///
     /// # Errors
     /// A path that leads through a plain value or beyond a list.
-    pub fn set(&mut self, path: &str, new: Node) -> Result<(), String> {
+    pub(super) fn set(&mut self, path: &str, new: Node) -> Result<(), String> {
         let mut node = self;
         for segment in path.split('.') {
             if matches!(node.value, Value::Null) {
@@ -229,11 +236,16 @@ impl Node {
                     })?
                 }
                 Value::Map(entries) => {
-                    let position = entries.iter().position(|entry| entry.key == segment).unwrap_or_else(|| {
-                        let empty = Node { value: Value::Null, origin: new.origin };
-                        entries.push(Entry { key: segment.to_owned(), key_origin: new.origin, node: empty });
-                        entries.len() - 1
-                    });
+                    let position =
+                        entries.iter().position(|entry| entry.key == segment).unwrap_or_else(|| {
+                            let empty = Node { value: Value::Null, origin: new.origin };
+                            entries.push(Entry {
+                                key: segment.to_owned(),
+                                key_origin: new.origin,
+                                node: empty,
+                            });
+                            entries.len() - 1
+                        });
                     &mut entries[position].node
                 }
                 _ => return Err(format!("`{segment}` lies below a plain value")),
@@ -244,7 +256,7 @@ impl Node {
     }
 
     /// The tree without its places, for serde.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
@@ -252,9 +264,9 @@ impl Node {
             Value::Float(value) => (*value).into(),
             Value::Text(value) => value.as_str().into(),
             Value::List(items) => items.iter().map(Node::to_json).collect(),
-            Value::Map(entries) => {
-                serde_json::Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect())
-            }
+            Value::Map(entries) => serde_json::Value::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),
+            ),
         }
     }
 }

@@ -33,10 +33,10 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
             Conclusion::Worse => "1;31",
         };
         let conclusion = verdict.conclusion.to_string();
-        let sentence = wrapped(&format!("{}: {conclusion}", plain(&claim(verdict))), width);
-        // The conclusion is the end of the sentence; a break inside it leaves it plain.
-        text += &match sentence.strip_suffix(&conclusion) {
-            Some(start) => format!("{start}{}", paint(&conclusion, code, colour)),
+        let start = format!("Verdict: {conclusion}.");
+        let sentence = wrapped(&format!("{start} {}.", plain(&claim(verdict))), width);
+        text += &match sentence.strip_prefix(&start) {
+            Some(rest) => format!("{}{rest}", paint(&start, code, colour)),
             None => sentence,
         };
         text.push('\n');

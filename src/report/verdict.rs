@@ -6,13 +6,15 @@ use super::run_files::{RunFiles, strategy};
 use super::svg::{Axis, share};
 use crate::rundir::{Conclusion, Summary, Verdict};
 
-/// `The model beats the best baseline by 0.31 Sharpe, 95 % interval −0.12 to 0.70, after 3 trials`, without the
-/// conclusion.
+/// `lstm beats the best baseline, hold, by 0.31 Sharpe, 95 % interval −0.12 to 0.70, after 3 trials`, without the
+/// conclusion and not yet escaped.
 pub(super) fn claim(verdict: &Verdict) -> String {
     let [low, high] = verdict.interval;
     let verb = if verdict.sharpe_difference < 0.0 { "trails" } else { "beats" };
     format!(
-        "The model {verb} the best baseline by {}{SPACE}Sharpe, 95{SPACE}% interval {} to {}, after {}",
+        "{} {verb} the best baseline, {}, by {}{SPACE}Sharpe, 95{SPACE}% interval {} to {}, after {}",
+        verdict.best_model,
+        verdict.best_baseline,
         decimal(verdict.sharpe_difference.abs(), 2),
         decimal(low, 2),
         decimal(high, 2),
@@ -41,7 +43,7 @@ pub(super) fn headline(files: &RunFiles) -> String {
     };
     let mut html = format!(
         "<h1>{}: <span class=\"conclusion {}\">{}</span>.</h1>\n",
-        claim(verdict),
+        escape(&claim(verdict)),
         class(verdict.conclusion),
         verdict.conclusion
     );

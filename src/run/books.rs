@@ -66,10 +66,18 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     };
     let timeline = market.bars.timeline();
     let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
-    let on_models = decide_all(market, &market.fitted.first_validation, &span, |strategy| strategy.build().model().is_some())?;
+    let on_models = decide_all(market, &market.fitted.first_validation, &span, |strategy| {
+        strategy.build().model().is_some()
+    })?;
     let settings = &market.plan.experiment.backtest;
     let periods = settings.annual_periods(market.bars);
-    let results = backtest::run_books(market.bars, &named(&on_models), settings, span.clone(), &crate::progress::Silent);
+    let results = backtest::run_books(
+        market.bars,
+        &named(&on_models),
+        settings,
+        span.clone(),
+        &crate::progress::Silent,
+    );
     let sharpes: Vec<(String, Option<f64>)> =
         results.iter().map(|book| (book.strategy.clone(), trading_metrics(book, periods).sharpe)).collect();
     // A book that never traded has no Sharpe ratio; it did nothing, which counts as 0. The first of equals is taken.
@@ -99,10 +107,13 @@ pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decide
         let Some(wanted) = config.build().matches() else { continue };
         // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol.
         let wanted = wanted.or(chosen.and_then(|book| book.split('@').next())).unwrap_or_default();
-        let reference = decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
+        let reference =
+            decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
         let reference = reference.ok_or_else(|| RunError::Strategy {
             strategy: name.clone(),
-            reason: format!("it matches `{wanted}`, which has no book; name a strategy that is one book over all symbols"),
+            reason: format!(
+                "it matches `{wanted}`, which has no book; name a strategy that is one book over all symbols"
+            ),
         })?;
         let books = decide_one(market, name, config, predictions, span, Some(reference))?;
         decided.push(Decided { name: name.clone(), config: config.clone(), books });
@@ -133,8 +144,13 @@ fn decide_one(
     span: &Range<usize>,
     reference: Option<&Positions>,
 ) -> Result<Vec<Positions>, RunError> {
-    let world =
-        World { bars: market.bars, predictions, span: span.clone(), seed: market.seed.child(name, 0), reference };
+    let world = World {
+        bars: market.bars,
+        predictions,
+        span: span.clone(),
+        seed: market.seed.child(name, 0),
+        reference,
+    };
     config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
 }
 
@@ -142,7 +158,9 @@ fn decide_one(
 pub(super) fn named(decided: &[Decided]) -> Vec<(String, Positions)> {
     decided
         .iter()
-        .flat_map(|strategy| strategy.books.iter().map(|positions| (strategy.name.clone(), positions.clone())))
+        .flat_map(|strategy| {
+            strategy.books.iter().map(|positions| (strategy.name.clone(), positions.clone()))
+        })
         .collect()
 }
 

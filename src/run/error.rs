@@ -78,7 +78,9 @@ impl RunError {
             RunError::Data(DataError::Setting { .. }) => 2,
             RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
             RunError::Data(DataError::Output(_)) => 5,
-            RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::DataChanged { .. } => 3,
+            RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::DataChanged { .. } => {
+                3
+            }
             RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),

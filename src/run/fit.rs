@@ -120,7 +120,8 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
         span,
     };
     for (index, (name, config)) in models.iter().enumerate() {
-        let parts: Vec<&Part> = parts.iter().filter(|((model, _), _)| *model == index).map(|(_, part)| part).collect();
+        let parts: Vec<&Part> =
+            parts.iter().filter(|((model, _), _)| *model == index).map(|(_, part)| part).collect();
         for ((_, windows), part) in fitted.folds.iter_mut().zip(&parts) {
             for (most, count) in windows.iter_mut().zip(part.record.windows) {
                 *most = (*most).max(count);
@@ -237,7 +238,8 @@ fn prepare(work: &Work, fold: &Fold, name: &str, config: &ModelConfig) -> Result
         samples.iter().flat_map(of).collect()
     };
     let train_targets = targets(train.samples());
-    let train = Windows::new(features, &scaler, window, train.samples().to_vec(), train_targets).map_err(fail)?;
+    let train =
+        Windows::new(features, &scaler, window, train.samples().to_vec(), train_targets).map_err(fail)?;
     let validation_targets = targets(&validation);
     let validation = train.with_samples(validation, validation_targets).map_err(fail)?;
     let test = train.with_samples(test, Vec::new()).map_err(fail)?;
@@ -271,7 +273,11 @@ fn keep(work: &Work, fold: &Fold, folder: &Path, prepared: &Prepared, fit: Fit) 
 }
 
 fn damaged(path: &Path, reason: String) -> RunDirError {
-    RunDirError::Damaged { path: path.into(), reason, remedy: "remove it and run the same command with --resume" }
+    RunDirError::Damaged {
+        path: path.into(),
+        reason,
+        remedy: "remove it and run the same command with --resume",
+    }
 }
 
 impl Forecasts {
@@ -282,7 +288,10 @@ impl Forecasts {
     fn write(&self, path: &Path) -> Result<(), RunDirError> {
         let outputs = self.outputs();
         let mut table = TableFile::default()
-            .with("symbol", Column::Integer(self.samples.iter().map(|sample| i64::from(sample.symbol)).collect()))
+            .with(
+                "symbol",
+                Column::Integer(self.samples.iter().map(|sample| i64::from(sample.symbol)).collect()),
+            )
             .with("row", Column::Integer(self.samples.iter().map(|sample| i64::from(sample.row)).collect()));
         for output in 0..outputs {
             let column = self.values.iter().skip(output).step_by(outputs).copied().collect();
@@ -296,9 +305,13 @@ impl Forecasts {
         let missing = || damaged(path, "it lacks a column".into());
         let symbols = table.integer("symbol").ok_or_else(missing)?;
         let rows = table.integer("row").ok_or_else(missing)?;
-        let samples =
-            symbols.iter().zip(rows).map(|(symbol, row)| Sample { symbol: *symbol as u32, row: *row as u32 }).collect();
-        let columns: Vec<&[f64]> = (0..).map_while(|output| table.float(&format!("output_{output}"))).collect();
+        let samples = symbols
+            .iter()
+            .zip(rows)
+            .map(|(symbol, row)| Sample { symbol: *symbol as u32, row: *row as u32 })
+            .collect();
+        let columns: Vec<&[f64]> =
+            (0..).map_while(|output| table.float(&format!("output_{output}"))).collect();
         let values = (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
         Ok(Forecasts { fold: fold as u32, samples, values })
     }
@@ -332,12 +345,16 @@ pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: u
     let horizons = predictions.horizons.len();
     let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
     let times: Vec<Time> = predictions.samples.iter().map(time).collect();
-    let column = |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
+    let column =
+        |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
     forecast_metrics(&times, predictions.kind, &column(&predictions.values), &column(&predictions.actual))
 }
 
 /// The figures of each horizon, and their means.
-pub(super) fn metrics_by_horizon(bars: &Bars, predictions: &ModelPredictions) -> (ForecastMetrics, Vec<ForecastMetrics>) {
+pub(super) fn metrics_by_horizon(
+    bars: &Bars,
+    predictions: &ModelPredictions,
+) -> (ForecastMetrics, Vec<ForecastMetrics>) {
     let each: Vec<ForecastMetrics> =
         (0..predictions.horizons.len()).map(|horizon| metrics_of(bars, predictions, horizon)).collect();
     (ForecastMetrics::mean(&each), each)

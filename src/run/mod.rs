@@ -55,21 +55,40 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     let fitted = if experiment.models.is_empty() {
         fit::Fitted::none(plan, bars)?
     } else {
-        let (features, labels) = stages.time("features", "Computed", || fit::tables(plan, bars), |(features, labels)| {
-            format!("{} features, {} horizons", features.names().len(), labels.horizons().len())
-        })?;
+        let (features, labels) = stages.time(
+            "features",
+            "Computed",
+            || fit::tables(plan, bars),
+            |(features, labels)| {
+                format!("{} features, {} horizons", features.names().len(), labels.horizons().len())
+            },
+        )?;
         let work = fit::Work { plan, bars, features: &features, labels: &labels, directory, context, seed };
         stages.time("train", "Trained", || fit::fit_and_predict(&work), fit::Fitted::describe)?
     };
 
     if !experiment.strategies.is_empty() {
         let world = books::Market { plan, bars, fitted: &fitted, seed };
-        let chosen = stages.time("choose", "Chose", || books::choose_on_validation(&world), books::Choice::describe)?;
-        let books = stages.time("decide", "Decided", || books::decide(&world, chosen.strategy()), books::describe)?;
+        let chosen = stages.time(
+            "choose",
+            "Chose",
+            || books::choose_on_validation(&world),
+            books::Choice::describe,
+        )?;
+        let books =
+            stages.time("decide", "Decided", || books::decide(&world, chosen.strategy()), books::describe)?;
         let backtested = stages.time(
             "backtest",
             "Backtested",
-            || Ok(backtest::run_books(bars, &books::named(&books), &experiment.backtest, fitted.span.clone(), context.progress)),
+            || {
+                Ok(backtest::run_books(
+                    bars,
+                    &books::named(&books),
+                    &experiment.backtest,
+                    fitted.span.clone(),
+                    context.progress,
+                ))
+            },
             |results| format!("{} books over {} bars", results.len(), fitted.span.len()),
         )?;
         let scored = stages.time(

@@ -9,8 +9,8 @@ use crate::domains::market::backtest::{Books, FillTime};
 use crate::metrics::{returns, sharpe_interval, trading_metrics};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
-    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, SpreadSummary, Stage, StrategySummary, Summary,
-    TableFile, Verdict, read_json,
+    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, SpreadSummary, Stage,
+    StrategySummary, Summary, TableFile, Verdict, read_json,
 };
 use crate::seed::Seed;
 use crate::table::{Bars, BookResult};
@@ -77,10 +77,12 @@ pub(super) fn score(
         Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
     let mut rest = results;
     for strategy in decided {
-        let mut all: Vec<Option<BookResult>> = rest.drain(..strategy.books.len() * groups).map(Some).collect();
+        let mut all: Vec<Option<BookResult>> =
+            rest.drain(..strategy.books.len() * groups).map(Some).collect();
         // Books of a distribution follow each other, each with its symbols.
         for group in 0..groups {
-            let books: Vec<BookResult> = (group..all.len()).step_by(groups).filter_map(|place| all[place].take()).collect();
+            let books: Vec<BookResult> =
+                (group..all.len()).step_by(groups).filter_map(|place| all[place].take()).collect();
             let (shown, spread) = representative(&books, periods);
             let book = &books[shown];
             scored.strategies.push(StrategySummary {
@@ -158,7 +160,12 @@ impl<'a> Outcome<'a> {
     }
 
     /// The document that `--json` prints.
-    pub(super) fn summary(&self, loaded: &Loaded, fitted: &Fitted, stages: Vec<Stage>) -> Result<Summary, RunError> {
+    pub(super) fn summary(
+        &self,
+        loaded: &Loaded,
+        fitted: &Fitted,
+        stages: Vec<Stage>,
+    ) -> Result<Summary, RunError> {
         let (bars, experiment) = (&loaded.bars, &self.plan.experiment);
         let times = bars.timeline().times();
         let moment = |step: usize| times.get(step).map(ToString::to_string).unwrap_or_default();
@@ -203,10 +210,15 @@ impl<'a> Outcome<'a> {
         let settings = &self.plan.experiment.backtest;
         let mut doubts = Vec::new();
         if self.books.is_some() && settings.costs.is_empty() {
-            doubts.push("the backtest has no costs: no fee, no spread, no slippage; real trading has all three".into());
+            doubts.push(
+                "the backtest has no costs: no fee, no spread, no slippage; real trading has all three"
+                    .into(),
+            );
         }
         if self.books.is_some() && settings.fill == FillTime::SameClose {
-            doubts.push("orders are filled at the very close that decided them, which real trading cannot do".into());
+            doubts.push(
+                "orders are filled at the very close that decided them, which real trading cannot do".into(),
+            );
         }
         doubts
     }
@@ -284,7 +296,8 @@ fn folds_table(fitted: &Fitted) -> TableFile {
     let time = |of: fn(&crate::data::Fold) -> crate::units::Time| {
         Column::Time(folds.iter().map(|(fold, _)| of(fold)).collect())
     };
-    let count = |part: usize| Column::Integer(folds.iter().map(|(_, windows)| windows[part] as i64).collect());
+    let count =
+        |part: usize| Column::Integer(folds.iter().map(|(_, windows)| windows[part] as i64).collect());
     TableFile::default()
         .with("fold", Column::Integer(folds.iter().map(|(fold, _)| fold.index as i64).collect()))
         .with("train_start", time(|fold| fold.train.first().map_or(fold.test.start, |range| range.start)))
@@ -324,10 +337,14 @@ fn training_table(fitted: &Fitted) -> TableFile {
 
 fn equity_table(books: &[BookResult]) -> TableFile {
     let column = |of: fn(&BookResult) -> Vec<f64>| Column::Float(books.iter().flat_map(of).collect());
-    let names = books.iter().flat_map(|book| std::iter::repeat_n(book.strategy.clone(), book.equity.time.len()));
+    let names =
+        books.iter().flat_map(|book| std::iter::repeat_n(book.strategy.clone(), book.equity.time.len()));
     TableFile::default()
         .with("strategy", Column::Text(names.collect()))
-        .with("timestamp", Column::Time(books.iter().flat_map(|book| book.equity.time.iter().copied()).collect()))
+        .with(
+            "timestamp",
+            Column::Time(books.iter().flat_map(|book| book.equity.time.iter().copied()).collect()),
+        )
         .with("equity", column(|book| book.equity.equity.clone()))
         .with("cash", column(|book| book.equity.cash.clone()))
         .with("exposure", column(|book| book.equity.exposure.clone()))
@@ -338,10 +355,14 @@ fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
     let names = bars.names();
     let fills: Vec<(&str, &crate::table::Fill)> =
         books.iter().flat_map(|book| book.fills.iter().map(|fill| (book.strategy.as_str(), fill))).collect();
-    let float = |of: fn(&crate::table::Fill) -> f64| Column::Float(fills.iter().map(|(_, fill)| of(fill)).collect());
+    let float =
+        |of: fn(&crate::table::Fill) -> f64| Column::Float(fills.iter().map(|(_, fill)| of(fill)).collect());
     TableFile::default()
         .with("strategy", Column::Text(fills.iter().map(|(name, _)| (*name).to_owned()).collect()))
-        .with("symbol", Column::Text(fills.iter().map(|(_, fill)| names[fill.symbol as usize].to_owned()).collect()))
+        .with(
+            "symbol",
+            Column::Text(fills.iter().map(|(_, fill)| names[fill.symbol as usize].to_owned()).collect()),
+        )
         .with("timestamp", Column::Time(fills.iter().map(|(_, fill)| fill.time).collect()))
         .with("side", Column::Text(fills.iter().map(|(_, fill)| fill.side.name().to_owned()).collect()))
         .with("quantity", float(|fill| fill.quantity))
@@ -353,7 +374,9 @@ fn positions_table(bars: &Bars, scored: &Scored) -> TableFile {
     let (mut strategy, mut symbol, mut time, mut target) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (name, positions) in &scored.decided {
         for (index, source) in bars.symbols().iter().enumerate() {
-            for (row, value) in positions.targets(index).iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            for (row, value) in
+                positions.targets(index).iter().enumerate().filter(|(_, value)| !value.is_nan())
+            {
                 strategy.push(name.clone());
                 symbol.push(source.symbol().to_owned());
                 time.push(source.time()[row]);

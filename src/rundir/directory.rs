@@ -62,6 +62,15 @@ impl RunDir {
         }
     }
 
+    /// Removes the whole directory: for a run that failed before it could do any work that is worth continuing.
+    ///
+    /// # Errors
+    /// A folder that cannot be removed.
+    pub fn discard(self) -> Result<(), RunDirError> {
+        fs::remove_dir_all(&self.path)
+            .map_err(|source| RunDirError::Write { path: self.path.clone(), source })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,6 +1,7 @@
 //! Mean reversion by Bollinger bands.
 
-use super::{Direction, Strategy, World, at_least, signals};
+use super::{Direction, Strategy, World, at_least};
+use crate::domains::market::indicators::{Indicator, bollinger::Bollinger};
 use crate::table::Positions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,12 +28,17 @@ impl Default for BollingerReversion {
 }
 
 impl Strategy for BollingerReversion {
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn check(&self) -> Result<(), String> {
         at_least(2, "period", self.period)?;
         if !(self.width.is_finite() && self.width > 0.0) {
             return Err(format!("width is {}, expected a number above 0", self.width));
         }
-        let bands = signals::bollinger(world.bars, self.period, self.width);
+        Ok(())
+    }
+
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        self.check()?;
+        let bands = Bollinger { period: self.period, width: self.width, relative: false }.compute(world.bars);
         let levels = world.bars.symbols().iter().zip(&bands).map(|(symbol, bands)| {
             let mut level = 0.0;
             let follow = symbol.close().iter().enumerate().map(|(row, close)| {

@@ -1,6 +1,7 @@
 //! Breakout from a Donchian channel: the turtle rule.
 
 use super::{Direction, Strategy, World, at_least};
+use crate::domains::market::rolling;
 use crate::table::{NULL, Positions, SymbolBars};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,13 @@ impl Default for DonchianBreakout {
 }
 
 impl Strategy for DonchianBreakout {
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn check(&self) -> Result<(), String> {
         at_least(1, "entry", self.entry)?;
-        at_least(1, "exit", self.exit)?;
+        at_least(1, "exit", self.exit)
+    }
+
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        self.check()?;
         let levels = world.bars.symbols().iter().map(|symbol| self.levels(symbol)).collect();
         Ok(vec![Positions::levels(world.bars, levels)?])
     }
@@ -58,22 +63,9 @@ impl DonchianBreakout {
     }
 }
 
-/// The highest of the `period` values before each row, null where there are fewer. A row's candidates are a falling
-/// queue: a value that a later one exceeds can never again be the highest.
+/// The highest of the `period` values before each row, null where there are fewer.
 fn highest_before(values: &[f64], period: usize) -> Vec<f64> {
-    let mut candidates: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
-    let mut column = vec![NULL; values.len()];
-    for row in 1..values.len() {
-        while candidates.back().is_some_and(|last| values[*last] <= values[row - 1]) {
-            candidates.pop_back();
-        }
-        candidates.push_back(row - 1);
-        if candidates.front().is_some_and(|first| first + period < row) {
-            candidates.pop_front();
-        }
-        if row >= period {
-            column[row] = candidates.front().map_or(NULL, |first| values[*first]);
-        }
-    }
+    let mut column = vec![NULL; values.len().min(1)];
+    column.extend(&rolling::highest(values, period)[..values.len() - column.len()]);
     column
 }

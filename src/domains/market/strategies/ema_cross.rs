@@ -1,6 +1,7 @@
 //! Crossing of two exponential moving averages.
 
-use super::{Direction, Strategy, World, cross, fast_below_slow, signals};
+use super::{Direction, Strategy, World, cross, fast_below_slow};
+use crate::domains::market::indicators::{Indicator, ema::Ema};
 use crate::table::Positions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,14 @@ impl Default for EmaCross {
 }
 
 impl Strategy for EmaCross {
+    fn check(&self) -> Result<(), String> {
+        fast_below_slow(self.fast, self.slow)
+    }
+
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
-        fast_below_slow(self.fast, self.slow)?;
-        let fast = signals::ema(world.bars, self.fast);
-        let slow = signals::ema(world.bars, self.slow);
+        self.check()?;
+        let fast = Ema { period: self.fast, relative: false }.compute(world.bars);
+        let slow = Ema { period: self.slow, relative: false }.compute(world.bars);
         let levels = world
             .bars
             .symbols()

@@ -22,8 +22,12 @@ impl Default for EqualWeight {
 }
 
 impl Strategy for EqualWeight {
+    fn check(&self) -> Result<(), String> {
+        at_least(1, "rebalance_bars", self.rebalance_bars)
+    }
+
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
-        at_least(1, "rebalance_bars", self.rebalance_bars)?;
+        self.check()?;
         let orders = |symbol: usize| {
             let mut last = None;
             world.bars.timeline().steps(symbol).iter().map(move |step| {

@@ -1,6 +1,7 @@
 //! MACD: the difference of two exponential means against its own mean (Appel).
 
-use super::{Direction, Strategy, World, at_least, cross, fast_below_slow, signals};
+use super::{Direction, Strategy, World, cross};
+use crate::domains::market::indicators::{Indicator, macd};
 use crate::table::Positions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Macd {
-    /// Bars of the fast mean, at least 1. Default 12.
-    #[schemars(range(min = 1))]
+    /// Bars of the fast mean, at least 2. Default 12.
+    #[schemars(range(min = 2))]
     pub fast: usize,
     /// Bars of the slow mean, more than `fast`. Default 26.
     #[schemars(range(min = 2))]
@@ -29,10 +30,13 @@ impl Default for Macd {
 }
 
 impl Strategy for Macd {
+    fn check(&self) -> Result<(), String> {
+        self.indicator().check()
+    }
+
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
-        fast_below_slow(self.fast, self.slow)?;
-        at_least(1, "signal", self.signal)?;
-        let columns = signals::macd(world.bars, self.fast, self.slow, self.signal);
+        self.check()?;
+        let columns = self.indicator().compute(world.bars);
         let levels = world
             .bars
             .symbols()
@@ -40,5 +44,11 @@ impl Strategy for Macd {
             .zip(&columns)
             .map(|(symbol, columns)| cross(&columns[0], &columns[1], symbol.close(), self.direction));
         Ok(vec![Positions::levels(world.bars, levels.collect())?])
+    }
+}
+
+impl Macd {
+    fn indicator(&self) -> macd::Macd {
+        macd::Macd { fast: self.fast, slow: self.slow, signal: self.signal, relative: false }
     }
 }

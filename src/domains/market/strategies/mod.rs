@@ -16,7 +16,6 @@ pub mod macd;
 pub mod model_signal;
 pub mod random_entry;
 pub mod rsi_reversion;
-mod signals;
 pub mod sma_cross;
 pub mod time_series_momentum;
 

@@ -46,8 +46,16 @@ impl Strategy for RandomEntry {
         (!self.by_coin()).then_some(self.r#match.as_deref())
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn check(&self) -> Result<(), String> {
         at_least(1, "books", self.books)?;
+        if self.by_coin() && self.r#match.is_some() {
+            return Err("match excludes holding_bars and exposure; remove it or both of them".into());
+        }
+        self.odds().map(|_| ())
+    }
+
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        self.check()?;
         let circles: Vec<Range<usize>> =
             (0..world.bars.symbols().len()).map(|symbol| deciding_rows(world, symbol)).collect();
         let chance = match (world.reference, &self.r#match) {
@@ -57,9 +65,6 @@ impl Strategy for RandomEntry {
             }
             (None, Some(name)) => {
                 return Err(format!("match: there is no book of `{name}`; write the name of a strategy"));
-            }
-            (_, Some(_)) => {
-                return Err("match excludes holding_bars and exposure; remove it or both of them".into());
             }
             _ => Chance::Coin(self.odds()?),
         };

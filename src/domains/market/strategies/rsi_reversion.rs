@@ -1,6 +1,7 @@
 //! Mean reversion by the relative strength index (Wilder).
 
-use super::{Direction, Strategy, World, at_least, signals};
+use super::{Direction, Strategy, World, at_least};
+use crate::domains::market::indicators::{Indicator, rsi::Rsi};
 use crate::table::Positions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ impl Default for RsiReversion {
 }
 
 impl Strategy for RsiReversion {
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn check(&self) -> Result<(), String> {
         at_least(2, "period", self.period)?;
         if !(self.lower >= 0.0 && self.lower < self.upper && self.upper <= 100.0) {
             return Err(format!(
@@ -38,7 +39,12 @@ impl Strategy for RsiReversion {
                 self.lower, self.upper
             ));
         }
-        let levels = signals::rsi(world.bars, self.period).into_iter().map(|columns| {
+        Ok(())
+    }
+
+    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+        self.check()?;
+        let levels = Rsi { period: self.period }.compute(world.bars).into_iter().map(|columns| {
             let mut level = 0.0;
             let follow = columns[0].iter().map(|index| {
                 if *index < self.lower {

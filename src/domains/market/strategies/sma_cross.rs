@@ -1,6 +1,7 @@
 //! Crossing of two simple moving averages.
 
-use super::{Direction, Strategy, World, cross, fast_below_slow, signals};
+use super::{Direction, Strategy, World, cross, fast_below_slow};
+use crate::domains::market::indicators::{Indicator, sma::Sma};
 use crate::table::Positions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,14 @@ impl Default for SmaCross {
 }
 
 impl Strategy for SmaCross {
+    fn check(&self) -> Result<(), String> {
+        fast_below_slow(self.fast, self.slow)
+    }
+
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
-        fast_below_slow(self.fast, self.slow)?;
-        let fast = signals::sma(world.bars, self.fast);
-        let slow = signals::sma(world.bars, self.slow);
+        self.check()?;
+        let fast = Sma { period: self.fast, relative: false }.compute(world.bars);
+        let slow = Sma { period: self.slow, relative: false }.compute(world.bars);
         let levels = world
             .bars
             .symbols()

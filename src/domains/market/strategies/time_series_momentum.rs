@@ -24,8 +24,12 @@ impl Default for TimeSeriesMomentum {
 }
 
 impl Strategy for TimeSeriesMomentum {
+    fn check(&self) -> Result<(), String> {
+        at_least(1, "lookback_bars", self.lookback_bars)
+    }
+
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
-        at_least(1, "lookback_bars", self.lookback_bars)?;
+        self.check()?;
         let levels = world.bars.symbols().iter().map(|symbol| {
             let mut past = vec![NULL; self.lookback_bars.min(symbol.len())];
             past.extend(&symbol.close()[..symbol.len() - past.len()]);
