@@ -11,6 +11,7 @@ use std::sync::Mutex;
 /// What happened. Names are those the user wrote.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the comment of each variant says what its fields are")]
 pub enum Event {
     /// A stage of the story begins; `verb` reads "Loaded", "Trained" once it is done.
     StageStarted { name: &'static str },
@@ -22,7 +23,7 @@ pub enum Event {
     FitStepped { task: String, step: u64 },
     /// An epoch of a model ended. Losses are per sample in units of the scaled target.
     Epoch { task: String, epoch: u64, training_loss: f64, validation_loss: f64 },
-    /// A model of a fold is fitted and its predictions are saved.
+    /// A model of a fold is fitted.
     FitDone { task: String, detail: String },
     /// So many of all books are done.
     BooksDone { done: u64, total: u64 },

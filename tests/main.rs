@@ -1,6 +1,7 @@
 //! The one test program: every suite is a module, so that the engine is linked once.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod backtest;
 mod bad_input;

@@ -5,55 +5,55 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A scratch folder in which the program runs.
-pub struct Scratch {
+pub(crate) struct Scratch {
     folder: TempDir,
 }
 
 /// What a command left: exit code, documents, words.
-pub struct Done {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Done {
     /// The document on stdout.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// Asserts the exit code and shows everything where it is another.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Done {
+    pub(crate) fn exits(self, code: i32) -> Done {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
 impl Scratch {
-    pub fn new() -> Scratch {
+    pub(crate) fn new() -> Scratch {
         Scratch { folder: TempDir::new().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
 
     /// The command, not started yet.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_candlewick"));
         command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
     /// Runs the command to its end.
-    pub fn candlewick(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn candlewick(&self, arguments: &[&str]) -> Done {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         Done {
             code: status.code().unwrap_or(-1),
@@ -63,7 +63,7 @@ impl Scratch {
     }
 
     /// A market with a planted signal of this information coefficient: hourly bars of two symbols.
-    pub fn market(&self, bars: usize, information_coefficient: f64) -> PathBuf {
+    pub(crate) fn market(&self, bars: usize, information_coefficient: f64) -> PathBuf {
         let (bars, coefficient) = (bars.to_string(), information_coefficient.to_string());
         self.candlewick(&[
             "data",
@@ -87,13 +87,13 @@ impl Scratch {
     }
 
     /// The run directories, oldest first.
-    pub fn runs(&self) -> Vec<PathBuf> {
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
         candlewick::rundir::list_runs(&self.path("runs")).unwrap()
     }
 }
 
 /// An experiment that trains one of every model within a second or two.
-pub const SMALL: &str = "\
+pub(crate) const SMALL: &str = "\
 # yaml-language-server: $schema=schema.json
 name: small
 seed: 11
@@ -121,7 +121,7 @@ backtest:
 ";
 
 /// The bytes of the result tables that must not depend on threads, interruptions or company.
-pub fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
     ["predictions", "positions", "fills", "equity", "metrics", "folds", "training"]
         .iter()
         .map(|name| {

@@ -158,7 +158,6 @@ fn absent_files_leave_their_sections_out() {
     for file in ["predictions", "training", "folds"] {
         fs::remove_file(run.join(format!("{file}.parquet"))).unwrap();
     }
-    fs::remove_file(run.join("manifest.json")).unwrap();
     fs::remove_file(run.join("resolved.yaml")).unwrap();
     summary.models.clear();
     summary.verdict = None;
@@ -303,8 +302,11 @@ fn the_terminal_table_fits_and_ends_with_the_verdict() {
         let text = terminal(&summary, width, false);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}:\n{text}");
-        let sentence = text[text.find("The model ").unwrap()..].replace('\n', " ");
-        assert!(sentence.trim_end().ends_with("after 3 trials: not proven"), "{sentence}");
+        let sentence = text[text.find("Verdict: ").unwrap()..].replace('\n', " ");
+        assert!(
+            sentence.starts_with("Verdict: not proven. ") && sentence.trim_end().ends_with("after 3 trials."),
+            "{sentence}"
+        );
         assert!(text.contains("Sharpe") && !text.contains('\x1b'));
         assert_eq!(text.contains("trades"), width >= 80, "{width}:\n{text}");
     }
@@ -312,7 +314,7 @@ fn the_terminal_table_fits_and_ends_with_the_verdict() {
     let place = |name: &str| text.lines().position(|line| line.trim_start().starts_with(name)).unwrap();
     assert!(place("ridge_signal") < place("hold"), "models first");
     let coloured = terminal(&summary, 80, true);
-    assert!(coloured.contains("\x1b[1;36m") && coloured.contains("\x1b[1;33mnot proven\x1b[0m"));
+    assert!(coloured.contains("\x1b[1;36m") && coloured.contains("\x1b[1;33mVerdict: not proven.\x1b[0m"));
 }
 
 /// Leaves a full run where a person can look at it: `CANDLEWICK_REPORT_EXAMPLE=/some/folder`.

@@ -61,8 +61,7 @@ pub enum ReportError {
     NoRuns,
 }
 
-/// Draws `report.html` of the run directory `run` and returns its path. Sections whose files are absent are left out;
-/// the manifest may be absent, because a run is sealed after its report is written.
+/// Draws `report.html` of the run directory `run` and returns its path. Sections whose files are absent are left out.
 ///
 /// # Errors
 /// A run directory without `summary.json`, a damaged file, or a page that cannot be written.

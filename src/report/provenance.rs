@@ -7,35 +7,23 @@ use super::run_files::RunFiles;
 /// Fingerprints, commands, times, configuration.
 pub(super) fn provenance(files: &RunFiles) -> String {
     let summary = &files.summary;
-    let mut facts: Vec<(&str, String)> = Vec::new();
-    if let Some(manifest) = &files.manifest {
-        facts.extend([
-            ("Program", format!("candlewick {}", escape(&manifest.version))),
-            ("Ended", escape(&manifest.stop_reason)),
-            ("Plan", fingerprint(&manifest.plan_sha256)),
-        ]);
-    }
-    let reason = files
-        .manifest
-        .as_ref()
-        .map(|manifest| manifest.device_reason.as_str())
-        .filter(|text| !text.is_empty());
-    let reason = reason.map_or(String::new(), |reason| format!(" <small>{}</small>", escape(reason)));
-    facts.extend([
+    let facts = [
+        ("Program", format!("candlewick {}", escape(&summary.version))),
+        ("Plan", fingerprint(&summary.plan_sha256)),
         ("Data", fingerprint(&summary.data.sha256)),
         ("Data file", escape(&summary.data.path)),
         ("Seed", format!("<span class=\"num\">{}</span>", summary.seed)),
-        ("Device", format!("{}{reason}", escape(&summary.device))),
+        ("Device", format!("{} <small>{}</small>", escape(&summary.device), escape(&summary.device_reason))),
         ("Threads", count(summary.threads)),
         ("Run directory", escape(&summary.run_dir)),
-    ]);
+    ];
     let mut html = String::from("<dl class=\"provenance\">\n");
     for (name, value) in facts {
         let class = if matches!(name, "Plan" | "Data") { " class=\"wide\"" } else { "" };
         html += &format!("<div{class}><dt>{name}</dt><dd>{value}</dd></div>\n");
     }
     html += "</dl>\n<h3>Run it again</h3>\n";
-    html += &command(&format!("candlewick run {}", quoted(&format!("{}/config.yaml", summary.run_dir))));
+    html += &command(&format!("candlewick run {}", quoted(&format!("{}/resolved.yaml", summary.run_dir))));
     html += "<h3>Draw this page again</h3>\n";
     html += &command(&format!("candlewick report {}", quoted(&summary.run_dir)));
     html += &stages(files);

@@ -1,7 +1,7 @@
 //! Everything a report draws from, read from one run directory and checked once.
 
 use super::ReportError;
-use crate::rundir::{Manifest, RunDir, RunDirError, StrategySummary, Summary, TableFile, read_json};
+use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
 use crate::units::Time;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 pub(super) struct RunFiles {
     pub(super) folder: PathBuf,
     pub(super) summary: Summary,
-    pub(super) manifest: Option<Manifest>,
     /// `config.yaml`, verbatim.
     pub(super) config: String,
     /// `resolved.yaml`.
@@ -73,7 +72,6 @@ impl RunFiles {
     /// Reads the directory.
     pub(super) fn read(folder: &Path) -> Result<RunFiles, ReportError> {
         let summary: Summary = read_json(&folder.join("summary.json"))?;
-        let manifest = RunDir::manifest(folder)?;
         let (books, (forecasts, (folds, trainings))) = rayon::join(
             || rayon::join(|| read_equity(folder), || read_fills(folder)),
             || rayon::join(|| read_forecasts(folder), || (read_folds(folder), read_trainings(folder))),
@@ -82,7 +80,6 @@ impl RunFiles {
         Ok(RunFiles {
             folder: folder.to_owned(),
             summary,
-            manifest,
             config: read_text(&folder.join("config.yaml"))?,
             resolved: read_text(&folder.join("resolved.yaml"))?,
             times,

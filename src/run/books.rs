@@ -164,7 +164,7 @@ pub(super) fn named(decided: &[Decided]) -> Vec<(String, Positions)> {
         .collect()
 }
 
-pub(super) fn describe(decided: &Vec<Decided>) -> String {
+pub(super) fn describe(decided: &[Decided]) -> String {
     let books: usize = decided.iter().map(|strategy| strategy.books.len()).sum();
     format!("{books} books of {} strategies", decided.len())
 }

@@ -75,8 +75,12 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
             || books::choose_on_validation(&world),
             books::Choice::describe,
         )?;
-        let books =
-            stages.time("decide", "Decided", || books::decide(&world, chosen.strategy()), books::describe)?;
+        let books = stages.time(
+            "decide",
+            "Decided",
+            || books::decide(&world, chosen.strategy()),
+            |books| books::describe(books),
+        )?;
         let backtested = stages.time(
             "backtest",
             "Backtested",

@@ -175,7 +175,10 @@ impl<'a> Outcome<'a> {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
             seed: experiment.seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+            plan_sha256: self.plan.sha256.clone(),
             device: self.context.device.name.clone(),
+            device_reason: self.context.device.reason.clone(),
             threads: self.context.threads,
             data: DataSummary {
                 path: experiment.data.path.clone(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder of a run could not be written, read or claimed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RunDirError {
     /// The disk is full, or a quota is.
     #[error(

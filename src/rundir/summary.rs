@@ -12,8 +12,14 @@ pub struct Summary {
     pub name: String,
     /// The experiment's seed.
     pub seed: u64,
+    /// Version of the program.
+    pub version: String,
+    /// Fingerprint of the resolved plan.
+    pub plan_sha256: String,
     /// `cpu` or `cuda:0`.
     pub device: String,
+    /// Why it was that device.
+    pub device_reason: String,
     /// Threads that worked.
     pub threads: usize,
     /// What was loaded.

@@ -2,12 +2,11 @@
 
 use candlewick::metrics::{ForecastMetrics, TradingMetrics};
 use candlewick::rundir::{
-    BacktestSummary, Column, Conclusion, DataSummary, Manifest, ModelSummary, SpreadSummary, Stage,
-    StrategyKind, StrategySummary, Summary, TableFile, Verdict,
+    BacktestSummary, Column, Conclusion, DataSummary, ModelSummary, SpreadSummary, Stage, StrategyKind,
+    StrategySummary, Summary, TableFile, Verdict,
 };
 use candlewick::seed::Seed;
 use candlewick::units::Time;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -63,7 +62,6 @@ impl Synthetic {
         )
         .unwrap();
         fs::write(folder.join("resolved.yaml"), config).unwrap();
-        fs::write(folder.join("manifest.json"), serde_json::to_string(&manifest()).unwrap()).unwrap();
         summary
     }
 
@@ -248,7 +246,10 @@ impl Synthetic {
             run_dir: format!("runs/{}", folder.file_name().unwrap().to_string_lossy()),
             name: "crypto-hourly".into(),
             seed: 7,
+            version: "0.1.0".into(),
+            plan_sha256: "3f".repeat(32),
             device: "cpu".into(),
+            device_reason: "no GPU was found".into(),
             threads: 2,
             data: data(),
             stages: stages(),
@@ -344,7 +345,6 @@ fn model(name: &str, kind: &str) -> ModelSummary {
         directional_base_rate: Some(0.507),
         ic: Some(0.021),
         rank_ic: Some(0.019),
-        ..ForecastMetrics::default()
     };
     ModelSummary {
         name: name.into(),
@@ -357,20 +357,5 @@ fn model(name: &str, kind: &str) -> ModelSummary {
         by_horizon: vec![metrics.clone(); HORIZONS.len()],
         horizons: HORIZONS.to_vec(),
         validation_metrics: metrics,
-    }
-}
-
-fn manifest() -> Manifest {
-    Manifest {
-        version: "0.1.0".into(),
-        name: "crypto-hourly".into(),
-        seed: 7,
-        plan_sha256: "3f".repeat(32),
-        data_sha256: "5f".repeat(32),
-        device: "cpu".into(),
-        device_reason: "no GPU was found".into(),
-        trials: 3,
-        stop_reason: "completed".into(),
-        files: BTreeMap::new(),
     }
 }

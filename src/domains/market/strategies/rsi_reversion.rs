@@ -44,10 +44,14 @@ impl Strategy for RsiReversion {
 
     fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
         self.check()?;
-        let levels = Rsi { period: self.period }.compute(world.bars).into_iter().map(|columns| {
+        let columns = Rsi { period: self.period }.compute(world.bars);
+        let levels = world.bars.symbols().iter().zip(&columns).map(|(symbol, columns)| {
             let mut level = 0.0;
-            let follow = columns[0].iter().map(|index| {
-                if *index < self.lower {
+            let mut moved = false;
+            let follow = columns[0].iter().zip(symbol.close()).map(|(index, close)| {
+                // The index of a price that has never moved is 0 by convention, which says nothing about overselling.
+                moved |= *close != symbol.close()[0];
+                if *index < self.lower && moved {
                     level = 1.0;
                 } else if *index > self.upper {
                     level = self.direction.level(-1.0);
