@@ -301,7 +301,9 @@ fn the_terminal_table_fits_and_ends_with_the_verdict() {
     for width in [40, 60, 80, 120] {
         let text = terminal(&summary, width, false);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}:\n{text}");
+        // A single word that is longer than the terminal cannot be broken.
+        let fits = |line: &&str| line.chars().count() <= width || !line.contains(' ');
+        assert!(lines.iter().all(fits), "{width}:\n{text}");
         let sentence = text[text.find("Verdict: ").unwrap()..].replace('\n', " ");
         assert!(
             sentence.starts_with("Verdict: not proven. ") && sentence.trim_end().ends_with("after 3 trials."),
