@@ -1,7 +1,7 @@
 //! Every strategy decides, model-driven and ordinary alike; and the one choice among models is made on validation bars.
 
 use super::RunError;
-use super::fit::Fitted;
+use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
 use crate::domains::market::backtest;
 use crate::domains::market::strategies::{StrategyConfig, World};
@@ -57,46 +57,63 @@ impl Choice {
     }
 }
 
-/// Runs every book on a model over the first fold's validation bars, which lie before the first test bar, and takes the
-/// one with the best Sharpe ratio after costs. Later folds' validation bars are test bars of earlier folds: to choose by
-/// them would be to choose by test data.
+/// Chooses among the books on models by the first fold's validation rows, which lie before the first test bar: first the
+/// model whose forecasts rank best there (rank IC at the book's horizon), then, among the books on it, the one with the
+/// best Sharpe ratio after costs. The rank IC uses every row of every symbol and is hence far less noisy than the few
+/// trades of a book. Later folds' validation bars are test bars of earlier folds: to choose by them would be to choose by
+/// test data.
 pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> {
     let Some((first, _)) = market.fitted.folds.first() else {
         return Ok(Choice { chosen: None, sharpes: Vec::new() });
     };
     let timeline = market.bars.timeline();
     let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
-    let on_models = decide_all(market, &market.fitted.first_validation, &span, |strategy| {
-        strategy.build().model().is_some()
-    })?;
+    let predictions = &market.fitted.first_validation;
+    let on_models = decide_all(market, predictions, &span, |strategy| strategy.build().model().is_some())?;
     let settings = &market.plan.experiment.backtest;
     let periods = settings.annual_periods(market.bars);
-    let results = backtest::run_books(
-        market.bars,
-        &named(&on_models),
-        settings,
-        span.clone(),
-        &crate::progress::Silent,
-    );
-    let sharpes: Vec<(String, Option<f64>)> =
-        results.iter().map(|book| (book.strategy.clone(), trading_metrics(book, periods).sharpe)).collect();
-    // A book that never traded has no Sharpe ratio; it did nothing, which counts as 0. The first of equals is taken.
-    let best = sharpes
-        .iter()
-        .map(|(name, sharpe)| (name, sharpe.unwrap_or(0.0)))
-        .reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let chosen = best.map(|(name, sharpe)| {
-        let times = timeline.times();
+    let silent = crate::progress::Silent;
+    let results = backtest::run_books(market.bars, &named(&on_models), settings, span.clone(), &silent);
+    // A book that never traded has no Sharpe ratio, a forecast that never varies no rank IC; doing nothing counts as 0.
+    let candidates = results.iter().map(|book| {
+        let rank_ic = rank_ic(market, strategy_of(&book.strategy)).unwrap_or(0.0);
+        (book.strategy.clone(), rank_ic, trading_metrics(book, periods).sharpe)
+    });
+    let candidates: Vec<(String, f64, Option<f64>)> = candidates.collect();
+    // The first of equals is taken.
+    let best = candidates.iter().reduce(|best, next| {
+        let better = (next.1, next.2.unwrap_or(0.0)) > (best.1, best.2.unwrap_or(0.0));
+        if better { next } else { best }
+    });
+    let times = timeline.times();
+    let chosen = best.map(|(name, rank_ic, _)| {
         let how = format!(
-            "{name} had the best Sharpe ratio ({sharpe:.2}) of {} books on models on the first fold's validation bars \
-             ({} to {}), after costs",
-            sharpes.len(),
+            "{name} trades on the forecasts with the best rank IC ({rank_ic:.3}) on the first fold's validation bars, \
+             {} to {}, which lie before the first test bar; {} books on models were compared",
             times[span.start].date(),
-            times[span.end - 1].date()
+            times[span.end - 1].date(),
+            candidates.len(),
         );
         (name.clone(), how)
     });
+    let sharpes = candidates.into_iter().map(|(name, _, sharpe)| (name, sharpe)).collect();
     Ok(Choice { chosen, sharpes })
+}
+
+/// The rank IC of the forecasts that a strategy trades on, on the first fold's validation rows.
+fn rank_ic(market: &Market, strategy: &str) -> Option<f64> {
+    let (model, horizon) = market.plan.experiment.strategies.get(strategy)?.build().model()?;
+    let predictions = market.fitted.first_validation.model(model)?;
+    let column = match horizon {
+        Some(wanted) => predictions.horizons.iter().position(|horizon| *horizon == wanted)?,
+        None => 0,
+    };
+    metrics_of(market.bars, predictions, column).rank_ic
+}
+
+/// The strategy of a book: with a book a symbol, `sma@ALPHA` is a book of `sma`.
+fn strategy_of(book: &str) -> &str {
+    book.split('@').next().unwrap_or(book)
 }
 
 /// Lets all strategies decide on the test bars; those that match another book decide after it.
@@ -106,7 +123,7 @@ pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decide
     for (name, config) in &market.plan.experiment.strategies {
         let Some(wanted) = config.build().matches() else { continue };
         // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol.
-        let wanted = wanted.or(chosen.and_then(|book| book.split('@').next())).unwrap_or_default();
+        let wanted = wanted.or(chosen.map(strategy_of)).unwrap_or_default();
         let reference =
             decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
         let reference = reference.ok_or_else(|| RunError::Strategy {

@@ -164,7 +164,7 @@ pub struct BacktestSummary {
 /// The honest answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The book on a model with the best Sharpe ratio on validation bars before the first test bar.
+    /// The book on a model that the validation bars before the first test bar chose.
     pub best_model: String,
     /// The baseline with the best Sharpe ratio on the test bars.
     pub best_baseline: String,
