@@ -4,6 +4,7 @@ use super::DataError;
 use crate::rundir::{Column, TableFile};
 use crate::table::Bars;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Writes timestamp[ns, UTC], symbol, open, high, low, close, volume, by symbol, then time; zstd; whole or not at all.
 /// [`super::load`] gives the same bars back.
@@ -17,7 +18,7 @@ pub fn write_bars(bars: &Bars, path: &Path) -> Result<(), DataError> {
     };
     let times = symbols.iter().flat_map(|symbol| symbol.time().iter().copied()).collect();
     let names =
-        symbols.iter().flat_map(|symbol| std::iter::repeat_n(symbol.symbol().to_owned(), symbol.len()));
+        symbols.iter().flat_map(|symbol| std::iter::repeat_n(Arc::from(symbol.symbol()), symbol.len()));
     let table = TableFile::default()
         .with("timestamp", Column::Time(times))
         .with("symbol", Column::Text(names.collect()))

@@ -5,6 +5,7 @@ use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json}
 use crate::units::Time;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The files of a run directory. What a run does not have is empty.
 pub(super) struct RunFiles {
@@ -159,7 +160,7 @@ impl Source {
         ReportError::Column { path: self.path.clone(), column, kind }
     }
 
-    fn text(&self, column: &'static str) -> Result<&[String], ReportError> {
+    fn text(&self, column: &'static str) -> Result<&[Arc<str>], ReportError> {
         self.table.text(column).ok_or_else(|| self.missing(column, "text"))
     }
 
@@ -189,8 +190,8 @@ fn read_equity(folder: &Path) -> Result<(Vec<Time>, Vec<Curve>), ReportError> {
     for part in names.chunk_by(|left, right| left == right) {
         let range = row..row + part.len();
         row += part.len();
-        let place = curves.iter().position(|(_, curve)| curve.strategy == part[0]).unwrap_or_else(|| {
-            let curve = Curve { strategy: part[0].clone(), equity: Vec::new(), drawdown: Vec::new() };
+        let place = curves.iter().position(|(_, curve)| *curve.strategy == *part[0]).unwrap_or_else(|| {
+            let curve = Curve { strategy: part[0].to_string(), equity: Vec::new(), drawdown: Vec::new() };
             curves.push((Vec::new(), curve));
             curves.len() - 1
         });
@@ -218,7 +219,7 @@ fn read_fills(folder: &Path) -> Result<BTreeMap<String, FillTotals>, ReportError
     let (quantity, price) = (source.float("quantity")?, source.float("price")?);
     let mut row = 0;
     for part in source.text("strategy")?.chunk_by(|left, right| left == right) {
-        let total = totals.entry(part[0].clone()).or_default();
+        let total = totals.entry(part[0].to_string()).or_default();
         total.fills += part.len();
         for _ in part {
             total.notional += (quantity[row] * price[row]).abs();
@@ -313,9 +314,9 @@ fn read_trainings(folder: &Path) -> Result<Vec<Training>, ReportError> {
     let (training, validation) = (source.float("training_loss")?, source.float("validation_loss")?);
     let mut found: Vec<Training> = Vec::new();
     for row in 0..models.len() {
-        let same = |other: &Training| other.model == models[row] && other.fold == folds[row];
+        let same = |other: &Training| *other.model == *models[row] && other.fold == folds[row];
         let place = found.iter().position(same).unwrap_or_else(|| {
-            let (model, fold) = (models[row].clone(), folds[row]);
+            let (model, fold) = (models[row].to_string(), folds[row]);
             let empty =
                 Training { model, fold, epochs: vec![], training_loss: vec![], validation_loss: vec![] };
             found.push(empty);

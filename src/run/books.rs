@@ -89,7 +89,7 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let chosen = best.map(|(name, rank_ic, _)| {
         let how = format!(
             "{name} trades on the forecasts with the best rank IC ({rank_ic:.3}) on the first fold's validation bars, \
-             {} to {}, which lie before the first test bar; {} books on models were compared",
+             {} to {}, which lie before the first test bar; {} books on models were compared.",
             times[span.start].date(),
             times[span.end - 1].date(),
             candidates.len(),

@@ -13,9 +13,10 @@ use crate::rundir::{
     StrategySummary, Summary, TableFile, Verdict, read_json,
 };
 use crate::seed::Seed;
-use crate::table::{Bars, BookResult};
+use crate::table::{Bars, BookResult, Fill, Side};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What is found so far.
 pub(super) struct Outcome<'a> {
@@ -269,13 +270,15 @@ fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let (mut model, mut symbol) = (Vec::new(), Vec::new());
     let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
     let (mut prediction, mut actual) = (Vec::new(), Vec::new());
+    let symbols = shared_names(bars);
     for predictions in &fitted.predictions.0 {
+        let name: Arc<str> = predictions.model.as_str().into();
         for (index, sample) in predictions.samples.iter().enumerate() {
             let source = &bars.symbols()[sample.symbol as usize];
             for (output, bars_ahead) in predictions.horizons.iter().enumerate() {
                 let place = index * predictions.horizons.len() + output;
-                model.push(predictions.model.clone());
-                symbol.push(source.symbol().to_owned());
+                model.push(name.clone());
+                symbol.push(symbols[sample.symbol as usize].clone());
                 fold.push(i64::from(predictions.fold[index]));
                 horizon.push(i64::from(*bars_ahead));
                 time.push(source.time()[sample.row as usize]);
@@ -318,9 +321,10 @@ fn training_table(fitted: &Fitted) -> TableFile {
     let (mut model, mut fold, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
     let (mut training, mut validation, mut rate) = (Vec::new(), Vec::new(), Vec::new());
     for record in &fitted.models {
+        let name: Arc<str> = record.name.as_str().into();
         for (index, fit) in record.fits.iter().enumerate() {
             for row in &fit.epochs {
-                model.push(record.name.clone());
+                model.push(name.clone());
                 fold.push(index as i64);
                 epoch.push(row.epoch as i64);
                 training.push(row.training_loss);
@@ -340,8 +344,9 @@ fn training_table(fitted: &Fitted) -> TableFile {
 
 fn equity_table(books: &[BookResult]) -> TableFile {
     let column = |of: fn(&BookResult) -> Vec<f64>| Column::Float(books.iter().flat_map(of).collect());
-    let names =
-        books.iter().flat_map(|book| std::iter::repeat_n(book.strategy.clone(), book.equity.time.len()));
+    let names = books.iter().flat_map(|book| {
+        std::iter::repeat_n(Arc::<str>::from(book.strategy.as_str()), book.equity.time.len())
+    });
     TableFile::default()
         .with("strategy", Column::Text(names.collect()))
         .with(
@@ -355,33 +360,40 @@ fn equity_table(books: &[BookResult]) -> TableFile {
 }
 
 fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
-    let names = bars.names();
-    let fills: Vec<(&str, &crate::table::Fill)> =
-        books.iter().flat_map(|book| book.fills.iter().map(|fill| (book.strategy.as_str(), fill))).collect();
-    let float =
-        |of: fn(&crate::table::Fill) -> f64| Column::Float(fills.iter().map(|(_, fill)| of(fill)).collect());
+    let symbols = shared_names(bars);
+    let sides = [Side::Buy, Side::Sell].map(|side| Arc::<str>::from(side.name()));
+    let fills: Vec<&Fill> = books.iter().flat_map(|book| &book.fills).collect();
+    let names = books
+        .iter()
+        .flat_map(|book| std::iter::repeat_n(Arc::<str>::from(book.strategy.as_str()), book.fills.len()));
+    let float = |of: fn(&Fill) -> f64| Column::Float(fills.iter().map(|fill| of(fill)).collect());
+    let text = |of: &dyn Fn(&Fill) -> Arc<str>| Column::Text(fills.iter().map(|fill| of(fill)).collect());
     TableFile::default()
-        .with("strategy", Column::Text(fills.iter().map(|(name, _)| (*name).to_owned()).collect()))
-        .with(
-            "symbol",
-            Column::Text(fills.iter().map(|(_, fill)| names[fill.symbol as usize].to_owned()).collect()),
-        )
-        .with("timestamp", Column::Time(fills.iter().map(|(_, fill)| fill.time).collect()))
-        .with("side", Column::Text(fills.iter().map(|(_, fill)| fill.side.name().to_owned()).collect()))
+        .with("strategy", Column::Text(names.collect()))
+        .with("symbol", text(&|fill| symbols[fill.symbol as usize].clone()))
+        .with("timestamp", Column::Time(fills.iter().map(|fill| fill.time).collect()))
+        .with("side", text(&|fill| sides[usize::from(fill.side == Side::Sell)].clone()))
         .with("quantity", float(|fill| fill.quantity))
         .with("price", float(|fill| fill.price))
         .with("fee", float(|fill| fill.fee))
 }
 
+/// The names of the symbols, to be shared by the rows of a table.
+fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
+    bars.names().into_iter().map(Arc::from).collect()
+}
+
 fn positions_table(bars: &Bars, scored: &Scored) -> TableFile {
     let (mut strategy, mut symbol, mut time, mut target) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let symbols = shared_names(bars);
     for (name, positions) in &scored.decided {
+        let name: Arc<str> = name.as_str().into();
         for (index, source) in bars.symbols().iter().enumerate() {
             for (row, value) in
                 positions.targets(index).iter().enumerate().filter(|(_, value)| !value.is_nan())
             {
                 strategy.push(name.clone());
-                symbol.push(source.symbol().to_owned());
+                symbol.push(symbols[index].clone());
                 time.push(source.time()[row]);
                 target.push(*value);
             }
@@ -400,8 +412,8 @@ fn metrics_table(strategies: &[StrategySummary]) -> TableFile {
         // The figures' own names, so that a new figure needs no line here.
         let figures = serde_json::to_value(&strategy.metrics).unwrap_or_default();
         for (key, figure) in figures.as_object().into_iter().flatten() {
-            name.push(strategy.name.clone());
-            metric.push(key.clone());
+            name.push(Arc::from(strategy.name.as_str()));
+            metric.push(Arc::from(key.as_str()));
             value.push(figure.as_f64().unwrap_or(f64::NAN));
         }
     }

@@ -94,7 +94,7 @@ impl Synthetic {
             books.push((name, trading(&returns, equity, deepest, index)));
         }
         TableFile::default()
-            .with("strategy", Column::Text(columns.0))
+            .with("strategy", Column::Text(columns.0.iter().map(|name| name.as_str().into()).collect()))
             .with("timestamp", Column::Time(columns.1))
             .with("equity", Column::Float(columns.2))
             .with("cash", Column::Float(columns.3))
@@ -122,10 +122,10 @@ impl Synthetic {
             }
         }
         TableFile::default()
-            .with("strategy", Column::Text(names))
-            .with("symbol", Column::Text(symbols))
+            .with("strategy", Column::Text(names.iter().map(|name| name.as_str().into()).collect()))
+            .with("symbol", Column::Text(symbols.iter().map(|name| name.as_str().into()).collect()))
             .with("timestamp", Column::Time(moments))
-            .with("side", Column::Text(sides))
+            .with("side", Column::Text(sides.iter().map(|name| name.as_str().into()).collect()))
             .with("quantity", Column::Float(quantity))
             .with("price", Column::Float(price))
             .with("fee", Column::Float(fee))
@@ -157,9 +157,9 @@ impl Synthetic {
             }
         }
         TableFile::default()
-            .with("model", Column::Text(models))
+            .with("model", Column::Text(models.iter().map(|name| name.as_str().into()).collect()))
             .with("fold", Column::Integer(folds))
-            .with("symbol", Column::Text(symbols))
+            .with("symbol", Column::Text(symbols.iter().map(|name| name.as_str().into()).collect()))
             .with("timestamp", Column::Time(moments))
             .with("horizon", Column::Integer(horizons))
             .with("prediction", Column::Float(prediction))
@@ -210,7 +210,7 @@ impl Synthetic {
             }
         }
         TableFile::default()
-            .with("model", Column::Text(models))
+            .with("model", Column::Text(models.iter().map(|name| name.as_str().into()).collect()))
             .with("fold", Column::Integer(folds))
             .with("epoch", Column::Integer(epochs))
             .with("training_loss", Column::Float(training))
