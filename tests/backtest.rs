@@ -67,9 +67,15 @@ fn backtest_reference_cases_agree_in_every_figure() {
     let bars = Bars::new(vec![SymbolBars::new("REF", BarColumns { time, ..columns }).unwrap()]).unwrap();
     let strategy = StrategyConfig::SmaCross(SmaCross { fast: 60, slow: 240, ..SmaCross::default() });
     let predictions = Predictions::default();
-    let world =
-        World { bars: &bars, predictions: &predictions, span: all(&bars), seed: Seed(0), reference: None };
-    let positions = strategy.build().decide(&world).unwrap().remove(0);
+    let world = World {
+        bars: &bars,
+        predictions: &predictions,
+        span: all(&bars),
+        seed: Seed(0),
+        reference: None,
+        book: 0,
+    };
+    let positions = strategy.build().decide(&world).unwrap();
     let text = std::fs::read_to_string(results).unwrap();
     let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut cases = 0;
@@ -476,4 +482,29 @@ fn backtest_contiguous_hours_give_8760_periods() {
         let bars = Bars::new(vec![symbol("ALPHA", times, prices.clone(), prices)]).unwrap();
         assert_eq!(periods_per_year(&bars), 8760.0);
     }
+}
+
+/// A symbol that is listed late finds its part of the cash unspent, although the earlier ones have grown.
+#[test]
+fn backtest_late_listing_finds_its_slot_unspent() {
+    let early: Vec<f64> = (0..10).map(|row| 10.0 * f64::from(1 << row)).collect();
+    let times = |rows: std::ops::Range<i64>| rows.map(|row| row * HOUR).collect::<Vec<i64>>();
+    let flat = |rows: usize| vec![5.0; rows];
+    let bars = Bars::new(vec![
+        symbol("ALPHA", times(0..10), early.clone(), early),
+        symbol("BETA", times(4..10), flat(6), flat(6)),
+        symbol("GAMMA", times(7..10), flat(3), flat(3)),
+    ])
+    .unwrap();
+    let hold = |rows: usize| {
+        let mut column = vec![NULL; rows];
+        column[0] = 1.0;
+        column
+    };
+    let positions = Positions::levels(&bars, vec![hold(10), hold(6), hold(3)]).unwrap();
+    let config = BacktestConfig { cash: 300.0, ..BacktestConfig::default() };
+    let book = run_book(&bars, &positions, "hold", &config, 0..10);
+    let spent: Vec<(u32, f64)> =
+        book.fills.iter().map(|fill| (fill.symbol, fill.quantity * fill.price)).collect();
+    assert_eq!(spent, [(0, 100.0), (1, 100.0), (2, 100.0)]);
 }

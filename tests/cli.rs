@@ -222,3 +222,66 @@ fn a_full_disk_is_told_and_leaves_nothing_half_written() {
     assert!(!sealed, "a run that did not end is sealed");
     assert!(temporary.stdout.is_empty(), "{}", String::from_utf8_lossy(&temporary.stdout));
 }
+
+#[test]
+fn a_model_beyond_the_memory_is_refused_before_it_is_built() {
+    let scratch = Scratch::new();
+    scratch.market(1600, 0.1);
+    scratch.write("small.yaml", SMALL);
+    let huge = "models.lstm.lstm.layers=[100000, 100000]";
+    let shown = scratch.candlewick(&["check", "small.yaml", "--set", huge, "--json"]).exits(0).json();
+    assert!(shown["memory_bytes"].as_f64().unwrap() > 1e12, "{shown}");
+    let refused = scratch.candlewick(&["run", "small.yaml", "--set", huge]).exits(5);
+    assert!(refused.stderr.contains("MB of memory"), "{}", refused.stderr);
+}
+
+#[test]
+fn random_books_need_no_model_and_books_by_symbol_live_as_long_as_their_symbol() {
+    let scratch = Scratch::new();
+    scratch
+        .candlewick(&[
+            "data",
+            "generate",
+            "market",
+            "--symbols",
+            "3",
+            "--bars",
+            "2000",
+            "--seed",
+            "5",
+            "--information-coefficient",
+            "0",
+            "--horizon-bars",
+            "4",
+            "--listing-delay-bars",
+            "600",
+            "--output",
+            "late.parquet",
+        ])
+        .exits(0);
+    scratch.write(
+        "plain.yaml",
+        "name: plain\ndata: {path: late.parquet}\nstrategies:\n  hold: {buy_and_hold: {}}\n  random: {random_entry: {books: 9}}\n",
+    );
+    let shared = scratch.candlewick(&["backtest", "plain.yaml", "--json"]).exits(0).json();
+    assert_eq!(shared["strategies"][1]["spread"]["books"], 9);
+
+    let set = ["backtest", "plain.yaml", "--json", "--set", "backtest.books=per_symbol"];
+    let single = scratch.candlewick(&set).exits(0).json();
+    let strategies = single["strategies"].as_array().unwrap();
+    assert_eq!(strategies.len(), 6, "a book a strategy and symbol");
+    for strategy in strategies.iter().filter(|strategy| strategy["strategy"] == "buy_and_hold") {
+        // Bought at the second bar of its life and held: in the market nearly always, however late it was listed.
+        let exposure = strategy["metrics"]["exposure"].as_f64().unwrap();
+        assert!(exposure > 0.99, "{}: {exposure}", strategy["name"]);
+    }
+    let run = std::path::PathBuf::from(single["run_dir"].as_str().unwrap());
+    let table =
+        candlewick::rundir::TableFile::read(&scratch.path("").join(run).join("equity.parquet")).unwrap();
+    let rows = table.text("strategy").unwrap().chunk_by(|left, right| left == right).map(<[_]>::len);
+    assert_eq!(
+        rows.collect::<std::collections::BTreeSet<usize>>().len(),
+        1,
+        "every book has every bar of the table"
+    );
+}

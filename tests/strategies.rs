@@ -13,7 +13,7 @@ use candlewick::table::{Bars, LabelKind, ModelPredictions, NULL, Positions, Pred
 use std::ops::Range;
 
 fn world<'a>(bars: &'a Bars, predictions: &'a Predictions, span: Range<usize>) -> World<'a> {
-    World { bars, predictions, span, seed: Seed(7), reference: None }
+    World { bars, predictions, span, seed: Seed(7), reference: None, book: 0 }
 }
 
 fn line(close: &[f64]) -> Bars {
@@ -24,7 +24,7 @@ fn line(close: &[f64]) -> Bars {
 /// The level after each row of the first symbol.
 fn levels(strategy: &dyn Strategy, bars: &Bars, predictions: &Predictions) -> Vec<f64> {
     let steps = bars.timeline().times().len();
-    held(&strategy.decide(&world(bars, predictions, 0..steps)).unwrap()[0], 0)
+    held(&strategy.decide(&world(bars, predictions, 0..steps)).unwrap(), 0)
 }
 
 fn held(positions: &Positions, symbol: usize) -> Vec<f64> {
@@ -72,8 +72,8 @@ fn strategies_decide_alike_without_the_future() {
             past.0[0] = forecasts(LabelKind::Return, 3, &values[..=cut]).0.remove(0);
             let found = example.build().decide(&world(&known, &past, 300..400)).unwrap();
             for (symbol, bars) in known.symbols().iter().enumerate() {
-                let expected = &whole[0].targets(symbol)[..bars.len()];
-                assert!(same_bits(found[0].targets(symbol), expected), "{} at {cut}", example.name());
+                let expected = &whole.targets(symbol)[..bars.len()];
+                assert!(same_bits(found.targets(symbol), expected), "{} at {cut}", example.name());
             }
         }
     }
@@ -86,7 +86,7 @@ fn strategies_trade_on_the_random_market() {
     let predictions = forecasts(LabelKind::Return, 3, &values);
     for example in StrategyConfig::examples() {
         let positions = example.build().decide(&world(&bars, &predictions, 1000..2000)).unwrap();
-        let book = run_book(&bars, &positions[0], example.name(), &BacktestConfig::default(), 1000..2000);
+        let book = run_book(&bars, &positions, example.name(), &BacktestConfig::default(), 1000..2000);
         assert!(!book.fills.is_empty(), "{}", example.name());
         assert!(book.equity.equity.iter().all(|equity| equity.is_finite()));
     }
@@ -99,7 +99,7 @@ fn strategies_buy_and_hold_is_in_position_from_the_first_bar() {
     let hold = StrategyConfig::examples().remove(0);
     assert_eq!(hold.name(), "buy_and_hold");
     let positions = hold.build().decide(&world(&bars, &predictions, 50..100)).unwrap();
-    let book = run_book(&bars, &positions[0], "hold", &BacktestConfig::default(), 50..100);
+    let book = run_book(&bars, &positions, "hold", &BacktestConfig::default(), 50..100);
     assert_eq!(book.fills.len(), 3);
     assert!(book.fills[0].step == 50 && book.equity.exposure[0] > 0.3);
 }
@@ -179,7 +179,7 @@ fn strategies_donchian_equals_the_naive_channel() {
             }
             level
         });
-        assert_eq!(held(&positions[0], index), expected.collect::<Vec<f64>>());
+        assert_eq!(held(&positions, index), expected.collect::<Vec<f64>>());
     }
 }
 
@@ -204,7 +204,7 @@ fn strategies_equal_weight_restores_equal_parts() {
     let positions = weights.decide(&world(&bars, &Predictions::default(), 0..6)).unwrap();
     let book = run_book(
         &bars,
-        &positions[0],
+        &positions,
         "equal",
         &BacktestConfig { cash: 100.0, ..BacktestConfig::default() },
         0..6,
@@ -220,12 +220,12 @@ fn strategies_random_entry_matches_exposure_and_turnover() {
     let predictions = Predictions::default();
     let reference = SmaCross { fast: 5, slow: 20, ..SmaCross::default() }
         .decide(&world(&bars, &predictions, 200..600))
-        .unwrap()
-        .remove(0);
+        .unwrap();
     let random = RandomEntry { books: 40, ..RandomEntry::default() };
     assert_eq!(random.matches(), Some(None));
-    let world = World { reference: Some(&reference), ..world(&bars, &predictions, 200..600) };
-    let books = random.decide(&world).unwrap();
+    let world = || World { reference: Some(&reference), ..world(&bars, &predictions, 200..600) };
+    let books: Vec<Positions> =
+        (0..random.books()).map(|book| random.decide(&World { book, ..world() }).unwrap()).collect();
     let inside = |positions: &Positions| {
         let config = BacktestConfig::default();
         let book = run_book(&bars, positions, "random", &config, 200..600);
@@ -250,7 +250,7 @@ fn strategies_random_entry_matches_exposure_and_turnover() {
     }
     let first: Vec<Vec<f64>> = books.iter().map(|positions| held(positions, 0)).collect();
     assert!(first[1..].iter().filter(|other| **other == first[0]).count() < 3);
-    assert_eq!(held(&random.decide(&world).unwrap()[3], 0), first[3]);
+    assert_eq!(held(&random.decide(&World { book: 3, ..world() }).unwrap(), 0), first[3]);
 }
 
 #[test]
@@ -260,7 +260,9 @@ fn strategies_random_entry_by_the_coin_has_the_wanted_odds() {
     let random =
         RandomEntry { books: 50, holding_bars: Some(10.0), exposure: Some(0.25), ..RandomEntry::default() };
     assert_eq!(random.matches(), None);
-    let books = random.decide(&world(&bars, &predictions, 0..4000)).unwrap();
+    let books: Vec<Positions> = (0..random.books())
+        .map(|book| random.decide(&World { book, ..world(&bars, &predictions, 0..4000) }).unwrap())
+        .collect();
     let levels: Vec<f64> = books.iter().flat_map(|book| held(book, 0)).collect();
     let exposure = levels.iter().sum::<f64>() / levels.len() as f64;
     let entries = levels.windows(2).filter(|pair| pair[1] > pair[0]).count() as f64;

@@ -1,6 +1,6 @@
 //! `candlewick check`.
 
-use super::experiment::read_plan;
+use super::experiment::{self, read_plan};
 use super::failure::Failure;
 use super::output::Output;
 use crate::ruled_table::ruled_table;
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let plan = read_plan(&arguments.config, &arguments.overrides)?;
-    let preview = preview(&plan)?;
+    let preview = preview(&plan, experiment::threads(None))?;
     if output.json() {
         return output.document(&preview);
     }

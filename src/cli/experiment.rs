@@ -36,7 +36,13 @@ pub(super) struct Options {
 /// Reads a configuration file with its overrides.
 pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Failure> {
     let yaml = std::fs::read_to_string(config).map_err(|error| {
-        let hint = if config.is_dir() { "; name a YAML file, not a folder" } else { "" };
+        let hint = match () {
+            () if config.is_dir() => "; name a YAML file, not a folder",
+            () if error.kind() == std::io::ErrorKind::InvalidData => {
+                "; name a YAML file (data is named in it, under `data.path`)"
+            }
+            () => "",
+        };
         Failure::new(2, format!("cannot read {}: {error}{hint}", config.display()))
     })?;
     Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
@@ -47,15 +53,23 @@ pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Fai
 pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(), Failure> {
     let device = device(plan, options)?;
     let directory = RunDir::create(&options.runs, &today(), &plan.experiment.name, &plan.sha256)?;
-    directory.write("resolved.yaml", &plan.resolved)?;
-    directory.write("config.yaml", &plan.written)?;
-    let done = execute(plan, &directory, &device, options, output);
-    if let Err(failure) = &done
-        && matches!(failure.code, 2 | 3)
-    {
-        directory.discard()?;
+    let written = directory
+        .write("resolved.yaml", &plan.resolved)
+        .and_then(|()| directory.write("config.yaml", &plan.written))
+        .map_err(Failure::from);
+    match written.and_then(|()| execute(plan, &directory, &device, options, output)) {
+        Err(failure) if matches!(failure.code, 2 | 3) || !directory.file("data.json").exists() => {
+            directory.discard()?;
+            Err(failure)
+        }
+        Err(failure) if matches!(failure.code, 1 | 5) => {
+            let path = directory.path().display();
+            Err(failure.with_hint(&format!(
+                "what is finished is kept; continue with `candlewick run --resume {path}`"
+            )))
+        }
+        done => done,
     }
-    done
 }
 
 /// Continues the plan in the directory of an interrupted run.
@@ -80,9 +94,7 @@ fn execute(
     options: &Options,
     output: &Output,
 ) -> Result<(), Failure> {
-    let threads = options
-        .threads
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads = threads(options.threads);
     // candle walks the graph of a backward pass by recursion; the default stack is too small for long windows.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -110,6 +122,11 @@ fn show(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fai
         output.say(&format!("{:>12} {}/report.html", "Report", summary.run_dir));
     }
     Ok(())
+}
+
+/// The threads that were asked for, or all processors.
+pub(super) fn threads(asked: Option<u16>) -> usize {
+    asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
 /// The first Ctrl-C asks the run to stop where it can be resumed; the second ends the process.

@@ -25,6 +25,14 @@ impl Failure {
         Failure { code, kind: Kind::Message(message.into()) }
     }
 
+    /// The same failure with a line on how to go on.
+    pub(super) fn with_hint(self, hint: &str) -> Failure {
+        match self.kind {
+            Kind::Message(message) => Failure::new(self.code, format!("{message}\n{hint}")),
+            Kind::Config(_) => self,
+        }
+    }
+
     pub(super) fn render(&self, colour: bool) -> String {
         match &self.kind {
             Kind::Message(message) if colour => format!("\x1b[1;31merror\x1b[0m: {message}"),

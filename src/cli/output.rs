@@ -27,7 +27,13 @@ impl Output {
 
     /// Columns of the terminal; 100 where there is none.
     pub(super) fn width(&self) -> usize {
-        rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).max(40)
+        self.terminal_width().unwrap_or(100)
+    }
+
+    /// Columns of the terminal, if stdout is one. Without one a table takes what it needs, so that programs can read it.
+    pub(super) fn terminal_width(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        Some(usize::from(size.ws_col).max(40))
     }
 
     /// A document or a table on stdout. A reader that went away is success.

@@ -53,10 +53,9 @@ pub(super) fn run(verb: &Verb, output: &Output) -> Result<(), Failure> {
             let path = find_run(&show.folder.runs, &show.run)?;
             let file = path.join("summary.json");
             if !file.exists() {
-                let hint = format!(
-                    "{} has no results yet; continue it with `candlewick run --resume`",
-                    path.display()
-                );
+                let path = path.display();
+                let hint =
+                    format!("{path} has no results yet; continue it with `candlewick run --resume {path}`");
                 return Err(Failure::new(2, hint));
             }
             let summary: Summary = read_json(&file)?;
@@ -78,7 +77,7 @@ fn list(runs: &Path, output: &Output) -> Result<(), Failure> {
         output.say(&format!("there is no run in {}", runs.display()));
         return Ok(());
     }
-    let mut table = ruled_table(Some(output.width()));
+    let mut table = ruled_table(output.terminal_width());
     table.set_header(["run", "state", "best model", "Sharpe difference", "verdict"]);
     for path in &found {
         let row = row(path);

@@ -3,6 +3,7 @@
 use super::ExperimentConfig;
 use super::diagnostic::Diagnostic;
 use super::tree::Node;
+use crate::domains::market::backtest::lower;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
 
@@ -33,15 +34,10 @@ impl Plan {
     pub fn without_models(&self) -> Result<Plan, String> {
         let mut experiment = self.experiment.clone();
         experiment.strategies.retain(|_, strategy| {
-            // A book that matches another one needs it; without models only a named baseline can be matched.
-            let matches_model = match strategy.build().matches() {
-                Some(None) => true,
-                Some(Some(name)) => {
-                    self.experiment.strategies.get(name).is_some_and(|other| other.build().model().is_some())
-                }
-                None => false,
-            };
-            strategy.build().model().is_none() && !matches_model
+            // A book that matches a book on a model has nothing to match.
+            let matched =
+                strategy.build().matches().flatten().and_then(|name| self.experiment.strategies.get(name));
+            strategy.build().model().is_none() && matched.is_none_or(|other| other.build().model().is_none())
         });
         experiment.models.clear();
         Plan::new(experiment, &self.written)
@@ -56,8 +52,19 @@ pub(super) fn check_meaning(experiment: &ExperimentConfig, tree: &Node, found: &
     check_names(experiment, &mut complain);
     check_models(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
-    if let Err(message) = experiment.backtest.check() {
-        complain("backtest", message, String::new());
+    check_backtest(experiment, &mut complain);
+}
+
+fn check_backtest(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let settings = &experiment.backtest;
+    let parts = [
+        ("backtest.costs", lower(&settings.costs).map(|_| ())),
+        ("backtest.sizing", settings.sizing.check()),
+        ("backtest", settings.check()),
+    ];
+    // The check of the whole repeats what the parts have found.
+    if let Some((path, Err(message))) = parts.into_iter().find(|(_, result)| result.is_err()) {
+        complain(path, message, String::new());
     }
 }
 
@@ -115,6 +122,11 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
     {
         complain("train", message, String::new());
     }
+    if let Some(target) = &experiment.target
+        && let Err(message) = target.build().check()
+    {
+        complain(&format!("target.{}", target.name()), message, String::new());
+    }
     let mut seen: Vec<String> = Vec::new();
     for (index, feature) in experiment.features.iter().enumerate() {
         if let Err(message) = feature.build().check() {
@@ -168,26 +180,20 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
             complain(&path, message, String::new());
         }
         if let Some(Some(other)) = strategy.build().matches() {
-            let fitting =
-                experiment.strategies.get(other).is_some_and(|other| other.build().matches().is_none());
-            if !fitting {
-                let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
-                    Some(known) if known != name => format!("did you mean `{known}`?"),
-                    _ => "name another strategy that is one book".into(),
-                };
-                complain(
-                    &format!("{path}.match"),
-                    format!("strategy `{name}` matches `{other}`, which is no single book"),
-                    hint,
-                );
-            }
-        } else if strategy.build().matches() == Some(None) && experiment.models.is_empty() {
-            let hint = "name a strategy with `match`, or set `holding_bars` and `exposure`".to_owned();
-            complain(
-                &path,
-                format!("strategy `{name}` matches the book that validation chose, but there are no models"),
-                hint,
-            );
+            check_match(experiment, name, other, &path, complain);
         }
     }
+}
+
+/// A book can only match another strategy that is one book.
+fn check_match(experiment: &ExperimentConfig, name: &str, other: &str, path: &str, complain: &mut Complain) {
+    if experiment.strategies.get(other).is_some_and(|other| other.build().books() == 1) {
+        return;
+    }
+    let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
+        Some(known) if known != name => format!("did you mean `{known}`?"),
+        _ => "name another strategy that is one book".into(),
+    };
+    let message = format!("strategy `{name}` matches `{other}`, which is no single book");
+    complain(&format!("{path}.match"), message, hint);
 }

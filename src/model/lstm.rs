@@ -72,6 +72,11 @@ impl Architecture for Lstm {
         self.window
     }
 
+    fn count(&self, shape: NetworkShape) -> usize {
+        let last = self.layers.last().copied().unwrap_or_default();
+        LstmStack::count(shape.features, &self.layers).saturating_add(Linear::count(last, shape.outputs))
+    }
+
     fn network(
         &self,
         shape: NetworkShape,

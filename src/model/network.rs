@@ -29,6 +29,9 @@ pub(super) trait Architecture {
     /// T
     fn length(&self) -> usize;
 
+    /// How many numbers such a network trains, without building it.
+    fn count(&self, shape: NetworkShape) -> usize;
+
     /// A network with fresh weights; settings were checked.
     fn network(
         &self,
@@ -50,7 +53,7 @@ pub(super) fn parameters(
 ) -> usize {
     let outputs = outputs * config.loss.outputs_per_horizon();
     let shape = NetworkShape { window: architecture.length(), features, outputs };
-    architecture.network(shape, Seed(0), &Device::Cpu).map_or(0, |network| network.parameters().count())
+    architecture.count(shape)
 }
 
 /// Builds, trains and wraps a network.

@@ -110,6 +110,17 @@ impl Architecture for Transformer {
         self.window
     }
 
+    fn count(&self, shape: NetworkShape) -> usize {
+        [
+            Linear::count(self.patch_bars.saturating_mul(shape.features), self.width),
+            EncoderLayer::count(self.encoder()).saturating_mul(self.layers),
+            LayerNorm::count(self.width),
+            Linear::count(self.width, shape.outputs),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
+
     fn network(
         &self,
         shape: NetworkShape,
@@ -118,8 +129,7 @@ impl Architecture for Transformer {
     ) -> candle_core::Result<Box<dyn Network>> {
         let mut parameters = Parameters::new(seed, device);
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars * shape.features, self.width)?;
-        let feed_forward = self.feed_forward.unwrap_or(4 * self.width);
-        let encoder = EncoderShape { width: self.width, heads: self.heads, feed_forward };
+        let encoder = self.encoder();
         let layers = (0..self.layers)
             .map(|index| {
                 EncoderLayer::new(&mut parameters, &format!("encoder.{index}"), encoder, self.dropout)
@@ -134,6 +144,13 @@ impl Architecture for Transformer {
 
     fn settings(&self) -> serde_json::Value {
         serde_json::json!({ "transformer": self })
+    }
+}
+
+impl Transformer {
+    fn encoder(&self) -> EncoderShape {
+        let feed_forward = self.feed_forward.unwrap_or(self.width.saturating_mul(4));
+        EncoderShape { width: self.width, heads: self.heads, feed_forward }
     }
 }
 

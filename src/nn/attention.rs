@@ -36,6 +36,20 @@ pub struct EncoderShape {
 }
 
 impl EncoderLayer {
+    /// How many numbers are trained.
+    pub fn count(shape: EncoderShape) -> usize {
+        let EncoderShape { width, feed_forward, .. } = shape;
+        [
+            LayerNorm::count(width).saturating_mul(2),
+            Linear::count(width, width.saturating_mul(3)),
+            Linear::count(width, width),
+            Linear::count(width, feed_forward),
+            Linear::count(feed_forward, width),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
+
     /// A layer named `name`.
     ///
     /// # Errors

@@ -12,6 +12,11 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// How many numbers are trained.
+    pub fn count(inputs: usize, outputs: usize) -> usize {
+        inputs.saturating_add(1).saturating_mul(outputs)
+    }
+
     /// Weights and bias uniform within 1 / sqrt(inputs), as in PyTorch.
     ///
     /// # Errors

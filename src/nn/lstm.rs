@@ -21,6 +21,15 @@ struct Layer {
 }
 
 impl LstmStack {
+    /// How many numbers are trained.
+    pub fn count(inputs: usize, hidden: &[usize]) -> usize {
+        let inputs = std::iter::once(inputs).chain(hidden.iter().copied());
+        let layer = |(inputs, units): (usize, &usize)| {
+            inputs.saturating_add(*units).saturating_add(1).saturating_mul(units.saturating_mul(4))
+        };
+        inputs.zip(hidden).map(layer).fold(0, usize::saturating_add)
+    }
+
     /// `hidden` holds the units of each layer. Weights and biases are uniform within 1 / sqrt(hidden), as in PyTorch,
     /// but the bias of the forget gate starts at 1, so that a new network remembers (Jozefowicz et al. 2015).
     /// `dropout` acts on the outputs of every layer, the last one's included.

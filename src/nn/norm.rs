@@ -12,6 +12,11 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// How many numbers are trained.
+    pub fn count(width: usize) -> usize {
+        width.saturating_mul(2)
+    }
+
     /// Starts with scale 1 and shift 0.
     ///
     /// # Errors

@@ -3,27 +3,34 @@
 use super::RunError;
 use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
-use crate::domains::market::backtest;
+use crate::domains::market::backtest::{self, Books};
 use crate::domains::market::strategies::{StrategyConfig, World};
 use crate::metrics::trading_metrics;
-use crate::rundir::StrategyKind;
+use crate::progress::{Event, Progress, Silent};
+use crate::rundir::{SpreadSummary, StrategyKind};
 use crate::seed::Seed;
-use crate::table::{Bars, Positions, Predictions};
+use crate::table::{Bars, BookResult, Positions, Predictions};
+use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What strategies decide on.
 pub(super) struct Market<'a> {
     pub plan: &'a Plan,
     pub bars: &'a Bars,
     pub fitted: &'a Fitted,
+    pub progress: &'a dyn Progress,
     pub seed: Seed,
 }
 
-/// The positions of one strategy: one book, or a distribution of books.
+/// What one strategy wants, book by book.
 pub(super) struct Decided {
     pub name: String,
     pub config: StrategyConfig,
-    pub books: Vec<Positions>,
+    /// Its first book; of a distribution each further one is decided when it is run.
+    pub positions: Positions,
+    /// The book that it matches.
+    reference: Option<Positions>,
 }
 
 impl Decided {
@@ -72,8 +79,7 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let on_models = decide_all(market, predictions, &span, |strategy| strategy.build().model().is_some())?;
     let settings = &market.plan.experiment.backtest;
     let periods = settings.annual_periods(market.bars);
-    let silent = crate::progress::Silent;
-    let results = backtest::run_books(market.bars, &named(&on_models), settings, span.clone(), &silent);
+    let results = backtest::run_books(market.bars, &named(on_models.iter()), settings, span.clone(), &Silent);
     // A book that never traded has no Sharpe ratio, a forecast that never varies no rank IC; doing nothing counts as 0.
     let candidates = results.iter().map(|book| {
         let rank_ic = rank_ic(market, strategy_of(&book.strategy)).unwrap_or(0.0);
@@ -122,18 +128,12 @@ pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decide
     let mut decided = decide_all(market, predictions, span, |strategy| strategy.build().matches().is_none())?;
     for (name, config) in &market.plan.experiment.strategies {
         let Some(wanted) = config.build().matches() else { continue };
-        // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol.
-        let wanted = wanted.or(chosen.map(strategy_of)).unwrap_or_default();
-        let reference =
-            decided.iter().find(|other| other.name == wanted).and_then(|other| other.books.first());
-        let reference = reference.ok_or_else(|| RunError::Strategy {
-            strategy: name.clone(),
-            reason: format!(
-                "it matches `{wanted}`, which has no book; name a strategy that is one book over all symbols"
-            ),
-        })?;
-        let books = decide_one(market, name, config, predictions, span, Some(reference))?;
-        decided.push(Decided { name: name.clone(), config: config.clone(), books });
+        // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol. Without any choice
+        // the strategy does what it does without a reference.
+        let wanted = wanted.or(chosen.map(strategy_of));
+        let reference = decided.iter().find(|other| Some(other.name.as_str()) == wanted);
+        let reference = reference.map(|other| other.positions.clone());
+        decided.push(decide_one(market, name, config, predictions, span, reference)?);
     }
     decided.sort_by_key(|strategy| market.plan.experiment.strategies.get_index_of(&strategy.name));
     Ok(decided)
@@ -147,8 +147,7 @@ fn decide_all(
 ) -> Result<Vec<Decided>, RunError> {
     let mut decided = Vec::new();
     for (name, config) in market.plan.experiment.strategies.iter().filter(|(_, config)| wanted(config)) {
-        let books = decide_one(market, name, config, predictions, span, None)?;
-        decided.push(Decided { name: name.clone(), config: config.clone(), books });
+        decided.push(decide_one(market, name, config, predictions, span, None)?);
     }
     Ok(decided)
 }
@@ -159,29 +158,105 @@ fn decide_one(
     config: &StrategyConfig,
     predictions: &Predictions,
     span: &Range<usize>,
-    reference: Option<&Positions>,
-) -> Result<Vec<Positions>, RunError> {
-    let world = World {
-        bars: market.bars,
-        predictions,
-        span: span.clone(),
-        seed: market.seed.child(name, 0),
-        reference,
-    };
+    reference: Option<Positions>,
+) -> Result<Decided, RunError> {
+    let positions = decide_book(market, name, config, predictions, (span, reference.as_ref(), 0))?;
+    Ok(Decided { name: name.to_owned(), config: config.clone(), positions, reference })
+}
+
+/// One book of a strategy: where it runs, what it matches, its number.
+fn decide_book(
+    market: &Market,
+    name: &str,
+    config: &StrategyConfig,
+    predictions: &Predictions,
+    (span, reference, book): (&Range<usize>, Option<&Positions>, usize),
+) -> Result<Positions, RunError> {
+    let seed = market.seed.child(name, 0);
+    let world = World { bars: market.bars, predictions, span: span.clone(), seed, reference, book };
     config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
 }
 
-/// All books with the names of their strategies, for the ledger.
-pub(super) fn named(decided: &[Decided]) -> Vec<(String, Positions)> {
-    decided
-        .iter()
-        .flat_map(|strategy| {
-            strategy.books.iter().map(|positions| (strategy.name.clone(), positions.clone()))
+/// One strategy after its backtest: a book, or with a book a symbol one for each, that is shown.
+pub(super) struct Backtested {
+    pub decided: Decided,
+    /// The shown books, in the order of symbols.
+    pub shown: Vec<BookResult>,
+    /// Beside each shown book the spread of the distribution that it stands for.
+    pub spreads: Vec<Option<SpreadSummary>>,
+}
+
+/// Runs every book over the test bars: all single ones together, then each distribution.
+pub(super) fn backtest(market: &Market, decided: Vec<Decided>) -> Result<Vec<Backtested>, RunError> {
+    let settings = &market.plan.experiment.backtest;
+    let single = |strategy: &&Decided| strategy.config.build().books() == 1;
+    let books: Vec<(String, Positions)> = named(decided.iter().filter(single));
+    let span = market.fitted.span.clone();
+    let mut results = backtest::run_books(market.bars, &books, settings, span, market.progress).into_iter();
+    let groups = if settings.books == Books::PerSymbol { market.bars.symbols().len() } else { 1 };
+    let mut backtested = Vec::new();
+    for strategy in decided {
+        if single(&&strategy) {
+            let shown: Vec<BookResult> = results.by_ref().take(groups).collect();
+            let spreads = vec![None; shown.len()];
+            backtested.push(Backtested { decided: strategy, shown, spreads });
+        } else {
+            backtested.push(distribution(market, strategy)?);
+        }
+    }
+    Ok(backtested)
+}
+
+/// Runs a distribution of books, keeps their Sharpe ratios, and shows the book with the median one. Books without a
+/// Sharpe ratio count as 0.
+fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunError> {
+    let settings = &market.plan.experiment.backtest;
+    let periods = settings.annual_periods(market.bars);
+    let run = |book: usize| -> Result<Vec<BookResult>, RunError> {
+        let place = (&market.fitted.span, strategy.reference.as_ref(), book);
+        let predictions = &market.fitted.predictions;
+        let positions = decide_book(market, &strategy.name, &strategy.config, predictions, place)?;
+        let books = [(strategy.name.clone(), positions)];
+        Ok(backtest::run_books(market.bars, &books, settings, market.fitted.span.clone(), &Silent))
+    };
+    let (total, done) = (strategy.config.build().books(), AtomicU64::new(0));
+    market.progress.on(&Event::BooksDone { done: 0, total: total as u64 });
+    let sharpes: Vec<Vec<f64>> = (0..total)
+        .into_par_iter()
+        .map(|book| {
+            let sharpe = |book: &BookResult| trading_metrics(book, periods).sharpe.unwrap_or(0.0);
+            let sharpes = run(book)?.iter().map(sharpe).collect();
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            market.progress.on(&Event::BooksDone { done, total: total as u64 });
+            Ok(sharpes)
         })
-        .collect()
+        .collect::<Result<_, RunError>>()?;
+    let (mut shown, mut spreads) = (Vec::new(), Vec::new());
+    for group in 0..sharpes.first().map_or(0, Vec::len) {
+        let mut ranked: Vec<(f64, usize)> =
+            sharpes.iter().enumerate().map(|(book, groups)| (groups[group], book)).collect();
+        ranked.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+        let (median, spread) = spread(&ranked);
+        shown.extend(run(median)?.into_iter().nth(group));
+        spreads.push(Some(spread));
+    }
+    Ok(Backtested { decided: strategy, shown, spreads })
+}
+
+/// The median book of a ranking, and the quantiles by nearest rank: each is the Sharpe ratio of a book that was run.
+fn spread(ranked: &[(f64, usize)]) -> (usize, SpreadSummary) {
+    let rank = |share: f64| (share * (ranked.len() - 1) as f64).round() as usize;
+    let sharpe_quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| ranked[rank(share)].0);
+    let sharpes = ranked.iter().map(|(sharpe, _)| *sharpe).collect();
+    (ranked[rank(0.5)].1, SpreadSummary { books: ranked.len(), sharpe_quantiles, sharpes })
+}
+
+/// Books with the names of their strategies, for the ledger.
+fn named<'a>(decided: impl Iterator<Item = &'a Decided>) -> Vec<(String, Positions)> {
+    decided.map(|strategy| (strategy.name.clone(), strategy.positions.clone())).collect()
 }
 
 pub(super) fn describe(decided: &[Decided]) -> String {
-    let books: usize = decided.iter().map(|strategy| strategy.books.len()).sum();
+    let books: usize = decided.iter().map(|strategy| strategy.config.build().books()).sum();
     format!("{books} books of {} strategies", decided.len())
 }

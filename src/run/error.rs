@@ -63,6 +63,18 @@ pub enum RunError {
         /// What the run began with.
         expected: String,
     },
+    /// The run would not fit into memory.
+    #[error(
+        "the run needs about {} MB of memory, but {} MB are free; use smaller models, a smaller `train.batch_size`, \
+         fewer --threads, or a shorter range of the data",
+        needed / 1_000_000, available / 1_000_000
+    )]
+    Memory {
+        /// Bytes.
+        needed: usize,
+        /// Bytes.
+        available: usize,
+    },
     /// The user stopped it.
     #[error("interrupted; continue with `candlewick run --resume {run_dir}`")]
     Interrupted {
@@ -89,6 +101,7 @@ impl RunError {
                 FitError::Files(error) => run_dir_exit_code(error),
                 _ => 1,
             },
+            RunError::Memory { .. } => 5,
             RunError::Interrupted { .. } => 130,
         }
     }

@@ -276,7 +276,7 @@ fn damaged(path: &Path, reason: String) -> RunDirError {
     RunDirError::Damaged {
         path: path.into(),
         reason,
-        remedy: "remove it and run the same command with --resume",
+        remedy: "remove its folder and continue with `candlewick run --resume`",
     }
 }
 

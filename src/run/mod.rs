@@ -3,6 +3,7 @@
 mod books;
 mod error;
 mod fit;
+mod memory;
 mod preview;
 mod results;
 mod stages;
@@ -14,7 +15,6 @@ pub use preview::{FoldPreview, ModelPreview, Preview, preview};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::device::ChosenDevice;
-use crate::domains::market::backtest;
 use crate::progress::Progress;
 use crate::report;
 use crate::rundir::{RunDir, Summary};
@@ -52,6 +52,9 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     outcome.data_sha256.clone_from(&loaded.sha256);
     results::warn_all(context.progress, &loaded);
 
+    let span = fit::test_span(&fit::folds(plan, bars)?, bars);
+    memory::check(plan, bars, &span, context.threads)?;
+
     let fitted = if experiment.models.is_empty() {
         fit::Fitted::none(plan, bars)?
     } else {
@@ -68,7 +71,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     };
 
     if !experiment.strategies.is_empty() {
-        let world = books::Market { plan, bars, fitted: &fitted, seed };
+        let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
         let chosen = stages.time(
             "choose",
             "Chose",
@@ -84,22 +87,14 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
         let backtested = stages.time(
             "backtest",
             "Backtested",
-            || {
-                Ok(backtest::run_books(
-                    bars,
-                    &books::named(&books),
-                    &experiment.backtest,
-                    fitted.span.clone(),
-                    context.progress,
-                ))
-            },
-            |results| format!("{} books over {} bars", results.len(), fitted.span.len()),
+            || books::backtest(&world, books),
+            |books| format!("{} strategies over {} bars", books.len(), fitted.span.len()),
         )?;
         let scored = stages.time(
             "score",
             "Scored",
-            || Ok(results::score(plan, bars, &books, backtested, &chosen, seed)),
-            |scored| format!("{} strategies", scored.strategies.len()),
+            || Ok(results::score(plan, bars, backtested, &chosen, seed)),
+            |scored| format!("{} books", scored.strategies.len()),
         )?;
         outcome.books = Some(scored);
         outcome.verdict = verdict::reach(&outcome, &chosen, seed)?;

@@ -1,7 +1,7 @@
 //! What a run would do, without doing it: the resolved plan on the real bars.
 
-use super::RunError;
 use super::fit::{folds, tables, test_span};
+use super::{RunError, memory};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::units::Time;
@@ -36,7 +36,7 @@ pub struct Preview {
     pub backtest: [String; 2],
     /// Bars a year by which ratios are annualised.
     pub periods_per_year: f64,
-    /// A rough upper estimate of the memory that the run needs, in bytes: bars, features, windows in flight.
+    /// A rough upper estimate of the memory that the run needs, in bytes.
     pub memory_bytes: usize,
 }
 
@@ -68,11 +68,11 @@ pub struct ModelPreview {
     pub parameters: usize,
 }
 
-/// Loads the bars and works out what a run would do.
+/// Loads the bars and works out what a run on so many threads would do.
 ///
 /// # Errors
 /// What would stop the run before it trains: the data, a feature, a fold without windows.
-pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
+pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
     let experiment = &plan.experiment;
     let loaded = data::load(&experiment.data)?;
     let bars = &loaded.bars;
@@ -93,10 +93,9 @@ pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
         strategies: experiment.strategies.keys().cloned().collect(),
         backtest: [times[span.start].to_string(), times[span.end - 1].to_string()],
         periods_per_year: experiment.backtest.annual_periods(bars),
-        memory_bytes: 0,
+        memory_bytes: memory::needed(plan, bars, &span, threads),
     };
     if experiment.models.is_empty() {
-        preview.memory_bytes = bars.rows() * 6 * 8 * 2;
         return Ok(preview);
     }
     let (features, labels) = tables(plan, bars)?;
@@ -131,13 +130,6 @@ pub fn preview(plan: &Plan) -> Result<Preview, RunError> {
             windows,
         });
     }
-    // Bars and labels in f64, features in f64 and, scaled, in f32; a batch of activations counts tens of copies of its
-    // input; parameters with gradient, two moments and the best weights.
-    let columns = 6 + outputs + 2 * features.names().len();
-    let longest = preview.models.iter().map(|model| model.window).max().unwrap_or(1);
-    let activations = experiment.train.batch_size * longest * features.names().len() * 4 * 40;
-    let weights: usize = preview.models.iter().map(|model| model.parameters * 4 * 6).sum();
-    preview.memory_bytes = bars.rows() * columns * 8 + activations + weights;
     Ok(preview)
 }
 

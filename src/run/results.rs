@@ -1,19 +1,20 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
-use super::books::{Choice, Decided};
+use super::books::{Backtested, Choice};
 use super::fit::{Fitted, metrics_by_horizon};
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::{Books, FillTime};
+use crate::domains::market::backtest::FillTime;
 use crate::metrics::{returns, sharpe_interval, trading_metrics};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
-    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, SpreadSummary, Stage,
-    StrategySummary, Summary, TableFile, Verdict, read_json,
+    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, Stage, StrategySummary, Summary,
+    TableFile, Verdict, read_json,
 };
 use crate::seed::Seed;
 use crate::table::{Bars, BookResult, Fill, Side};
+use crate::units::Time;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -62,46 +63,36 @@ pub(super) fn warn_all(progress: &dyn Progress, loaded: &Loaded) {
     }
 }
 
-/// The figures of every book. Of a distribution the book with the median Sharpe ratio is shown.
+/// The figures of every book that is shown.
 pub(super) fn score(
     plan: &Plan,
     bars: &Bars,
-    decided: &[Decided],
-    results: Vec<BookResult>,
+    backtested: Vec<Backtested>,
     choice: &Choice,
     seed: Seed,
 ) -> Scored {
-    let settings = &plan.experiment.backtest;
-    let periods = settings.annual_periods(bars);
-    let groups = if settings.books == Books::PerSymbol { bars.symbols().len() } else { 1 };
+    let periods = plan.experiment.backtest.annual_periods(bars);
     let mut scored =
         Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
-    let mut rest = results;
-    for strategy in decided {
-        let mut all: Vec<Option<BookResult>> =
-            rest.drain(..strategy.books.len() * groups).map(Some).collect();
-        // Books of a distribution follow each other, each with its symbols.
-        for group in 0..groups {
-            let books: Vec<BookResult> =
-                (group..all.len()).step_by(groups).filter_map(|place| all[place].take()).collect();
-            let (shown, spread) = representative(&books, periods);
-            let book = &books[shown];
+    for strategy in backtested {
+        for (book, spread) in strategy.shown.iter().zip(strategy.spreads) {
             scored.strategies.push(StrategySummary {
                 name: book.strategy.clone(),
-                kind: strategy.kind(),
-                strategy: strategy.config.name().into(),
-                model: strategy.config.build().model().map(|(model, _)| model.to_owned()),
+                kind: strategy.decided.kind(),
+                strategy: strategy.decided.config.name().into(),
+                model: strategy.decided.config.build().model().map(|(model, _)| model.to_owned()),
                 metrics: trading_metrics(book, periods),
                 sharpe_interval: None,
                 validation_sharpe: choice.sharpe_of(&book.strategy),
                 spread,
                 bankrupt_at: book.bankrupt_at.map(|time| time.to_string()),
             });
-            if group == 0 {
-                scored.decided.push((strategy.name.clone(), strategy.books[shown].clone()));
-            }
-            scored.shown.extend(books.into_iter().nth(shown));
         }
+        // What a distribution wanted differs from book to book; only single books' orders are kept.
+        if strategy.decided.config.build().books() == 1 {
+            scored.decided.push((strategy.decided.name.clone(), strategy.decided.positions));
+        }
+        scored.shown.extend(strategy.shown);
     }
     let intervals: Vec<Option<[f64; 2]>> = scored
         .shown
@@ -112,25 +103,6 @@ pub(super) fn score(
         strategy.sharpe_interval = interval;
     }
     scored
-}
-
-/// The index of the book to show, and the spread where there are many. Books without a Sharpe ratio count as 0.
-fn representative(books: &[BookResult], periods: f64) -> (usize, Option<SpreadSummary>) {
-    if books.len() < 2 {
-        return (0, None);
-    }
-    let mut ranked: Vec<(f64, usize)> = books
-        .par_iter()
-        .enumerate()
-        .map(|(index, book)| (trading_metrics(book, periods).sharpe.unwrap_or(0.0), index))
-        .collect();
-    ranked.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
-    let sharpes: Vec<f64> = ranked.iter().map(|(sharpe, _)| *sharpe).collect();
-    // The nearest rank: a quantile is the Sharpe ratio of a book that was really run.
-    let rank = |share: f64| (share * (sharpes.len() - 1) as f64).round() as usize;
-    let sharpe_quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| sharpes[rank(share)]);
-    let shown = ranked[rank(0.5)].1;
-    (shown, Some(SpreadSummary { books: books.len(), sharpe_quantiles, sharpes }))
 }
 
 impl<'a> Outcome<'a> {
@@ -152,7 +124,8 @@ impl<'a> Outcome<'a> {
             training_table(fitted).write(&self.directory.file("training.parquet"))?;
         }
         if let Some(scored) = &self.books {
-            equity_table(&scored.shown).write(&self.directory.file("equity.parquet"))?;
+            let times = &bars.timeline().times()[fitted.span.clone()];
+            equity_table(times, &scored.shown).write(&self.directory.file("equity.parquet"))?;
             fills_table(bars, &scored.shown).write(&self.directory.file("fills.parquet"))?;
             positions_table(bars, scored).write(&self.directory.file("positions.parquet"))?;
             metrics_table(&scored.strategies).write(&self.directory.file("metrics.parquet"))?;
@@ -342,21 +315,35 @@ fn training_table(fitted: &Fitted) -> TableFile {
         .with("learning_rate", Column::Float(rate))
 }
 
-fn equity_table(books: &[BookResult]) -> TableFile {
-    let column = |of: fn(&BookResult) -> Vec<f64>| Column::Float(books.iter().flat_map(of).collect());
-    let names = books.iter().flat_map(|book| {
-        std::iter::repeat_n(Arc::<str>::from(book.strategy.as_str()), book.equity.time.len())
-    });
+/// A row a book and step of the span. A book of one symbol that is listed later, or not to the end, waits in cash.
+fn equity_table(times: &[Time], books: &[BookResult]) -> TableFile {
+    let (mut name, mut time) = (Vec::new(), Vec::new());
+    let (mut equity, mut cash, mut exposure, mut drawdown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for book in books {
+        let book_name: Arc<str> = book.strategy.as_str().into();
+        let own = &book.equity;
+        let first = own.time.first().map_or(times.len(), |first| times.partition_point(|time| time < first));
+        let rest = times.len() - first - own.time.len();
+        let last = |values: &[f64], none: f64| values.last().copied().unwrap_or(none);
+        let padded = |all: &mut Vec<f64>, values: &[f64], before: f64| {
+            all.extend(std::iter::repeat_n(before, first));
+            all.extend(values);
+            all.extend(std::iter::repeat_n(last(values, before), rest));
+        };
+        name.extend(std::iter::repeat_n(book_name, times.len()));
+        time.extend_from_slice(times);
+        padded(&mut equity, &own.equity, book.starting_cash);
+        padded(&mut cash, &own.cash, book.starting_cash);
+        padded(&mut exposure, &own.exposure, 0.0);
+        padded(&mut drawdown, &own.drawdown(book.starting_cash), 0.0);
+    }
     TableFile::default()
-        .with("strategy", Column::Text(names.collect()))
-        .with(
-            "timestamp",
-            Column::Time(books.iter().flat_map(|book| book.equity.time.iter().copied()).collect()),
-        )
-        .with("equity", column(|book| book.equity.equity.clone()))
-        .with("cash", column(|book| book.equity.cash.clone()))
-        .with("exposure", column(|book| book.equity.exposure.clone()))
-        .with("drawdown", column(|book| book.equity.drawdown(book.starting_cash)))
+        .with("strategy", Column::Text(name))
+        .with("timestamp", Column::Time(time))
+        .with("equity", Column::Float(equity))
+        .with("cash", Column::Float(cash))
+        .with("exposure", Column::Float(exposure))
+        .with("drawdown", Column::Float(drawdown))
 }
 
 fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {

@@ -17,6 +17,7 @@ pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Result<Op
         .strategies
         .iter()
         .filter(|strategy| strategy.kind == StrategyKind::Baseline && strategy.spread.is_none())
+        .filter(|strategy| symbol_of(&strategy.name) == symbol_of(model))
         .filter_map(|strategy| strategy.metrics.sharpe.map(|sharpe| (strategy.name.clone(), sharpe)))
         .reduce(|best, next| if next.1 > best.1 { next } else { best });
     let (Some(model_index), Some((baseline, _))) = (position(model), best_baseline) else { return Ok(None) };
@@ -37,6 +38,11 @@ pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Result<Op
         conclusion: conclude(interval),
         choice: how.clone(),
     }))
+}
+
+/// The symbol of a book that has only one, `ALPHA` of `sma@ALPHA`: such books are compared with books of the same symbol.
+fn symbol_of(book: &str) -> Option<&str> {
+    book.split_once('@').map(|(_, symbol)| symbol)
 }
 
 fn conclude([low, high]: [f64; 2]) -> Conclusion {

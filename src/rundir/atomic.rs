@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RunDirError {
     /// The disk is full, or a quota is.
-    #[error(
-        "the disk is full: {path} needs {bytes} bytes; free some space and run the same command with --resume"
-    )]
+    #[error("the disk is full: {path} needs {bytes} bytes; free some space")]
     DiskFull { path: PathBuf, bytes: usize },
     /// Any other failure to write.
     #[error("cannot write {path}: {source}")]

@@ -132,7 +132,7 @@ pub enum FitError {
         task: String,
     },
     /// The user stopped the run.
-    #[error("interrupted; run the same command with --resume to continue")]
+    #[error("interrupted; continue the run with `candlewick run --resume`")]
     Interrupted,
     /// The operating system gave no thread.
     #[error("cannot start a training thread: {0}; run with fewer threads")]

@@ -8,8 +8,18 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The part of the span from a symbol's first bar to its last: a book of its own does not exist before, and figures over
+/// years of waiting would say nothing.
+fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
+    let steps = bars.timeline().steps(symbol);
+    let (first, last) = (steps[0] as usize, steps[steps.len() - 1] as usize);
+    let start = span.start.max(first);
+    start..span.end.min(last + 1).max(start)
+}
+
 /// Runs every book `(name, positions)` over the steps `span` of the timeline, in the current pool of threads. The order
-/// of books is kept; with one book a symbol those of a strategy follow each other in the order of symbols. Books do not
+/// of books is kept; with one book a symbol those of a strategy follow each other in the order of symbols, each over the part of the span in
+/// which its symbol is listed. Books do not
 /// know each other, so the number of threads changes no bit.
 pub fn run_books(
     bars: &Bars,
@@ -33,7 +43,8 @@ pub fn run_books(
                 None => run_book(bars, positions, name, config, span.clone()),
                 Some(symbol) => {
                     let name = format!("{name}@{}", bars.symbols()[*symbol].symbol());
-                    Ledger::new(bars, positions, config, *symbol..*symbol + 1).run(&name, span.clone())
+                    let span = listed(bars, *symbol, &span);
+                    Ledger::new(bars, positions, config, *symbol..*symbol + 1).run(&name, span)
                 }
             };
             progress.on(&Event::BooksDone { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });

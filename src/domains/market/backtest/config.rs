@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct BacktestConfig {
     /// Cash of every book at its first bar, in quote currency. Default 100000.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub cash: f64,
     /// When an order that was decided at the close of a bar is filled.
     pub fill: FillTime,

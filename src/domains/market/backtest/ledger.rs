@@ -18,6 +18,8 @@ const SMALLEST_TRADE: f64 = 1e-9;
 ///   so that a strategy that is warm starts in position.
 /// - The targets of all fills of one moment are computed from the equity before any of them, marked at the prices of
 ///   that moment. Sales come before purchases, then the order of symbols.
+/// - A slot is 1/A of the book's equity. A symbol that is flat has at most its equal part of the cash among all that are
+///   flat, so that a symbol that is listed late finds its part unspent.
 /// - What takes a position away from zero is scaled down, all of it together, so that gross exposure is at most the
 ///   equity (times the leverage of the sizing) and purchases at most the cash that is there. What brings a position
 ///   nearer to zero is never limited.
@@ -194,12 +196,16 @@ impl<'a> Ledger<'a> {
     fn collect_orders(&mut self, equity: f64, closed: usize) {
         self.orders.clear();
         let slot_equity = equity / self.holdings.len() as f64;
+        // What is still flat has a claim on the cash, listed yet or not: the first symbols must not spend the part of
+        // the later ones, also when their own parts have grown.
+        let flat = self.holdings.iter().filter(|holding| holding.quantity == 0.0).count();
+        let claim = (self.cash / flat.max(1) as f64).max(0.0).min(slot_equity);
         for (index, holding) in self.holdings.iter_mut().enumerate() {
             if !holding.present || holding.pending.is_nan() {
                 continue;
             }
             let slot = Slot {
-                equity: slot_equity,
+                equity: if holding.quantity == 0.0 { claim } else { slot_equity },
                 held: holding.quantity,
                 reference: holding.mark,
                 closes: &holding.close[..holding.row + closed],

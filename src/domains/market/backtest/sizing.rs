@@ -98,9 +98,11 @@ pub(super) struct Slot<'a> {
 }
 
 impl Sizing {
+    /// Checks every number.
+    ///
     /// # Errors
     /// Says which setting is out of its range.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         let positive = |name: &str, value: f64, most: f64| {
             if value.is_finite() && value > 0.0 && value <= most {
                 return Ok(());

@@ -17,6 +17,14 @@ pub trait Label: Send + Sync {
     /// Horizons in bars, one column each.
     fn horizons(&self) -> Vec<u32>;
 
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// Says which setting does not, and what is expected.
+    fn check(&self) -> Result<(), String> {
+        check_horizons(&self.horizons())
+    }
+
     /// The labels of every row; null where the future is not there. Bars of a symbol are counted row by row.
     ///
     /// # Errors
@@ -50,7 +58,7 @@ fn by_horizon(
     value: impl Fn(usize, usize, usize) -> f64,
 ) -> Result<Labels, String> {
     let horizons = label.horizons();
-    check_horizons(&horizons)?;
+    label.check()?;
     let longest = horizons.iter().copied().max().unwrap_or(0) as usize;
     let mut values = Vec::new();
     let mut known_at = Vec::new();

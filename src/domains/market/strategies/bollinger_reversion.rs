@@ -36,7 +36,7 @@ impl Strategy for BollingerReversion {
         Ok(())
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let bands = Bollinger { period: self.period, width: self.width, relative: false }.compute(world.bars);
         let levels = world.bars.symbols().iter().zip(&bands).map(|(symbol, bands)| {
@@ -54,6 +54,6 @@ impl Strategy for BollingerReversion {
             });
             follow.collect()
         });
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct BuyAndHold {}
 
 impl Strategy for BuyAndHold {
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         let levels = world.bars.symbols().iter().map(|bars| {
             let mut column = vec![NULL; bars.len()];
             column[0] = 1.0;
             column
         });
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }

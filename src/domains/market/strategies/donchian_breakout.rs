@@ -33,10 +33,10 @@ impl Strategy for DonchianBreakout {
         at_least(1, "exit", self.exit)
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let levels = world.bars.symbols().iter().map(|symbol| self.levels(symbol)).collect();
-        Ok(vec![Positions::levels(world.bars, levels)?])
+        Positions::levels(world.bars, levels)
     }
 }
 

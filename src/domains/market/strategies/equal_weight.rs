@@ -26,7 +26,7 @@ impl Strategy for EqualWeight {
         at_least(1, "rebalance_bars", self.rebalance_bars)
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let orders = |symbol: usize| {
             let mut last = None;
@@ -38,6 +38,6 @@ impl Strategy for EqualWeight {
             })
         };
         let columns = (0..world.bars.symbols().len()).map(|symbol| orders(symbol).collect()).collect();
-        Ok(vec![Positions::orders(world.bars, columns)?])
+        Positions::orders(world.bars, columns)
     }
 }

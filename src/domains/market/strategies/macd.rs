@@ -34,7 +34,7 @@ impl Strategy for Macd {
         self.indicator().check()
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let columns = self.indicator().compute(world.bars);
         let levels = world
@@ -43,7 +43,7 @@ impl Strategy for Macd {
             .iter()
             .zip(&columns)
             .map(|(symbol, columns)| cross(&columns[0], &columns[1], symbol.close(), self.direction));
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }
 

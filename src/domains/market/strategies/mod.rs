@@ -31,15 +31,23 @@ pub struct World<'a> {
     pub seed: Seed,
     /// The positions of the book that [`Strategy::matches`] asked for.
     pub reference: Option<&'a Positions>,
+    /// Which of its books a strategy shall decide, from 0.
+    pub book: usize,
 }
 
 /// The settings and behaviour of one strategy.
 pub trait Strategy: Send + Sync {
-    /// The positions of its book; many for a strategy that is a distribution of books.
+    /// The positions of one of its books.
     ///
     /// # Errors
     /// Settings that make no sense for these bars or forecasts.
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String>;
+    fn decide(&self, world: &World) -> Result<Positions, String>;
+
+    /// How many books it has; more than one for a strategy that is a distribution. They are decided one by one, so that a
+    /// thousand books need no more memory than one.
+    fn books(&self) -> usize {
+        1
+    }
 
     /// Whether its settings make sense.
     ///
@@ -62,7 +70,7 @@ pub trait Strategy: Send + Sync {
         Ok(())
     }
 
-    /// Whether it wants to match the turnover of another book. `Some(None)`: of the book that validation chose;
+    /// Whether it wants to match the turnover of another book. `Some(None)`: of the book that validation chose, if any;
     /// `Some(Some(name))`: of the strategy of that name.
     fn matches(&self) -> Option<Option<&str>> {
         None

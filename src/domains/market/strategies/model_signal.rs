@@ -103,7 +103,7 @@ impl Strategy for ModelSignal {
         }
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         let predictions = world.predictions.model(&self.model).ok_or_else(|| {
             format!("model: there are no forecasts of `{}`; write a name from the section models", self.model)
         })?;
@@ -115,7 +115,7 @@ impl Strategy for ModelSignal {
             let opinions = forecasts.iter().map(|forecast| self.opinion(predictions.kind, *forecast));
             self.follow(opinions, horizon)
         });
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }
 

@@ -46,6 +46,10 @@ impl Strategy for RandomEntry {
         (!self.by_coin()).then_some(self.r#match.as_deref())
     }
 
+    fn books(&self) -> usize {
+        self.books
+    }
+
     fn check(&self) -> Result<(), String> {
         at_least(1, "books", self.books)?;
         if self.by_coin() && self.r#match.is_some() {
@@ -54,7 +58,7 @@ impl Strategy for RandomEntry {
         self.odds().map(|_| ())
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let circles: Vec<Range<usize>> =
             (0..world.bars.symbols().len()).map(|symbol| deciding_rows(world, symbol)).collect();
@@ -68,17 +72,13 @@ impl Strategy for RandomEntry {
             }
             _ => Chance::Coin(self.odds()?),
         };
-        let positions = |number: usize| {
-            let mut stream = world.seed.stream("random entry", number as u64);
-            let columns =
-                world.bars.symbols().iter().zip(&circles).enumerate().map(|(symbol, (bars, rows))| {
-                    let mut column = vec![NULL; bars.len()];
-                    column[rows.clone()].copy_from_slice(&chance.levels(symbol, rows.len(), &mut stream));
-                    column
-                });
-            Positions::levels(world.bars, columns.collect())
-        };
-        (0..self.books).map(positions).collect()
+        let mut stream = world.seed.stream("random entry", world.book as u64);
+        let columns = world.bars.symbols().iter().zip(&circles).enumerate().map(|(symbol, (bars, rows))| {
+            let mut column = vec![NULL; bars.len()];
+            column[rows.clone()].copy_from_slice(&chance.levels(symbol, rows.len(), &mut stream));
+            column
+        });
+        Positions::levels(world.bars, columns.collect())
     }
 }
 

@@ -42,7 +42,7 @@ impl Strategy for RsiReversion {
         Ok(())
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let columns = Rsi { period: self.period }.compute(world.bars);
         let levels = world.bars.symbols().iter().zip(&columns).map(|(symbol, columns)| {
@@ -60,6 +60,6 @@ impl Strategy for RsiReversion {
             });
             follow.collect()
         });
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }

@@ -31,7 +31,7 @@ impl Strategy for SmaCross {
         fast_below_slow(self.fast, self.slow)
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let fast = Sma { period: self.fast, relative: false }.compute(world.bars);
         let slow = Sma { period: self.slow, relative: false }.compute(world.bars);
@@ -41,6 +41,6 @@ impl Strategy for SmaCross {
             .iter()
             .zip(fast.iter().zip(&slow))
             .map(|(symbol, (fast, slow))| cross(&fast[0], &slow[0], symbol.close(), self.direction));
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }

@@ -28,13 +28,13 @@ impl Strategy for TimeSeriesMomentum {
         at_least(1, "lookback_bars", self.lookback_bars)
     }
 
-    fn decide(&self, world: &World) -> Result<Vec<Positions>, String> {
+    fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let levels = world.bars.symbols().iter().map(|symbol| {
             let mut past = vec![NULL; self.lookback_bars.min(symbol.len())];
             past.extend(&symbol.close()[..symbol.len() - past.len()]);
             cross(symbol.close(), &past, symbol.close(), self.direction)
         });
-        Ok(vec![Positions::levels(world.bars, levels.collect())?])
+        Positions::levels(world.bars, levels.collect())
     }
 }
