@@ -31,10 +31,11 @@ fn market() -> Bars {
 
 fn books(bars: &Bars, count: usize) -> Vec<(String, Positions)> {
     let predictions = Predictions::default();
-    let world = World { bars, predictions: &predictions, span: 0..BARS, seed: Seed(1), reference: None };
+    let world =
+        World { bars, predictions: &predictions, span: 0..BARS, seed: Seed(1), reference: None, book: 0 };
     let book = |number: usize| {
         let strategy = SmaCross { fast: 10 + number, slow: 100, ..SmaCross::default() };
-        let positions = strategy.decide(&world).expect("settings are valid").remove(0);
+        let positions = strategy.decide(&world).expect("settings are valid");
         (format!("sma {number}"), positions)
     };
     (0..count).map(book).collect()

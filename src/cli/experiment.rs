@@ -48,8 +48,8 @@ pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Fai
     Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
 }
 
-/// Runs the plan in a new directory. One that a wrong configuration or wrong data stops leaves no directory: there is
-/// nothing in it to continue.
+/// Runs the plan in a new directory. One that stops before a model is in work, or for a wrong configuration or wrong
+/// data, leaves no directory: there is nothing in it to continue.
 pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(), Failure> {
     let device = device(plan, options)?;
     let directory = RunDir::create(&options.runs, &today(), &plan.experiment.name, &plan.sha256)?;
@@ -58,7 +58,7 @@ pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(
         .and_then(|()| directory.write("config.yaml", &plan.written))
         .map_err(Failure::from);
     match written.and_then(|()| execute(plan, &directory, &device, options, output)) {
-        Err(failure) if matches!(failure.code, 2 | 3) || !directory.file("data.json").exists() => {
+        Err(failure) if matches!(failure.code, 2 | 3) || !directory.file("models").exists() => {
             directory.discard()?;
             Err(failure)
         }
