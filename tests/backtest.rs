@@ -480,7 +480,7 @@ fn backtest_contiguous_hours_give_8760_periods() {
         let prices = vec![1.0; rows];
         let times = (0..rows as i64).map(|row| 1_600_000_000_000_000_000 + row * HOUR).collect();
         let bars = Bars::new(vec![symbol("ALPHA", times, prices.clone(), prices)]).unwrap();
-        assert_eq!(periods_per_year(&bars), 8760.0);
+        assert_eq!(periods_per_year(bars.timeline().times()), 8760.0);
     }
 }
 

@@ -48,8 +48,8 @@ pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Fai
     Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
 }
 
-/// Runs the plan in a new directory. One that stops before a model is in work, or for a wrong configuration or wrong
-/// data, leaves no directory: there is nothing in it to continue.
+/// Runs the plan in a new directory. One that stops before a model is in work leaves no directory: there is nothing in it
+/// to continue.
 pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(), Failure> {
     let device = device(plan, options)?;
     let directory = RunDir::create(&options.runs, &today(), &plan.experiment.name, &plan.sha256)?;
@@ -58,11 +58,11 @@ pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(
         .and_then(|()| directory.write("config.yaml", &plan.written))
         .map_err(Failure::from);
     match written.and_then(|()| execute(plan, &directory, &device, options, output)) {
-        Err(failure) if matches!(failure.code, 2 | 3) || !directory.file("models").exists() => {
+        Err(failure) if !directory.file("models").exists() => {
             directory.discard()?;
             Err(failure)
         }
-        Err(failure) if matches!(failure.code, 1 | 5) => {
+        Err(failure) if failure.code != 130 => {
             let path = directory.path().display();
             Err(failure.with_hint(&format!(
                 "what is finished is kept; continue with `candlewick run --resume {path}`"
@@ -129,6 +129,7 @@ pub(super) fn threads(asked: Option<u16>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
+#[expect(clippy::exit, reason = "the second Ctrl-C means now; every file is whole or absent at any moment")]
 /// The first Ctrl-C asks the run to stop where it can be resumed; the second ends the process.
 fn stop_on_interrupt() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -136,7 +137,7 @@ fn stop_on_interrupt() -> Arc<AtomicBool> {
     // Without the handler Ctrl-C still works, it only ends the run at once; a killed run can be resumed as well.
     let _ = ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::SeqCst) {
-            std::process::abort();
+            std::process::exit(130);
         }
     });
     stop

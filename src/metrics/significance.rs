@@ -179,13 +179,13 @@ pub fn sharpe_interval(returns: &[f64], periods_per_year: f64, seed: Seed) -> Op
         return None;
     }
     let series = [RunningSums::new(returns)?];
-    let ratios = resampled(&series, block_length(returns), seed);
-    percentile_interval(ratios.into_iter().map(|[ratio]| ratio).collect(), periods_per_year.sqrt())
+    sharpe_interval_of(&series, block_length(returns), periods_per_year.sqrt(), seed)
 }
 
 /// The annualised Sharpe ratio of a model minus that of a baseline over the same bars, and its 95 % percentile interval.
 /// Both are resampled by the same blocks, so that what moves them alike cancels; the longer of the two block lengths is
-/// used. `None` for series of unequal length, of fewer than ten returns, or without variance.
+/// used. A series without variance, such as cash or a book that never traded, has the ratio 0 in every resample. `None`
+/// for series of unequal length or of fewer than ten returns.
 pub fn sharpe_difference(
     model_returns: &[f64],
     baseline_returns: &[f64],
@@ -196,10 +196,27 @@ pub fn sharpe_difference(
         return None;
     }
     let scale = periods_per_year.sqrt();
-    let series = [RunningSums::new(model_returns)?, RunningSums::new(baseline_returns)?];
-    let ratio = |sums: &RunningSums| sums.mean / sums.variance.sqrt();
+    let series = [RunningSums::new(model_returns), RunningSums::new(baseline_returns)];
+    let ratio =
+        |sums: &Option<RunningSums>| sums.as_ref().map_or(0.0, |sums| sums.mean / sums.variance.sqrt());
     let difference = (ratio(&series[0]) - ratio(&series[1])) * scale;
     let length = block_length(model_returns).max(block_length(baseline_returns));
-    let differences = resampled(&series, length, seed).into_iter().map(|[model, baseline]| model - baseline);
-    Some((difference, percentile_interval(differences.collect(), scale)?))
+    let interval = match series {
+        [Some(model), Some(baseline)] => {
+            let pairs = resampled(&[model, baseline], length, seed).into_iter();
+            percentile_interval(pairs.map(|[model, baseline]| model - baseline).collect(), scale)?
+        }
+        [Some(model), None] => sharpe_interval_of(&[model], length, scale, seed)?,
+        [None, Some(baseline)] => {
+            let [low, high] = sharpe_interval_of(&[baseline], length, scale, seed)?;
+            [-high, -low]
+        }
+        [None, None] => [0.0, 0.0],
+    };
+    Some((difference, interval))
+}
+
+fn sharpe_interval_of(series: &[RunningSums; 1], length: f64, scale: f64, seed: Seed) -> Option<[f64; 2]> {
+    let ratios = resampled(series, length, seed);
+    percentile_interval(ratios.into_iter().map(|[ratio]| ratio).collect(), scale)
 }

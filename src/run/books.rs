@@ -45,6 +45,8 @@ pub(super) struct Choice {
     pub chosen: Option<(String, String)>,
     /// Sharpe ratio on validation bars of each book on a model.
     pub sharpes: Vec<(String, Option<f64>)>,
+    /// Why no book could be chosen although there are models.
+    pub why_none: Option<&'static str>,
 }
 
 impl Choice {
@@ -71,18 +73,26 @@ impl Choice {
 /// test data.
 pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> {
     let Some((first, _)) = market.fitted.folds.first() else {
-        return Ok(Choice { chosen: None, sharpes: Vec::new() });
+        return Ok(Choice { chosen: None, sharpes: Vec::new(), why_none: None });
     };
+    let folds = &market.fitted.folds;
+    if folds.iter().any(|(fold, _)| fold.test.start < first.validation.end) {
+        let why_none = Some(
+            "there is no verdict: in this split models are trained and validated on bars after those that they are \
+             tested on, so nobody could have chosen or traded them; use walk_forward or holdout for a verdict",
+        );
+        return Ok(Choice { chosen: None, sharpes: Vec::new(), why_none });
+    }
     let timeline = market.bars.timeline();
     let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
     let predictions = &market.fitted.first_validation;
     let on_models = decide_all(market, predictions, &span, |strategy| strategy.build().model().is_some())?;
     let settings = &market.plan.experiment.backtest;
-    let periods = settings.annual_periods(market.bars);
     let results = backtest::run_books(market.bars, &named(on_models.iter()), settings, span.clone(), &Silent);
     // A book that never traded has no Sharpe ratio, a forecast that never varies no rank IC; doing nothing counts as 0.
     let candidates = results.iter().map(|book| {
         let rank_ic = rank_ic(market, strategy_of(&book.strategy)).unwrap_or(0.0);
+        let periods = settings.annual_periods(&book.equity.time);
         (book.strategy.clone(), rank_ic, trading_metrics(book, periods).sharpe)
     });
     let candidates: Vec<(String, f64, Option<f64>)> = candidates.collect();
@@ -103,7 +113,7 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
         (name.clone(), how)
     });
     let sharpes = candidates.into_iter().map(|(name, _, sharpe)| (name, sharpe)).collect();
-    Ok(Choice { chosen, sharpes })
+    Ok(Choice { chosen, sharpes, why_none: None })
 }
 
 /// The rank IC of the forecasts that a strategy trades on, on the first fold's validation rows.
@@ -211,7 +221,6 @@ pub(super) fn backtest(market: &Market, decided: Vec<Decided>) -> Result<Vec<Bac
 /// Sharpe ratio count as 0.
 fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunError> {
     let settings = &market.plan.experiment.backtest;
-    let periods = settings.annual_periods(market.bars);
     let run = |book: usize| -> Result<Vec<BookResult>, RunError> {
         let place = (&market.fitted.span, strategy.reference.as_ref(), book);
         let predictions = &market.fitted.predictions;
@@ -224,7 +233,9 @@ fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunErr
     let sharpes: Vec<Vec<f64>> = (0..total)
         .into_par_iter()
         .map(|book| {
-            let sharpe = |book: &BookResult| trading_metrics(book, periods).sharpe.unwrap_or(0.0);
+            let sharpe = |book: &BookResult| {
+                trading_metrics(book, settings.annual_periods(&book.equity.time)).sharpe.unwrap_or(0.0)
+            };
             let sharpes = run(book)?.iter().map(sharpe).collect();
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             market.progress.on(&Event::BooksDone { done, total: total as u64 });

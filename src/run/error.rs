@@ -52,12 +52,13 @@ pub enum RunError {
     /// Drawing the report.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// The data changed since the run began.
+    /// Something changed since the run began.
     #[error(
-        "the data is not what this run began with (sha256 {found}, expected {expected}); \
-         start a new run, or restore the file"
+        "the {what} is not what this run began with (found {found}, expected {expected}); start a new run, or restore it"
     )]
-    DataChanged {
+    Changed {
+        /// The data, the plan, the program, the device.
+        what: &'static str,
         /// What is there now.
         found: String,
         /// What the run began with.
@@ -90,15 +91,14 @@ impl RunError {
             RunError::Data(DataError::Setting { .. }) => 2,
             RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
             RunError::Data(DataError::Output(_)) => 5,
-            RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::DataChanged { .. } => {
-                3
-            }
+            RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::Changed { .. } => 3,
             RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
             RunError::Report(_) => 1,
             RunError::Fit { source, .. } => match source {
                 FitError::Files(error) => run_dir_exit_code(error),
+                FitError::Thread(_) => 5,
                 _ => 1,
             },
             RunError::Memory { .. } => 5,

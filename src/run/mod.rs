@@ -47,7 +47,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     let mut stages = Stages::new(context.progress);
     let mut outcome = results::Outcome::new(plan, directory, context);
 
-    let loaded = stages.time("load", "Loaded", || load(plan, directory), describe_bars)?;
+    let loaded = stages.time("load", "Loaded", || load(&outcome), describe_bars)?;
     let bars = &loaded.bars;
     outcome.data_sha256.clone_from(&loaded.sha256);
     results::warn_all(context.progress, &loaded);
@@ -93,9 +93,18 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
         let scored = stages.time(
             "score",
             "Scored",
-            || Ok(results::score(plan, bars, backtested, &chosen, seed)),
+            || {
+                Ok(results::score(
+                    plan,
+                    &bars.timeline().times()[fitted.span.clone()],
+                    backtested,
+                    &chosen,
+                    seed,
+                ))
+            },
             |scored| format!("{} books", scored.strategies.len()),
         )?;
+        (outcome.trials, outcome.why_no_verdict) = (chosen.sharpes.len(), chosen.why_none);
         outcome.books = Some(scored);
         outcome.verdict = verdict::reach(&outcome, &chosen, seed)?;
     }
@@ -110,9 +119,9 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     Ok(summary)
 }
 
-fn load(plan: &Plan, directory: &RunDir) -> Result<Loaded, RunError> {
-    let loaded = data::load(&plan.experiment.data)?;
-    results::same_data(directory, &loaded)?;
+fn load(outcome: &results::Outcome) -> Result<Loaded, RunError> {
+    let loaded = data::load(&outcome.plan.experiment.data)?;
+    results::same_as_it_began(outcome, &loaded)?;
     Ok(loaded)
 }
 

@@ -92,7 +92,7 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
         models: Vec::new(),
         strategies: experiment.strategies.keys().cloned().collect(),
         backtest: [times[span.start].to_string(), times[span.end - 1].to_string()],
-        periods_per_year: experiment.backtest.annual_periods(bars),
+        periods_per_year: experiment.backtest.annual_periods(&times[span.clone()]),
         memory_bytes: memory::needed(plan, bars, &span, threads),
     };
     if experiment.models.is_empty() {

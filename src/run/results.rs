@@ -25,6 +25,10 @@ pub(super) struct Outcome<'a> {
     pub directory: &'a RunDir,
     context: &'a Context<'a>,
     pub data_sha256: String,
+    /// Books on models that this run compares.
+    pub trials: usize,
+    /// Why there is no verdict, if there is none.
+    pub why_no_verdict: Option<&'static str>,
     pub books: Option<Scored>,
     pub verdict: Option<Verdict>,
 }
@@ -37,23 +41,39 @@ pub(super) struct Scored {
     pub periods_per_year: f64,
 }
 
-/// `data.json`: the bars that the run began with, so that a resume cannot mix two data sets.
+/// `began.json`: what the run began with, so that a resume cannot mix two data sets, plans, programs or devices.
 #[derive(Serialize, Deserialize)]
-struct DataMark {
-    sha256: String,
+struct Beginning {
+    data_sha256: String,
+    plan_sha256: String,
+    version: String,
+    device: String,
 }
 
-/// Remembers the bars at the first start of a run, and refuses others when it is resumed.
-pub(super) fn same_data(directory: &RunDir, loaded: &Loaded) -> Result<(), RunError> {
-    let file = directory.file("data.json");
+/// Remembers what a run begins with at its first start, and refuses anything else when it is resumed.
+pub(super) fn same_as_it_began(outcome: &Outcome, loaded: &Loaded) -> Result<(), RunError> {
+    let now = Beginning {
+        data_sha256: loaded.sha256.clone(),
+        plan_sha256: outcome.plan.sha256.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        device: outcome.context.device.name.clone(),
+    };
+    let file = outcome.directory.file("began.json");
     if !file.exists() {
-        return Ok(directory.write_json("data.json", &DataMark { sha256: loaded.sha256.clone() })?);
+        return Ok(outcome.directory.write_json("began.json", &now)?);
     }
-    let mark: DataMark = read_json(&file)?;
-    if mark.sha256 == loaded.sha256 {
-        return Ok(());
+    let before: Beginning = read_json(&file)?;
+    for (what, found, expected) in [
+        ("data", now.data_sha256, before.data_sha256),
+        ("plan", now.plan_sha256, before.plan_sha256),
+        ("version of the program", now.version, before.version),
+        ("device", now.device, before.device),
+    ] {
+        if found != expected {
+            return Err(RunError::Changed { what, found, expected });
+        }
     }
-    Err(RunError::DataChanged { found: loaded.sha256.clone(), expected: mark.sha256 })
+    Ok(())
 }
 
 /// Tells people what was repaired and what is doubtful.
@@ -66,12 +86,13 @@ pub(super) fn warn_all(progress: &dyn Progress, loaded: &Loaded) {
 /// The figures of every book that is shown.
 pub(super) fn score(
     plan: &Plan,
-    bars: &Bars,
+    times: &[Time],
     backtested: Vec<Backtested>,
     choice: &Choice,
     seed: Seed,
 ) -> Scored {
-    let periods = plan.experiment.backtest.annual_periods(bars);
+    let settings = &plan.experiment.backtest;
+    let periods = settings.annual_periods(times);
     let mut scored =
         Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
     for strategy in backtested {
@@ -81,7 +102,7 @@ pub(super) fn score(
                 kind: strategy.decided.kind(),
                 strategy: strategy.decided.config.name().into(),
                 model: strategy.decided.config.build().model().map(|(model, _)| model.to_owned()),
-                metrics: trading_metrics(book, periods),
+                metrics: trading_metrics(book, settings.annual_periods(&book.equity.time)),
                 sharpe_interval: None,
                 validation_sharpe: choice.sharpe_of(&book.strategy),
                 spread,
@@ -97,7 +118,10 @@ pub(super) fn score(
     let intervals: Vec<Option<[f64; 2]>> = scored
         .shown
         .par_iter()
-        .map(|book| sharpe_interval(&returns(book), periods, seed.child("sharpe interval", 0)))
+        .map(|book| {
+            let periods = settings.annual_periods(&book.equity.time);
+            sharpe_interval(&returns(book), periods, seed.child("sharpe interval", 0))
+        })
         .collect();
     for (strategy, interval) in scored.strategies.iter_mut().zip(intervals) {
         strategy.sharpe_interval = interval;
@@ -107,12 +131,16 @@ pub(super) fn score(
 
 impl<'a> Outcome<'a> {
     pub(super) fn new(plan: &'a Plan, directory: &'a RunDir, context: &'a Context<'a>) -> Outcome<'a> {
-        Outcome { plan, directory, context, data_sha256: String::new(), books: None, verdict: None }
-    }
-
-    /// Books on models in this plan.
-    pub(super) fn own_trials(&self) -> usize {
-        self.plan.experiment.strategies.values().filter(|strategy| strategy.build().model().is_some()).count()
+        Outcome {
+            plan,
+            directory,
+            context,
+            data_sha256: String::new(),
+            trials: 0,
+            why_no_verdict: None,
+            books: None,
+            verdict: None,
+        }
     }
 
     /// Writes every result table.
@@ -185,7 +213,7 @@ impl<'a> Outcome<'a> {
     /// Settings that flatter.
     fn doubts(&self) -> Vec<String> {
         let settings = &self.plan.experiment.backtest;
-        let mut doubts = Vec::new();
+        let mut doubts: Vec<String> = self.why_no_verdict.map(str::to_owned).into_iter().collect();
         if self.books.is_some() && settings.costs.is_empty() {
             doubts.push(
                 "the backtest has no costs: no fee, no spread, no slippage; real trading has all three"
@@ -232,7 +260,7 @@ impl<'a> Outcome<'a> {
             data_sha256: loaded.sha256.clone(),
             device: self.context.device.name.clone(),
             device_reason: self.context.device.reason.clone(),
-            trials: if self.books.is_some() { self.own_trials() } else { 0 },
+            trials: self.trials,
             stop_reason: "completed".into(),
             files: std::collections::BTreeMap::new(),
         })?)

@@ -7,31 +7,35 @@ use crate::metrics::{returns, sharpe_difference};
 use crate::rundir::{Conclusion, RunDir, StrategyKind, Verdict, list_runs};
 use crate::seed::Seed;
 
+/// Doing nothing: the baseline that everybody has. Its Sharpe ratio is 0.
+const CASH: &str = "cash";
+
 /// Compares on the test bars. The baseline is the best of all on those very bars, chosen afterwards, which makes the
-/// test harder; the model was chosen before.
+/// test harder; the model was chosen before. Cash is always among the baselines: who loses less than others has proved
+/// nothing.
 pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Result<Option<Verdict>, RunError> {
     let (Some((model, how)), Some(books)) = (&choice.chosen, &outcome.books) else { return Ok(None) };
     let position = |name: &str| books.strategies.iter().position(|strategy| strategy.name == name);
+    let Some(book) = position(model).map(|index| &books.shown[index]) else { return Ok(None) };
+    let model_returns = returns(book);
     // A distribution of random books is a yardstick, not a strategy that anyone could have followed.
-    let best_baseline = books
+    let (best_baseline, _) = books
         .strategies
         .iter()
         .filter(|strategy| strategy.kind == StrategyKind::Baseline && strategy.spread.is_none())
         .filter(|strategy| symbol_of(&strategy.name) == symbol_of(model))
-        .filter_map(|strategy| strategy.metrics.sharpe.map(|sharpe| (strategy.name.clone(), sharpe)))
-        .reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let (Some(model_index), Some((baseline, _))) = (position(model), best_baseline) else { return Ok(None) };
-    let Some(baseline_index) = position(&baseline) else { return Ok(None) };
-    let difference = sharpe_difference(
-        &returns(&books.shown[model_index]),
-        &returns(&books.shown[baseline_index]),
-        books.periods_per_year,
-        seed.child("verdict", 0),
-    );
+        .map(|strategy| (strategy.name.as_str(), strategy.metrics.sharpe.unwrap_or(0.0)))
+        .fold((CASH, 0.0), |best, next| if next.1 > best.1 { next } else { best });
+    let baseline_returns = match position(best_baseline) {
+        Some(index) => returns(&books.shown[index]),
+        None => vec![0.0; model_returns.len()],
+    };
+    let periods = outcome.plan.experiment.backtest.annual_periods(&book.equity.time);
+    let difference = sharpe_difference(&model_returns, &baseline_returns, periods, seed.child("verdict", 0));
     let Some((sharpe_difference, interval)) = difference else { return Ok(None) };
     Ok(Some(Verdict {
         best_model: model.clone(),
-        best_baseline: baseline,
+        best_baseline: best_baseline.to_owned(),
         sharpe_difference,
         interval,
         trials: trials(outcome)?,
@@ -56,7 +60,7 @@ fn conclude([low, high]: [f64; 2]) -> Conclusion {
 /// Books on models ever tried on these bars in this folder of runs, this run's included; the same plan counts once.
 fn trials(outcome: &Outcome) -> Result<usize, RunError> {
     let mut seen = vec![outcome.plan.sha256.clone()];
-    let mut trials = outcome.own_trials();
+    let mut trials = outcome.trials;
     let runs = outcome.directory.path().parent().unwrap_or(outcome.directory.path());
     for run in list_runs(runs)? {
         // A neighbour that is damaged says so when it is opened; it must not stop this run.

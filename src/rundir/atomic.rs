@@ -71,9 +71,16 @@ pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() {
             remove_leftovers(&entry.path())?;
-        } else if name.starts_with('.') && name.ends_with(".tmp") {
+        } else if is_temporary(&name) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a file has a name that [`write_atomic`] gives: `.summary.json.1234.tmp`.
+fn is_temporary(name: &str) -> bool {
+    let stem = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp"));
+    let process = stem.and_then(|stem| stem.rsplit_once('.')).map(|(_, process)| process);
+    process.is_some_and(|process| !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
 }

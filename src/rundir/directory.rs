@@ -43,9 +43,10 @@ impl RunDir {
     /// # Errors
     /// A folder that is no run, or that another process owns.
     pub fn open(path: &Path) -> Result<RunDir, RunDirError> {
-        if !path.join("config.yaml").is_file() {
-            let reason = "it has no config.yaml".to_owned();
-            return Err(RunDirError::NotARun { path: path.into(), reason });
+        for name in ["config.yaml", "resolved.yaml"] {
+            if !path.join(name).is_file() {
+                return Err(RunDirError::NotARun { path: path.into(), reason: format!("it has no {name}") });
+            }
         }
         let directory = RunDir::claim(path.to_owned())?;
         remove_leftovers(path).map_err(|source| RunDirError::Read { path: path.into(), source })?;

@@ -166,7 +166,7 @@ pub struct BacktestSummary {
 pub struct Verdict {
     /// The book on a model that the validation bars before the first test bar chose.
     pub best_model: String,
-    /// The baseline with the best Sharpe ratio on the test bars.
+    /// The baseline with the best Sharpe ratio on the test bars; `cash` where every one is below 0.
     pub best_baseline: String,
     /// Sharpe ratio of the one minus that of the other, on the test bars.
     pub sharpe_difference: f64,

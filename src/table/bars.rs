@@ -159,7 +159,8 @@ impl SymbolBars {
     }
 }
 
-/// The bars of all symbols, with the union of their times.
+/// The bars of all symbols, with the union of their times. All bars are equally long and start at the same moments, since
+/// bars of one step must be known at one time.
 #[derive(Clone, Debug)]
 pub struct Bars {
     symbols: Vec<SymbolBars>,
@@ -186,7 +187,7 @@ impl Bars {
             }
         }
         let timeline = Timeline::of(&symbols);
-        let interval = most_frequent_step(&timeline.times);
+        let interval = common_interval(&symbols, &timeline)?;
         Ok(Bars { symbols, timeline, interval })
     }
 
@@ -205,8 +206,8 @@ impl Bars {
         &self.timeline
     }
 
-    /// The most frequent distance of two bars, in nanoseconds: the length of a bar. A bar is known at its start plus
-    /// this. 0 where there is only one bar.
+    /// The most frequent distance of two bars of a symbol, in nanoseconds: the length of a bar, equal for all symbols. A
+    /// bar is known at its start plus this. 0 where no symbol has two bars.
     pub fn interval(&self) -> i64 {
         self.interval
     }
@@ -279,11 +280,46 @@ impl Timeline {
     }
 }
 
-fn most_frequent_step(times: &[Time]) -> i64 {
-    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
-    for pair in times.windows(2) {
-        *counts.entry(pair[1].0 - pair[0].0).or_default() += 1;
+/// The length of a bar, after checking that the symbols agree on it and on when bars start.
+fn common_interval(symbols: &[SymbolBars], timeline: &Timeline) -> Result<i64, BarError> {
+    let disagree = |bars: &SymbolBars, found: String| {
+        let expected = "bars of one length that start at the same moments; give `resample` one length for all, or load \
+                        the symbols apart";
+        Err(BarError { symbol: bars.symbol.clone(), row: 0, time: bars.time()[0], found, expected })
+    };
+    let seconds = |nanoseconds: i64| nanoseconds as f64 * 1e-9;
+    let mut agreed = 0;
+    for bars in symbols.iter().filter(|bars| bars.len() > 1) {
+        let interval = most_frequent(steps_of(bars.time()));
+        if agreed == 0 {
+            agreed = interval;
+        } else if interval != agreed {
+            let found = format!("bars of {} s beside bars of {} s", seconds(interval), seconds(agreed));
+            return disagree(bars, found);
+        }
     }
-    // Of equally frequent distances the shortest.
-    counts.iter().rev().max_by_key(|(_, count)| **count).map_or(0, |(step, _)| *step)
+    // Bars that start between the bars of other symbols shorten the steps of the union.
+    let step = most_frequent(steps_of(&timeline.times));
+    if symbols.len() > 1 && step < agreed {
+        let found = format!(
+            "bars of {} s that start {} s apart from those of other symbols",
+            seconds(agreed),
+            seconds(step)
+        );
+        return disagree(&symbols[symbols.len() - 1], found);
+    }
+    Ok(agreed)
+}
+
+fn steps_of(times: &[Time]) -> impl Iterator<Item = i64> {
+    times.windows(2).map(|pair| pair[1].0 - pair[0].0)
+}
+
+/// The most frequent number; of equally frequent ones the smallest.
+fn most_frequent(numbers: impl Iterator<Item = i64>) -> i64 {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for number in numbers {
+        *counts.entry(number).or_default() += 1;
+    }
+    counts.iter().rev().max_by_key(|(_, count)| **count).map_or(0, |(number, _)| *number)
 }

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) cpu_seconds: f64,
     pub(super) curves: Vec<EpochRecord>,
     pub(super) best_loss: Option<f64>,
+    /// The last loss that was a gain of at least `min_delta`.
+    pub(super) patience_loss: Option<f64>,
     pub(super) best_epoch: Option<u64>,
     /// Epochs since the best one, for early stopping.
     pub(super) waited: u64,

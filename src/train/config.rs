@@ -173,7 +173,14 @@ impl TrainConfig {
             ),
             (share(adamw.beta_1), "train.optimizer.adamw.beta_1 must be at least 0 and below 1"),
             (share(adamw.beta_2), "train.optimizer.adamw.beta_2 must be at least 0 and below 1"),
-            (positive(adamw.epsilon), "train.optimizer.adamw.epsilon must be above 0"),
+            (
+                (adamw.beta_1 as f32) < 1.0 && (adamw.beta_2 as f32) < 1.0,
+                "train.optimizer.adamw.beta_1 and beta_2 must be below 1 by at least 1e-7",
+            ),
+            (
+                positive(adamw.epsilon) && adamw.epsilon as f32 >= f32::MIN_POSITIVE,
+                "train.optimizer.adamw.epsilon must be at least 1.2e-38, since it is used in 32 bits",
+            ),
             (
                 !matches!(self.schedule, ScheduleConfig::Plateau { factor, .. } if !positive(factor) || factor >= 1.0),
                 "train.schedule.plateau.factor must be above 0 and below 1",

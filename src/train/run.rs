@@ -118,7 +118,8 @@ impl<'a> Training<'a> {
     ) -> Result<Self, FitError> {
         let config = task.config;
         let OptimizerConfig::AdamW(adamw) = config.optimizer;
-        let indices: Vec<usize> = (0..task.train.len()).step_by(config.stride_bars).collect();
+        // The split has already taken every `stride_bars`-th window.
+        let indices: Vec<usize> = (0..task.train.len()).collect();
         Ok(Training {
             network,
             scaling,
@@ -227,9 +228,13 @@ impl<'a> Training<'a> {
     fn judge(&mut self, loss: f64) -> Result<(), FitError> {
         let state = &mut self.state;
         if let Some(stopping) = self.task.config.early_stopping {
-            if state.best_loss.is_none_or(|best| loss < best - stopping.min_delta) {
-                (state.best_loss, state.best_epoch, state.waited) = (Some(loss), Some(state.epoch), 0);
+            // The best weights are kept whatever the gain; only patience asks for a gain worth waiting for.
+            if state.best_loss.is_none_or(|best| loss < best) {
+                (state.best_loss, state.best_epoch) = (Some(loss), Some(state.epoch));
                 self.best_weights = self.network.parameters().values()?;
+            }
+            if state.patience_loss.is_none_or(|last| loss < last - stopping.min_delta) {
+                (state.patience_loss, state.waited) = (Some(loss), 0);
             } else {
                 state.waited += 1;
             }

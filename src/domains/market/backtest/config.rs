@@ -2,8 +2,7 @@
 
 use super::costs::{Cost, lower};
 use super::sizing::Sizing;
-use crate::table::Bars;
-use crate::units::YEAR_NANOSECONDS;
+use crate::units::{Time, YEAR_NANOSECONDS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,16 +92,15 @@ impl BacktestConfig {
         self.sizing.check()
     }
 
-    /// Bars a year: what is configured, or what [`periods_per_year`] counts.
-    pub fn annual_periods(&self, bars: &Bars) -> f64 {
-        self.periods_per_year.unwrap_or_else(|| periods_per_year(bars))
+    /// Bars a year: what is configured, or what [`periods_per_year`] counts on these bars.
+    pub fn annual_periods(&self, times: &[Time]) -> f64 {
+        self.periods_per_year.unwrap_or_else(|| periods_per_year(times))
     }
 }
 
-/// Steps of the timeline a year of 365 days: (steps - 1) over the time from the first to the last. Gaps such as nights
-/// and weekends hence lower it. A single bar counts as one period a year.
-pub fn periods_per_year(bars: &Bars) -> f64 {
-    let times = bars.timeline().times();
+/// Bars a year of 365 days: (bars - 1) over the time from the first to the last. Gaps such as nights and weekends hence
+/// lower it. A single bar counts as one period a year.
+pub fn periods_per_year(times: &[Time]) -> f64 {
     let (Some(first), Some(last)) = (times.first(), times.last()) else {
         return 1.0;
     };

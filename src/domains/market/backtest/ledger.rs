@@ -5,7 +5,7 @@ use super::costs::lower;
 use super::sizing::Slot;
 use crate::kernels::backtest_step::{CostParameters, Order, execute, fitting_share};
 use crate::table::{Bars, BookResult, Equity, Fill, NULL, Positions, Side};
-use crate::units::Time;
+use crate::units::{Time, YEAR_NANOSECONDS};
 use std::ops::Range;
 
 /// A change of a position by less than this share of the book's equity is rounding, not an order.
@@ -59,11 +59,24 @@ struct Holding<'a> {
     mark: f64,
 }
 
+impl Holding<'_> {
+    /// Bars a year of this symbol by the bars that are known now; never by later ones. Unknown with fewer than two.
+    fn bars_a_year(&self, times: &[Time], closed: usize) -> f64 {
+        let known = &self.steps[..self.row + closed];
+        match known {
+            [first, .., last] => {
+                let distance = (times[*last as usize].0 - times[*first as usize].0) as f64;
+                (known.len() - 1) as f64 * (YEAR_NANOSECONDS as f64 / distance)
+            }
+            _ => NULL,
+        }
+    }
+}
+
 /// The state of one book.
 pub(super) struct Ledger<'a> {
     config: &'a BacktestConfig,
     costs: CostParameters,
-    periods_per_year: f64,
     times: &'a [Time],
     holdings: Vec<Holding<'a>>,
     cash: f64,
@@ -97,7 +110,6 @@ impl<'a> Ledger<'a> {
             // Costs that `check` would have refused give no equity at all, rather than free trades.
             costs: lower(&config.costs)
                 .unwrap_or(CostParameters { fee_rate: f64::NAN, slippage_rate: f64::NAN }),
-            periods_per_year: config.annual_periods(bars),
             times: bars.timeline().times(),
             holdings: symbols.map(holding).collect(),
             cash: config.cash,
@@ -209,7 +221,10 @@ impl<'a> Ledger<'a> {
                 held: holding.quantity,
                 reference: holding.mark,
                 closes: &holding.close[..holding.row + closed],
-                periods_per_year: self.periods_per_year,
+                periods_per_year: self
+                    .config
+                    .periods_per_year
+                    .unwrap_or_else(|| holding.bars_a_year(self.times, closed)),
             };
             if let Some(order) = self.config.sizing.order(holding.pending, &slot, &self.costs) {
                 holding.pending = NULL;

@@ -146,7 +146,8 @@ impl Sizing {
             Sizing::Fraction { of_equity } => *of_equity,
             Sizing::VolatilityTarget { annual, lookback_bars, max_leverage } => {
                 let volatility = volatility(slot.closes, *lookback_bars) * slot.periods_per_year.sqrt();
-                if volatility.is_nan() {
+                // A price that stood still says nothing about how far it will move.
+                if volatility.is_nan() || volatility == 0.0 {
                     return None;
                 }
                 (annual / volatility).min(*max_leverage)

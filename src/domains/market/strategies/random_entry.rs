@@ -10,8 +10,9 @@ use std::ops::Range;
 /// Many books that enter by chance.
 ///
 /// By default they match the exposure and the turnover of another book: each is that book's own levels, turned in a
-/// circle by a random offset within the backtest, for each symbol anew. The time in the market is then exactly the
-/// same, the number of trades differs by one a symbol at most, and only the timing is random.
+/// circle by a random offset within the backtest, for each symbol anew. The time in the market is then the
+/// same (with `same_close` to one bar a symbol), the number of trades differs by one a symbol at most, and only the
+/// timing is random.
 ///
 /// With `holding_bars` or `exposure` they match nothing: positions begin and end by a coin whose odds give the wanted
 /// mean holding time and exposure.
