@@ -1,12 +1,16 @@
 //! Tables in and out: loading with distrust, describing, importing, generating, and cutting into folds.
 
+mod bad_rows;
 mod clean;
 mod config;
 mod describe;
 mod describe_table;
+mod doubts;
 mod duration;
+mod epoch;
 mod error;
 mod files;
+mod foreign;
 mod generate;
 mod import;
 mod layout;
