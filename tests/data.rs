@@ -264,6 +264,22 @@ fn real_files_load() {
         assert_eq!(loaded.warnings.len(), warnings, "{name}: {:?}", loaded.warnings);
         assert!(loaded.repairs.is_empty());
     }
+    if let Some(path) = shared("us_stocks_daily.parquet") {
+        let mut config = DataConfig::of(path.display().to_string());
+        let adjusted = Some(PriceColumn::Name("adj_close".into()));
+        config.columns.close = adjusted.clone();
+        config.quality.bad_rows = BadRows::Drop;
+        let error = load(&config).unwrap_err().to_string();
+        assert!(error.contains("of 108589 rows (8") && error.contains("adjusted differently"), "{error}");
+        config.columns = ColumnsConfig {
+            open: adjusted.clone(),
+            high: adjusted.clone(),
+            low: adjusted.clone(),
+            close: adjusted,
+            ..Default::default()
+        };
+        assert_eq!(load(&config).unwrap().bars.rows(), 108_589);
+    }
     if let Some(path) = shared("fx_1h_quotes_eurusd.parquet") {
         let mut config = DataConfig::of(path.display().to_string());
         let mid = |part: &str| Some(PriceColumn::Mid { mid: [format!("bid_{part}"), format!("ask_{part}")] });

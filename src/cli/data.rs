@@ -2,7 +2,7 @@
 
 use crate::data::{
     BadRows, BarDuration, DataConfig, DataError, Duplicates, ImportOptions, MarketGenerator, TimeUnit,
-    TimestampColumn, describe, import,
+    TimestampColumn, counted, describe, import,
 };
 use crate::units::Time;
 use clap::{Args, Subcommand};
@@ -206,7 +206,7 @@ fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(),
     writeln!(
         output,
         "{} of {}, {} to {}",
-        bars(imported.rows),
+        counted(imported.rows, "bar"),
         imported.symbols.join(", "),
         imported.start,
         imported.end
@@ -216,10 +216,6 @@ fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(),
 
 fn sentence(text: &str) -> String {
     if text.ends_with('?') { text.into() } else { format!("{text}.") }
-}
-
-fn bars(count: usize) -> String {
-    format!("{count} bar{}", if count == 1 { "" } else { "s" })
 }
 
 fn run_generate(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(), DataError> {
@@ -241,7 +237,7 @@ fn run_generate(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(
     writeln!(
         output,
         "{} of {}, {} to {}",
-        bars(metadata.rows),
+        counted(metadata.rows, "bar"),
         metadata.symbols.join(", "),
         metadata.start,
         metadata.end

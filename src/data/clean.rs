@@ -4,7 +4,7 @@
 use super::bad_rows::BadRowCount;
 use super::config::{DataConfig, Duplicates, Gaps, RangeConfig, Unsorted};
 use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Rows};
-use super::{DataError, Loaded, doubts, fingerprint, resample};
+use super::{DataError, Loaded, counted, doubts, fingerprint, resample};
 use crate::suggest::closest;
 use crate::table::{BarColumns, Bars, SymbolBars};
 use crate::units::Time;
@@ -48,8 +48,7 @@ struct Report {
 impl Report {
     fn count(&mut self, count: usize, thing: &str, what: &str) {
         if count > 0 {
-            let s = if count == 1 { "" } else { "s" };
-            self.repairs.push(format!("{count} {thing}{s} {what}"));
+            self.repairs.push(format!("{} {what}", counted(count, thing)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What makes sound bars doubtful.
 
+use super::counted;
 use crate::table::{Bars, SymbolBars};
 use crate::units::Time;
 
@@ -29,7 +30,7 @@ fn symbol_jumps(bars: &SymbolBars) -> Option<String> {
     let jumps: Vec<(f64, &Time)> = changes.filter(|(change, _)| !USUAL_CHANGES.contains(change)).collect();
     // The further in ratio, the larger: -50 % is as far as +100 %.
     let distance = |jump: &(f64, &Time)| jump.0.ln_1p().abs();
-    // Of equal ones the first: a plain max_by would take the last.
+    // Backwards, so that of equal ones the first is taken.
     let (change, at) = jumps.iter().rev().max_by(|left, right| distance(left).total_cmp(&distance(right)))?;
     let count = match jumps.len() {
         1 => String::new(),
@@ -46,6 +47,6 @@ fn symbol_jumps(bars: &SymbolBars) -> Option<String> {
 /// A line where there are too few bars to tell anything.
 pub(super) fn too_few(bars: &Bars) -> Option<String> {
     let count = bars.timeline().times().len();
-    let s = if count == 1 { "" } else { "s" };
-    (count < FEWEST_BARS).then(|| format!("{count} bar{s}: no figure of a backtest on them means anything"))
+    (count < FEWEST_BARS)
+        .then(|| format!("{}: no figure of a backtest on them means anything", counted(count, "bar")))
 }
