@@ -1,5 +1,6 @@
 //! Data as people really have them: every defect is an error that says where and what to do, or a counted repair.
 
+use crate::program::Scratch;
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit as ArrowUnit};
 use candlewick::data::*;
@@ -9,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-type Columns = Vec<(&'static str, ArrayRef)>;
+pub(crate) type Columns = Vec<(&'static str, ArrayRef)>;
 
-const HOUR: i64 = 3_600_000_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000_000;
 
-fn floats(values: &[f64]) -> ArrayRef {
+pub(crate) fn floats(values: &[f64]) -> ArrayRef {
     Arc::new(Float64Array::from(values.to_vec()))
 }
 
-fn hours(values: &[i64]) -> ArrayRef {
+pub(crate) fn hours(values: &[i64]) -> ArrayRef {
     Arc::new(
         TimestampNanosecondArray::from_iter_values(values.iter().map(|hour| hour * HOUR))
             .with_timezone("UTC"),
@@ -25,7 +26,7 @@ fn hours(values: &[i64]) -> ArrayRef {
 }
 
 /// Four sound hours of one symbol.
-fn sound() -> Columns {
+pub(crate) fn sound() -> Columns {
     vec![
         ("timestamp", hours(&[0, 1, 2, 3])),
         ("symbol", Arc::new(StringArray::from(vec!["BTC"; 4]))),
@@ -37,7 +38,7 @@ fn sound() -> Columns {
     ]
 }
 
-fn with(mut columns: Columns, name: &'static str, array: ArrayRef) -> Columns {
+pub(crate) fn with(mut columns: Columns, name: &'static str, array: ArrayRef) -> Columns {
     match columns.iter_mut().find(|(other, _)| *other == name) {
         Some(column) => column.1 = array,
         None => columns.push((name, array)),
@@ -50,7 +51,7 @@ fn without(mut columns: Columns, names: &[&str]) -> Columns {
     columns
 }
 
-fn write(path: &Path, columns: Columns) {
+pub(crate) fn write(path: &Path, columns: Columns) {
     let fields: Vec<Field> =
         columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
@@ -61,30 +62,30 @@ fn write(path: &Path, columns: Columns) {
     writer.close().unwrap();
 }
 
-struct Case {
+pub(crate) struct Case {
     folder: TempDir,
 }
 
 impl Case {
-    fn new(columns: Columns) -> Case {
+    pub(crate) fn new(columns: Columns) -> Case {
         let case = Case { folder: tempfile::tempdir().unwrap() };
         write(&case.path("bars.parquet"), columns);
         case
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> DataConfig {
+    pub(crate) fn config(&self) -> DataConfig {
         DataConfig::of(self.path("bars.parquet").display().to_string())
     }
 
-    fn load(&self) -> Result<Loaded, DataError> {
+    pub(crate) fn load(&self) -> Result<Loaded, DataError> {
         load(&self.config())
     }
 
-    fn load_with(&self, change: impl FnOnce(&mut DataConfig)) -> Result<Loaded, DataError> {
+    pub(crate) fn load_with(&self, change: impl FnOnce(&mut DataConfig)) -> Result<Loaded, DataError> {
         let mut config = self.config();
         change(&mut config);
         load(&config)
@@ -92,7 +93,7 @@ impl Case {
 }
 
 #[track_caller]
-fn says(result: Result<Loaded, DataError>, words: &[&str]) {
+pub(crate) fn says(result: Result<Loaded, DataError>, words: &[&str]) {
     let text = result.map(|loaded| format!("loaded {} rows", loaded.bars.rows())).unwrap_err().to_string();
     for word in words {
         assert!(text.contains(word), "`{word}` is not in: {text}");
@@ -108,15 +109,39 @@ fn missing_empty_truncated_and_foreign_files() {
     std::fs::write(case.path("empty.parquet"), b"").unwrap();
     says(at("empty.parquet"), &["empty.parquet", "empty (0 bytes)"]);
     std::fs::write(case.path("text.csv"), b"timestamp,close\n1,2\n").unwrap();
-    says(at("text.csv"), &["no Parquet file", "candlewick data import"]);
+    let import = format!(
+        "candlewick data import {} --output {}",
+        case.path("text.csv").display(),
+        case.path("text.parquet").display()
+    );
+    says(at("text.csv"), &["text (CSV?)", "no Parquet file", &import]);
+    std::fs::write(case.path("csv.parquet"), b"timestamp,close\n1,2\n").unwrap();
+    says(at("csv.parquet"), &["text (CSV?)", "csv.bars.parquet"]);
+    std::fs::write(case.path("lines.dat"), b"\n{\"close\": 1}").unwrap();
+    says(at("lines.dat"), &["it is JSON, no Parquet file", "lines.parquet"]);
+    std::fs::write(case.path("packed.csv.gz"), [0x1F, 0x8B, 8, 0, 0]).unwrap();
+    says(at("packed.csv.gz"), &["gzip", "gunzip"]);
+    std::fs::write(case.path("wide.csv"), [0xFF, 0xFE, b't', 0]).unwrap();
+    says(at("wide.csv"), &["text (CSV?)"]);
+    std::fs::write(case.path("image.dat"), [0x89, b'P', b'N', b'G', 0, 0]).unwrap();
+    says(at("image.dat"), &["it is no Parquet file"]);
     std::fs::create_dir(case.path("nothing")).unwrap();
     says(at("nothing"), &["no Parquet file here"]);
     says(at("*.arrow"), &["no Parquet file here"]);
     let whole = std::fs::read(case.path("bars.parquet")).unwrap();
     for length in [1, 4, 8, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
         std::fs::write(case.path("cut.parquet"), &whole[..length]).unwrap();
-        says(at("cut.parquet"), &["cut.parquet", "truncated or damaged"]);
+        says(at("cut.parquet"), &["cut.parquet", "truncated: it has no footer"]);
     }
+    let mut wrong = whole.clone();
+    wrong[..4].copy_from_slice(&[0xFF; 4]);
+    std::fs::write(case.path("head.parquet"), &wrong).unwrap();
+    says(at("head.parquet"), &["corrupt: its first bytes are wrong"]);
+    let mut wrong = whole.clone();
+    let length = whole.len() - 8;
+    wrong[length..length + 4].copy_from_slice(&[0xFF; 4]);
+    std::fs::write(case.path("length.parquet"), &wrong).unwrap();
+    says(at("length.parquet"), &["corrupt", "export or copy it again"]);
     write(
         &case.path("none.parquet"),
         sound().into_iter().map(|(name, array)| (name, array.slice(0, 0))).collect(),
@@ -131,18 +156,27 @@ fn no_damaged_byte_ends_in_a_panic() {
     let whole = std::fs::read(case.path("bars.parquet")).unwrap();
     let path = case.path("damaged.parquet");
     let config = DataConfig::of(path.display().to_string());
-    let mut refused = 0;
+    let (mut refused, mut panicked) = (0, None);
     for position in 0..whole.len() {
         for mask in [0xFF, 0x01, 0x80] {
             let mut bytes = whole.clone();
             bytes[position] ^= mask;
             std::fs::write(&path, &bytes).unwrap();
-            refused += usize::from(load(&config).is_err());
+            let error = load(&config).err().map(|error| error.to_string());
+            refused += usize::from(error.is_some());
+            if error.is_some_and(|error| error.contains("impossible sizes")) {
+                panicked = Some(bytes);
+            }
         }
         if position % 16 == 0 {
-            describe(&config).unwrap();
+            describe(&config, &[]).unwrap();
         }
     }
+    // A panic inside the reader is an answer like any other: the program prints its error and nothing else.
+    std::fs::write(&path, panicked.expect("some damage makes the reader panic")).unwrap();
+    let scratch = Scratch::new();
+    let done = scratch.candlewick(&["data", "describe", &path.to_string_lossy()]).exits(3);
+    assert!(done.stderr.contains("impossible sizes") && !done.stderr.contains("panicked"), "{}", done.stderr);
     assert!(refused > whole.len() / 4, "only {refused} of {} damages were noticed", 3 * whole.len());
 }
 
@@ -201,7 +235,7 @@ fn wrong_types() {
     let loaded = case.load_with(|config| config.columns.timestamp = unit(TimeUnit::Ms)).unwrap();
     assert_eq!(loaded.bars.timeline().times()[0], Time(1_600_000_000_000_000_000));
     let wrong = case.load_with(|config| config.columns.timestamp = unit(TimeUnit::S));
-    says(wrong, &["row 0", "outside the years 1678 to 2262"]);
+    says(wrong, &["row 0", "beyond the years 1678 to 2262", "unit: ms"]);
 }
 
 /// Numbers and names of every sensible type are the same bars.
@@ -388,6 +422,7 @@ fn import_names_the_line() {
             time_zone: "UTC".into(),
             duplicates: Duplicates::Error,
             bad_rows: BadRows::Error,
+            force: false,
         };
         change(&mut options);
         import(&options).map_err(|error| error.to_string())
@@ -401,6 +436,14 @@ fn import_names_the_line() {
     );
     let text = plain("a.csv", &format!("{head}2021-01-01,1,2,1,1,5\n2021-13-02,1,2,1,1,5\n"));
     assert!(text.contains("line 3") && text.contains("`2021-13-02` is not a time"), "{text}");
+    let text = plain("a.csv", &format!("{head}2021-01-01,1,2,1,1,5\n01/02/2021,1,2,1,1,5\n"));
+    assert!(text.contains("`01/02/2021` is not a time") && text.contains("--bad-rows drop"), "{text}");
+    assert!(!text.contains("data.quality"), "the remedy of an import is its own option: {text}");
+    let text = plain("a.csv", &format!("{head}2021-01-01,1,2,1,1,5\n2021/01/01,1,2,1,1,5\n"));
+    assert!(text.contains("twice") && text.contains("--duplicates keep_first"), "{text}");
+    let milliseconds = |o: &mut ImportOptions| o.unit = Some(TimeUnit::Ms);
+    let text = importing("a.csv", &format!("{head}1600000000,1,2,1,1,5\n"), &milliseconds).unwrap_err();
+    assert!(text.contains("is 1970-01-19") && text.contains("--time-unit s makes it 2020-09-13"), "{text}");
     let text = plain("a.csv", &format!("{head}2021-01-01,1,2,1,1\n"));
     assert!(text.contains("no clean CSV"), "{text}");
     let text = plain("a.csv", "timestamp,open,high,low,clsoe\n");
@@ -418,4 +461,8 @@ fn import_names_the_line() {
         o.bad_rows = BadRows::Drop
     });
     assert_eq!(drop.unwrap().repairs, ["1 bad row dropped"]);
+    let again = importing("a.csv", &format!("{head}2021-01-01,1,2,1,1,5\n"), &|_| {}).unwrap_err();
+    assert!(again.contains("the output exists already") && again.contains("--force"), "{again}");
+    let forced = importing("a.csv", &format!("{head}2021-01-01,1,2,1,1,5\n"), &|o| o.force = true);
+    assert_eq!(forced.unwrap().rows, 1);
 }

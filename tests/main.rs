@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod data;
 mod datasets;
+mod doubtful_data;
 mod generate;
 mod gradients;
 mod house;

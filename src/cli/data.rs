@@ -2,7 +2,7 @@
 
 use crate::data::{
     BadRows, BarDuration, DataConfig, DataError, Duplicates, ImportOptions, MarketGenerator, TimeUnit,
-    TimestampColumn, describe, import,
+    TimestampColumn, counted, describe, import,
 };
 use crate::units::Time;
 use clap::{Args, Subcommand};
@@ -31,7 +31,7 @@ impl DataArguments {
 /// The verbs of `candlewick data`.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum DataVerb {
-    /// Say what is in Parquet files: columns, symbols, gaps, jumps, and whether they load as bars.
+    /// Say what is in Parquet files: columns, symbols, gaps, jumps, and whether they load as bars (exit code 3 if not).
     Describe(DescribeArguments),
     /// Turn CSV or JSON lines into Parquet.
     Import(ImportArguments),
@@ -42,8 +42,9 @@ pub(super) enum DataVerb {
 /// Arguments of `data describe`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DescribeArguments {
-    /// A Parquet file, a folder or a quoted glob.
-    pub path: String,
+    /// Parquet files, folders or quoted globs, together one set of data.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
     /// The column of times, if it is not `timestamp`.
     #[arg(long, value_name = "COLUMN")]
     pub timestamp: Option<String>,
@@ -78,9 +79,12 @@ pub(super) struct ImportArguments {
     /// Two bars of the same time.
     #[arg(long, value_enum, default_value = "error")]
     pub duplicates: Duplicates,
-    /// Lines that are no bars.
+    /// Lines that are no bars; at most 5 % are dropped, not counting lines without any price.
     #[arg(long, value_enum, default_value = "error")]
     pub bad_rows: BadRows,
+    /// Replace the output if it exists.
+    #[arg(long)]
+    pub force: bool,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -164,16 +168,21 @@ fn print_json(output: &mut dyn Write, value: &impl serde::Serialize) -> Result<(
 }
 
 fn run_describe(arguments: &DescribeArguments, output: &mut dyn Write) -> Result<(), DataError> {
-    let mut config = DataConfig::of(&arguments.path);
+    // The parser lets no empty list through.
+    let (first, more) =
+        arguments.paths.split_first().map_or(("", &[][..]), |(first, more)| (first.as_str(), more));
+    let mut config = DataConfig::of(first);
     if arguments.timestamp.is_some() || arguments.time_unit.is_some() {
         let column = arguments.timestamp.clone().unwrap_or_else(|| "timestamp".into());
         config.columns.timestamp = Some(TimestampColumn { column, unit: arguments.time_unit });
     }
-    let description = describe(&config)?;
+    let description = describe(&config, more)?;
     if arguments.json {
-        return print_json(output, &description);
+        print_json(output, &description)?;
+    } else {
+        write!(output, "{}", description.table())?;
     }
-    Ok(write!(output, "{}", description.table())?)
+    description.problem.map_or(Ok(()), |problem| Err(DataError::NotBars(problem)))
 }
 
 fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(), DataError> {
@@ -186,22 +195,27 @@ fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(),
         time_zone: arguments.time_zone.clone(),
         duplicates: arguments.duplicates,
         bad_rows: arguments.bad_rows,
+        force: arguments.force,
     })?;
     if arguments.json {
         return print_json(output, &imported);
     }
     for line in imported.warnings.iter().chain(&imported.repairs) {
-        writeln!(output, "Note: {line}.")?;
+        writeln!(output, "Note: {}", sentence(line))?;
     }
     writeln!(
         output,
-        "{} bars of {}, {} to {}",
-        imported.rows,
+        "{} of {}, {} to {}",
+        counted(imported.rows, "bar"),
         imported.symbols.join(", "),
         imported.start,
         imported.end
     )?;
     Ok(writeln!(output, "{}", imported.output)?)
+}
+
+fn sentence(text: &str) -> String {
+    if text.ends_with('?') { text.into() } else { format!("{text}.") }
 }
 
 fn run_generate(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(), DataError> {
@@ -222,8 +236,8 @@ fn run_generate(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(
     }
     writeln!(
         output,
-        "{} bars of {}, {} to {}",
-        metadata.rows,
+        "{} of {}, {} to {}",
+        counted(metadata.rows, "bar"),
         metadata.symbols.join(", "),
         metadata.start,
         metadata.end

@@ -11,6 +11,8 @@ use crate::rundir::RunDirError;
 pub(super) struct Failure {
     /// See `--help`.
     pub code: u8,
+    /// Whether the document on stdout says it already.
+    pub documented: bool,
     kind: Kind,
 }
 
@@ -22,7 +24,7 @@ enum Kind {
 impl Failure {
     /// A failure with this exit code.
     pub(super) fn new(code: u8, message: impl Into<String>) -> Failure {
-        Failure { code, kind: Kind::Message(message.into()) }
+        Failure { code, documented: false, kind: Kind::Message(message.into()) }
     }
 
     /// The same failure with a line on how to go on.
@@ -51,7 +53,7 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        Failure { code: 2, kind: Kind::Config(Box::new(error)) }
+        Failure { code: 2, documented: false, kind: Kind::Config(Box::new(error)) }
     }
 }
 
@@ -63,7 +65,9 @@ impl From<RunError> for Failure {
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Failure {
-        Failure::from(RunError::from(error))
+        // A description is printed whole before it fails.
+        let documented = matches!(error, DataError::NotBars(_));
+        Failure { documented, ..Failure::from(RunError::from(error)) }
     }
 }
 

@@ -71,7 +71,7 @@ impl Output {
 
     /// The failure on stderr and, where a document was asked for, on stdout as well.
     pub(super) fn fail(&self, failure: &Failure) -> ExitCode {
-        if self.json {
+        if self.json && !failure.documented {
             let _ = self.document(&failure.to_json());
         }
         self.say(&failure.render(self.colour));

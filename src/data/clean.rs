@@ -1,9 +1,10 @@
 //! From rows that nobody trusts to [`Bars`]: selected, checked, sorted, unique. Selection and sorting are Polars';
 //! columns are handed over and back as they are.
 
-use super::config::{BadRows, DataConfig, Duplicates, Gaps, RangeConfig, Unsorted};
+use super::bad_rows::BadRowCount;
+use super::config::{DataConfig, Duplicates, Gaps, RangeConfig, Unsorted};
 use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Rows};
-use super::{DataError, Loaded, fingerprint, resample};
+use super::{DataError, Loaded, counted, doubts, fingerprint, resample};
 use crate::suggest::closest;
 use crate::table::{BarColumns, Bars, SymbolBars};
 use crate::units::Time;
@@ -33,6 +34,7 @@ pub(super) fn clean(mut rows: Rows, config: &DataConfig) -> Result<Loaded, DataE
     let symbols = split(&rows, &frame, &names, config, &mut report)?;
     let bars = Bars::new(symbols).map_err(|error| bar_error(&error))?;
     check_gaps(&bars, config.quality.gaps)?;
+    report.warnings.extend(doubts::jumps(&bars));
     let sha256 = fingerprint(&bars);
     Ok(Loaded { bars, repairs: report.repairs, warnings: report.warnings, sha256 })
 }
@@ -46,8 +48,7 @@ struct Report {
 impl Report {
     fn count(&mut self, count: usize, thing: &str, what: &str) {
         if count > 0 {
-            let s = if count == 1 { "" } else { "s" };
-            self.repairs.push(format!("{count} {thing}{s} {what}"));
+            self.repairs.push(format!("{} {what}", counted(count, thing)));
         }
     }
 }
@@ -141,7 +142,7 @@ fn choose(
     report: &mut Report,
 ) -> Result<Chosen, DataError> {
     let mut chosen = Chosen { keep: vec![false; rows.len()], position: vec![0; rows.len()], sorted: true };
-    let mut bad = 0;
+    let mut bad = BadRowCount::default();
     let mut unsorted = 0;
     // Of each symbol the file and the time of its latest row.
     let mut latest = vec![(u32::MAX, i64::MIN); positions.len()];
@@ -152,12 +153,7 @@ fn choose(
         if position == NOT_WANTED || (time != NO_TIME && !inside(config.range, time)) {
             continue;
         }
-        if let Some((column, found)) = problem(rows, index) {
-            if config.quality.bad_rows == BadRows::Error {
-                let remedy = "mend the source, or set data.quality: {bad_rows: drop}";
-                return Err(rows.error(index, column, found, remedy));
-            }
-            bad += 1;
+        if !bad.take(rows, index) {
             continue;
         }
         let last = &mut latest[code as usize];
@@ -166,6 +162,7 @@ fn choose(
                 let name = &rows.names.all()[code as usize];
                 let found = format!("{} of {name} follows {}", Time(time), Time(last.1));
                 let remedy = "sort the source, or set data.quality: {unsorted: sort}";
+                bad.check(rows, config)?;
                 return Err(rows.error(index, "timestamp", found, remedy));
             }
             unsorted += 1;
@@ -176,54 +173,14 @@ fn choose(
         chosen.keep[index] = true;
         chosen.position[index] = position;
     }
-    report.count(bad, "bad row", "dropped");
+    bad.check(rows, config)?;
+    report.count(bad.bad, "bad row", "dropped");
     report.count(unsorted, "bar", "sorted into place");
     Ok(chosen)
 }
 
 fn inside(range: RangeConfig, time: i64) -> bool {
     range.start.is_none_or(|start| time >= start.0) && range.end.is_none_or(|end| time < end.0)
-}
-
-/// The first thing that makes a row no bar: its column and what is there.
-pub(super) fn problem(rows: &Rows, index: usize) -> Option<(&'static str, String)> {
-    if rows.time[index] == NO_TIME {
-        let known = rows.time_problems.binary_search_by_key(&index, |(row, _)| *row);
-        let found = known
-            .map_or_else(|_| "the time is missing (null)".to_owned(), |at| rows.time_problems[at].1.clone());
-        return Some(("timestamp", found));
-    }
-    if rows.symbol[index] == NO_SYMBOL {
-        return Some(("symbol", "the symbol is missing (null)".into()));
-    }
-    let values: [f64; 5] = std::array::from_fn(|column| rows.numbers[column][index]);
-    for (name, value) in NUMBERS.iter().zip(values) {
-        let sound = value.is_finite() && (value > 0.0 || (*name == "volume" && value == 0.0));
-        if !sound {
-            let wanted = if *name == "volume" {
-                "a volume is finite and not negative"
-            } else {
-                "a price is finite and positive"
-            };
-            let found = if value.is_nan() {
-                "the value is missing (null or NaN)".into()
-            } else {
-                format!("{value}; {wanted}")
-            };
-            return Some((name, found));
-        }
-    }
-    let [open, high, low, close, _] = values;
-    if high < low {
-        return Some(("high", format!("high {high} is below low {low}")));
-    }
-    if low > open.min(close) {
-        return Some(("low", format!("low {low} is above open {open} or close {close}")));
-    }
-    if high < open.max(close) {
-        return Some(("high", format!("high {high} is below open {open} or close {close}")));
-    }
-    None
 }
 
 fn no_rows(rows: &Rows, config: &DataConfig) -> DataError {
@@ -236,7 +193,11 @@ fn no_rows(rows: &Rows, config: &DataConfig) -> DataError {
         (Some(first), Some(last)) => format!("; the data reach from {} to {}", Time(*first), Time(*last)),
         _ => String::new(),
     };
-    let found = format!("none of the {} rows is left by data.range and data.symbols{span}", rows.len());
+    let rows = match rows.len() {
+        1 => "the only row is not".to_owned(),
+        count => format!("none of the {count} rows is"),
+    };
+    let found = format!("{rows} left by data.range and data.symbols{span}");
     DataError::file(path, found, "change data.range or data.symbols (data.range.end itself is not taken)")
 }
 
@@ -349,9 +310,8 @@ fn unique(
                         Time(ordered.time[index]),
                         rows.place(first)
                     );
-                    let remedy =
-                        "mend the source, or set data.quality: {duplicates: keep_first} or keep_last";
-                    return Err(rows.error(second, "timestamp", found, remedy));
+                    let remedy = format!("mend the source, or {}", rows.origin.keep_one_duplicate());
+                    return Err(rows.error(second, "timestamp", found, &remedy));
                 }
             },
             _ => chosen.push(index),

@@ -96,7 +96,9 @@ mod moment {
 }
 
 /// Where each part of a bar stands in the files. A file with a close but neither open, high nor low is read as closes
-/// only: open = high = low = close, with a warning. A file without volume has volume 0, with a warning.
+/// only: open = high = low = close, with a warning. So is a file of which all four are mapped to one column:
+/// `{open: adj_close, high: adj_close, low: adj_close, close: adj_close}` is how to load an adjusted close beside
+/// unadjusted prices, for mixing the two would be wrong. A file without volume has volume 0, with a warning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnsConfig {
@@ -123,13 +125,29 @@ pub struct ColumnsConfig {
     pub volume: Option<String>,
 }
 
+impl ColumnsConfig {
+    /// Whether any price is mapped by the user.
+    pub(super) fn maps_a_price(&self) -> bool {
+        [&self.open, &self.high, &self.low, &self.close].iter().any(|price| price.is_some())
+    }
+
+    /// The close as it would be written.
+    pub(super) fn close_name(&self) -> String {
+        match &self.close {
+            None => "close".into(),
+            Some(PriceColumn::Name(name)) => name.clone(),
+            Some(PriceColumn::Mid { mid: [bid, ask] }) => format!("{{mid: [{bid}, {ask}]}}"),
+        }
+    }
+}
+
 /// The column of timestamps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampColumn {
     /// Its name.
     pub column: String,
-    /// What integers count since 1970-01-01 UTC; needed for integers only.
+    /// What integers count since 1970-01-01 UTC; needed for integers only, which must lie in the years 1980 to 2100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<TimeUnit>,
 }
@@ -260,7 +278,8 @@ pub struct QualityConfig {
     /// Two successive bars of a symbol that are further apart than one interval.
     pub gaps: Gaps,
     /// A row with a missing time, symbol, price or volume, a price that is not finite and positive, a negative volume,
-    /// a low above or a high below another price of the bar.
+    /// a low above or a high below another price of the bar. To drop more than 5 % of the rows, not counting rows without
+    /// any price, is an error: what is left would be a sample that nobody chose.
     pub bad_rows: BadRows,
 }
 

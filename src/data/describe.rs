@@ -2,11 +2,12 @@
 
 use super::config::DataConfig;
 use super::layout::Layout;
+use super::load::load_files;
 use super::parquet_file::ParquetFile;
 use super::read::{Choice, append, type_name};
 use super::rows::{NO_SYMBOL, NO_TIME, Rows};
 use super::time_zone::Zone;
-use super::{DataError, clean, files, load, resample};
+use super::{DataError, bad_rows, files, resample};
 use crate::units::Time;
 use serde::Serialize;
 use std::path::Path;
@@ -18,8 +19,8 @@ const JUMP: f64 = 10.0;
 /// What is in the files of a path.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
-    /// The path that was asked for.
-    pub path: String,
+    /// The paths that were asked for.
+    pub paths: Vec<String>,
     /// Every file.
     pub files: Vec<FileDescription>,
     /// Every symbol, by name; empty where no time could be read.
@@ -117,17 +118,18 @@ pub struct JumpDescription {
     pub change: f64,
 }
 
-/// Describes the files of a configuration; only its path, symbol, columns, time zone and quality matter, and range, symbols and
-/// resampling for whether it loads.
+/// Describes the files of a configuration and of `more` paths, together one set of data; of the configuration only its
+/// path, symbol, columns, time zone and quality matter, and range, symbols and resampling for whether it loads.
 ///
 /// # Errors
 /// A path without files, or an unknown time zone.
-pub fn describe(config: &DataConfig) -> Result<Description, DataError> {
+pub fn describe(config: &DataConfig, more: &[String]) -> Result<Description, DataError> {
     let zone = Zone::named(&config.time_zone)?;
-    let paths = files::parquet_files(&config.path)?;
+    let written: Vec<&str> = std::iter::once(&config.path).chain(more).map(String::as_str).collect();
+    let paths = files::all_parquet_files(&written)?;
     let files = paths.iter().map(|path| file(path)).collect();
     let (mut problem, mut warnings, mut sha256) = (None, Vec::new(), None);
-    match load(config) {
+    match load_files(config, &paths) {
         Ok(loaded) => {
             warnings = loaded.warnings;
             sha256 = Some(loaded.sha256);
@@ -136,7 +138,7 @@ pub fn describe(config: &DataConfig) -> Result<Description, DataError> {
     }
     let with =
         |layout: fn(&Path, &arrow::datatypes::Schema, &super::ColumnsConfig) -> Result<Layout, DataError>| {
-            let mut rows = Rows { files: paths.clone(), counted: "row", ..Rows::default() };
+            let mut rows = Rows { files: paths.clone(), ..Rows::default() };
             for (index, path) in paths.iter().enumerate() {
                 let file = ParquetFile::open(path)?;
                 let layout = layout(path, file.schema(), &config.columns)?;
@@ -153,7 +155,7 @@ pub fn describe(config: &DataConfig) -> Result<Description, DataError> {
         _ => Vec::new(),
     };
     Ok(Description {
-        path: config.path.clone(),
+        paths: written.into_iter().map(str::to_owned).collect(),
         files,
         symbols,
         loads: problem.is_none(),
@@ -229,7 +231,7 @@ fn symbol(rows: &Rows, name: &str, indices: &[usize], prices: bool) -> SymbolDes
     let mut described =
         SymbolDescription { symbol: name.into(), rows: indices.len(), ..SymbolDescription::default() };
     let bad = |index: &usize| {
-        let problem = clean::problem(rows, *index);
+        let problem = bad_rows::problem(rows, *index);
         problem.filter(|(column, _)| prices || *column == "timestamp" || *column == "symbol")
     };
     for index in indices {

@@ -10,7 +10,8 @@ use std::fmt::Write;
 const SHOWN: usize = 24;
 
 impl Description {
-    /// Several tables and the verdict, as text. `--json` has what is cut off here.
+    /// Several tables and the verdict, as text. `--json` has what is cut off here. Why the files do not load is left to the
+    /// error that follows.
     pub fn table(&self) -> String {
         let mut text = String::new();
         for file in self.files.iter().take(SHOWN) {
@@ -31,13 +32,12 @@ impl Description {
         }
         text += &symbols(&self.symbols);
         for warning in &self.warnings {
-            let _ = writeln!(text, "Warning: {warning}.");
+            let stop = if warning.ends_with('?') { "" } else { "." };
+            let _ = writeln!(text, "Warning: {warning}{stop}");
         }
         match &self.problem {
             None => text += "These files load as bars.\n",
-            Some(problem) => {
-                let _ = writeln!(text, "These files do not load as bars.\n  {problem}.");
-            }
+            Some(_) => text += "These files do not load as bars.\n",
         }
         text
     }
@@ -47,9 +47,10 @@ fn file_line(file: &FileDescription) -> String {
     match &file.problem {
         Some(problem) => format!("{problem}\n"),
         None => format!(
-            "{}  {} rows, {}, {} row group{}, {}\n",
+            "{}  {} row{}, {}, {} row group{}, {}\n",
             file.path,
             thousands(file.rows),
+            if file.rows == 1 { "" } else { "s" },
             size(file.bytes),
             file.row_groups,
             if file.row_groups == 1 { "" } else { "s" },

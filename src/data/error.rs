@@ -19,6 +19,9 @@ pub enum DataError {
     /// The bars of one symbol, or of all.
     #[error("{subject}: {found}; {remedy}")]
     Bars { subject: String, found: String, remedy: String },
+    /// Files that were described, but do not load as bars, for this reason.
+    #[error("{0}")]
+    NotBars(String),
     /// A setting that makes no sense.
     #[error("`{setting}`: {found}; {remedy}")]
     Setting { setting: String, found: String, remedy: String },

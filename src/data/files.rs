@@ -33,6 +33,17 @@ pub(super) fn parquet_files(path: &str) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
+/// The files that several paths mean together, each once.
+pub(super) fn all_parquet_files(paths: &[&str]) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(parquet_files(path)?);
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
 fn missing(path: &Path) -> DataError {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut neighbours: Vec<String> = folder

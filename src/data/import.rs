@@ -1,7 +1,8 @@
 //! From CSV or JSON lines to a Parquet file of bars.
 
 use super::config::{BadRows, DataConfig, Duplicates, TimeUnit, Unsorted};
-use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Rows};
+use super::epoch::check_count;
+use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Origin, Rows};
 use super::text_table::{Record, read_csv, read_json_lines};
 use super::time_zone::Zone;
 use super::{DataError, clean, write_bars};
@@ -29,6 +30,8 @@ pub struct ImportOptions {
     pub duplicates: Duplicates,
     /// What to do with rows that are no bars.
     pub bad_rows: BadRows,
+    /// Whether an output that exists already is replaced.
+    pub force: bool,
 }
 
 /// What was written.
@@ -57,9 +60,13 @@ pub struct Imported {
 /// # Errors
 /// Names the line (from 1) and the column, what was found and what to do.
 pub fn import(options: &ImportOptions) -> Result<Imported, DataError> {
+    if options.output.exists() && !options.force {
+        let remedy = "choose another --output, or replace it with --force";
+        return Err(DataError::file(&options.output, "the output exists already", remedy));
+    }
     let zone = Zone::named(&options.time_zone)?;
     let stem = options.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let mut rows = Rows { files: vec![options.input.clone()], counted: "line", ..Rows::default() };
+    let mut rows = Rows { files: vec![options.input.clone()], origin: Origin::Text, ..Rows::default() };
     let mut importer =
         Importer { options, zone, default: options.symbol.clone().unwrap_or(stem), rows: &mut rows };
     let ending = options.input.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -154,21 +161,34 @@ impl Importer<'_> {
                 ));
             }
             let unit = self.options.unit.unwrap_or_else(|| TimeUnit::guess(count));
+            plausible(count, unit)?;
             return self.zone.instant(count, unit.nanoseconds(), false);
         }
         if let Ok(seconds) = text.parse::<f64>()
             && !digits
         {
             let unit = self.options.unit.unwrap_or_else(|| TimeUnit::guess(seconds as i64));
+            plausible(seconds as i64, unit)?;
             // Fractions of a count are kept to the microsecond, beyond which an f64 of today's seconds says nothing.
             let microseconds = (seconds * (unit.nanoseconds() as f64 / 1e3)).round();
             return self.zone.instant(microseconds as i64, 1_000, false);
         }
-        let text = text.replace('/', "-");
-        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        let dashed = text.replace('/', "-");
+        if let Ok(instant) = dashed.parse::<jiff::Timestamp>() {
             return i64::try_from(instant.as_nanosecond())
                 .map_err(|_| format!("`{text}` lies outside the years 1678 to 2262"));
         }
-        Time::parse(&text).and_then(|clock| self.zone.instant(clock.0, 1, true))
+        // An error quotes what is in the file.
+        let clock = Time::parse(&dashed).map_err(|error| error.replace(&dashed, text))?;
+        self.zone.instant(clock.0, 1, true)
     }
+}
+
+fn plausible(count: i64, unit: TimeUnit) -> Result<(), String> {
+    check_count(count, unit).map_err(|wrong| match wrong.better {
+        Some((unit, time)) => {
+            format!("{} (--time-unit {} makes it {})", wrong.found, unit.name(), time.date())
+        }
+        None => wrong.found,
+    })
 }

@@ -63,7 +63,10 @@ impl Layout {
             finder.refuse_near_misses()?;
             Prices::Closes(price(3)?)
         } else {
-            Prices::Bars([price(0)?, price(1)?, price(2)?, price(3)?])
+            let sources = [price(0)?, price(1)?, price(2)?, price(3)?];
+            // One column for all four is how a user asks for closes only where there are other prices, too.
+            let one = sources.iter().all(|source| *source == sources[3]);
+            if one { Prices::Closes(sources[3]) } else { Prices::Bars(sources) }
         };
         let volume = match &columns.volume {
             Some(name) => Some(finder.require("volume", name)?),

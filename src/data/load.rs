@@ -1,9 +1,10 @@
 //! From the `data:` section to bars.
 
 use super::config::DataConfig;
-use super::{DataError, clean, read};
+use super::{DataError, clean, doubts, files, read};
 use crate::table::Bars;
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 
 /// Bars with the story of how they became clean.
 #[derive(Clone, Debug)]
@@ -12,7 +13,8 @@ pub struct Loaded {
     pub bars: Bars,
     /// What the configuration asked to repair, and how often it was done: "2 duplicate bars dropped".
     pub repairs: Vec<String>,
-    /// What people should know: a column that was not there, a symbol without bars.
+    /// What people should know: a column that was not there, a symbol without bars, jumps that look like splits, too few
+    /// bars.
     pub warnings: Vec<String>,
     /// [`fingerprint`] of the bars.
     pub sha256: String,
@@ -23,14 +25,20 @@ pub struct Loaded {
 /// # Errors
 /// Names the file, the column and the row (counted from 0), what was found and what to do.
 pub fn load(config: &DataConfig) -> Result<Loaded, DataError> {
+    load_files(config, &files::parquet_files(&config.path)?)
+}
+
+/// As [`load`], from these files.
+pub(super) fn load_files(config: &DataConfig, files: &[PathBuf]) -> Result<Loaded, DataError> {
     if let (Some(start), Some(end)) = (config.range.start, config.range.end)
         && start >= end
     {
         let found = format!("it starts at {start} and ends before {end}");
         return Err(DataError::setting("data.range", found, "let the start be earlier than the end"));
     }
-    let rows = read::read_rows(config)?;
-    clean::clean(rows, config)
+    let mut loaded = clean::clean(read::read_rows(config, files)?, config)?;
+    loaded.warnings.extend(doubts::too_few(&loaded.bars));
+    Ok(loaded)
 }
 
 /// SHA-256 in lower-case hexadecimal over each symbol's name (its length as u64, then its bytes), its number of bars

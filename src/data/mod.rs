@@ -1,12 +1,17 @@
 //! Tables in and out: loading with distrust, describing, importing, generating, and cutting into folds.
 
+mod bad_rows;
 mod clean;
 mod config;
+mod count;
 mod describe;
 mod describe_table;
+mod doubts;
 mod duration;
+mod epoch;
 mod error;
 mod files;
+mod foreign;
 mod generate;
 mod import;
 mod layout;
@@ -24,6 +29,7 @@ pub use config::{
     BadRows, ColumnsConfig, DataConfig, Duplicates, Gaps, PriceColumn, QualityConfig, RangeConfig, TimeUnit,
     TimestampColumn, Unsorted,
 };
+pub(crate) use count::counted;
 pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;
 pub use error::DataError;

@@ -1,14 +1,16 @@
 //! One Parquet file: opened with distrust, read in batches.
 
-use super::DataError;
+use super::{DataError, foreign};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// Rows of a batch: bounds the memory of decoding to a few megabytes a column.
 const BATCH_ROWS: usize = 65_536;
@@ -39,6 +41,7 @@ impl ParquetFile {
         if bytes == 0 {
             return Err(DataError::file(path, "the file is empty (0 bytes)", "export or copy it again"));
         }
+        foreign::check_kind(path, &file, bytes).map_err(unreadable)??;
         let metadata = guarded(path, || {
             ArrowReaderMetadata::load(&file, Default::default()).map_err(|error| error.to_string())
         })?;
@@ -124,17 +127,39 @@ impl ParquetFile {
     }
 }
 
+thread_local! {
+    /// Whether this thread is inside the Parquet reader, where a panic is an answer and no accident.
+    static READING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the panic hook, which would print, pass over panics inside the Parquet reader. It is wrapped once and asks the
+/// panicking thread: a hook that comes and goes with each step would swallow the panics of other threads meanwhile.
+fn quieten_reader() {
+    static WRAPPED: Once = Once::new();
+    WRAPPED.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !READING.try_with(Cell::get).unwrap_or(false) {
+                print(panic);
+            }
+        }));
+    });
+}
+
 /// Runs a step of the Parquet reader. Its decoders index and slice by numbers that a damaged page holds, and panic where
 /// those are absurd; for a user that is a damaged file like any other, so a panic becomes an error. Nothing that the
 /// step touched is used afterwards.
 fn guarded<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Result<T, DataError> {
-    match catch_unwind(AssertUnwindSafe(step)) {
+    quieten_reader();
+    READING.set(true);
+    let result = catch_unwind(AssertUnwindSafe(step));
+    READING.set(false);
+    match result {
         Ok(result) => result.map_err(|reason| damaged(path, &reason)),
         Err(_) => Err(damaged(path, "a page holds impossible sizes")),
     }
 }
 
 fn damaged(path: &Path, reason: &str) -> DataError {
-    let found = format!("it is no Parquet file, or a truncated or damaged one ({reason})");
-    DataError::file(path, found, "export or copy it again; `candlewick data import` reads CSV and JSON lines")
+    DataError::file(path, format!("the Parquet file is corrupt ({reason})"), "export or copy it again")
 }

@@ -1,11 +1,12 @@
 //! From Parquet columns of any sensible type to [`Rows`].
 
+use super::DataError;
 use super::config::{DataConfig, TimeUnit};
+use super::epoch::{Implausible, check_count};
 use super::layout::{Layout, Prices, Source};
 use super::parquet_file::ParquetFile;
 use super::rows::{NO_SYMBOL, NO_TIME, Rows};
 use super::time_zone::Zone;
-use super::{DataError, files};
 use crate::table::NULL;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -13,11 +14,10 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit as ArrowUnit};
 use arrow::util::display::array_value_to_string;
 use std::path::{Path, PathBuf};
 
-/// Reads the rows of all files that the configuration means.
-pub(super) fn read_rows(config: &DataConfig) -> Result<Rows, DataError> {
+/// Reads the rows of these files as the configuration says.
+pub(super) fn read_rows(config: &DataConfig, files: &[PathBuf]) -> Result<Rows, DataError> {
     let zone = Zone::named(&config.time_zone)?;
-    let files = files::parquet_files(&config.path)?;
-    let mut rows = Rows { files: files.clone(), counted: "row", ..Rows::default() };
+    let mut rows = Rows { files: files.to_vec(), ..Rows::default() };
     let mut first: Option<(PathBuf, String)> = None;
     for (index, path) in files.iter().enumerate() {
         let file = ParquetFile::open(path)?;
@@ -202,12 +202,15 @@ impl BatchReader<'_> {
         let counts = cast(array, &DataType::Int64)
             .map_err(|error| self.column_error(&name, error.to_string(), "store times as timestamps"))?;
         let counts = counts.as_primitive::<Int64Type>();
+        let unit = layout.unit.filter(|_| array.data_type().is_integer());
         for row in 0..counts.len() {
             let start = rows.time.len();
             let time = if counts.is_null(row) {
                 Ok(NO_TIME)
             } else {
-                zone.instant(counts.value(row), factor, local)
+                let count = counts.value(row);
+                self.check_unit(&name, row, count, unit)?
+                    .map_or_else(|| zone.instant(count, factor, local), Err)
             };
             rows.time.push(time.unwrap_or_else(|problem| {
                 rows.time_problems.push((start, problem));
@@ -240,6 +243,26 @@ impl BatchReader<'_> {
                 return Err(self.wrong_type(name, array, "a timestamp, a date or an integer", remedy));
             }
         })
+    }
+
+    /// What makes a single count no time. A count that another unit would make a time is an error of the column.
+    fn check_unit(
+        &self,
+        name: &str,
+        row: usize,
+        count: i64,
+        unit: Option<TimeUnit>,
+    ) -> Result<Option<String>, DataError> {
+        let Some(Err(Implausible { found, better })) = unit.map(|unit| check_count(count, unit)) else {
+            return Ok(None);
+        };
+        let Some((unit, time)) = better else { return Ok(Some(found)) };
+        let unit = unit.name();
+        let remedy = format!(
+            "write data.columns: {{timestamp: {{column: {name}, unit: {unit}}}}}, which makes it {}",
+            time.date()
+        );
+        Err(self.column_error(name, format!("row {}: {found}", self.first_row + row), &remedy))
     }
 
     fn unit_missing(&self, name: &str, array: &ArrayRef) -> DataError {

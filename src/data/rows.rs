@@ -15,8 +15,8 @@ pub(super) const NO_TIME: i64 = i64::MIN;
 pub(super) struct Rows {
     /// Where the rows come from.
     pub(super) files: Vec<PathBuf>,
-    /// "row" (from 0) or "line" (from 1).
-    pub(super) counted: &'static str,
+    /// What kind of files they are.
+    pub(super) origin: Origin,
     /// Names by code.
     pub(super) names: Names,
     pub(super) symbol: Vec<u32>,
@@ -58,7 +58,42 @@ impl Rows {
 
     /// `row 17` or `line 18`.
     pub(super) fn place(&self, index: usize) -> String {
-        format!("{} {}", self.counted, self.row[index])
+        format!("{} {}", self.origin.counted(), self.row[index])
+    }
+}
+
+/// From which kind of file rows come, which decides the words of errors: each repair is asked for in its own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Origin {
+    /// Parquet, loaded with the settings of an experiment. Rows are counted from 0.
+    #[default]
+    Parquet,
+    /// Text, imported with options of the command line. Lines are counted from 1.
+    Text,
+}
+
+impl Origin {
+    fn counted(self) -> &'static str {
+        match self {
+            Origin::Parquet => "row",
+            Origin::Text => "line",
+        }
+    }
+
+    /// How to leave bad rows out.
+    pub(super) fn drop_bad_rows(self) -> &'static str {
+        match self {
+            Origin::Parquet => "set data.quality: {bad_rows: drop}",
+            Origin::Text => "leave such lines out with --bad-rows drop",
+        }
+    }
+
+    /// How to keep one of two bars with the same time.
+    pub(super) fn keep_one_duplicate(self) -> &'static str {
+        match self {
+            Origin::Parquet => "set data.quality: {duplicates: keep_first} or keep_last",
+            Origin::Text => "choose with --duplicates keep_first or keep_last",
+        }
     }
 }
 

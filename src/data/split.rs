@@ -5,6 +5,7 @@
 //! embargo widens each held-out part further, because prices on both sides of its edge resemble each other
 //! (Lopez de Prado, "Advances in Financial Machine Learning", 2018, chapter 7).
 
+use super::counted;
 use crate::table::{Bars, Features, Labels, Sample, TrainSamples};
 use crate::units::Time;
 use schemars::JsonSchema;
@@ -155,8 +156,8 @@ impl WalkForward {
                 let WalkForward { folds, train_bars, validation_bars, test_bars, .. } = self;
                 format!(
                     "split.walk_forward needs train_bars {train_bars} + validation_bars {validation_bars} + folds {folds} x \
-                     test_bars {test_bars} bars, but the data have {} bars; lower one of the four or load more data",
-                    cutter.bars()
+                     test_bars {test_bars} bars, but the data have {}; lower one of the four or load more data",
+                    counted(cutter.bars(), "bar")
                 )
             })?;
         let first = cutter.bars() - needed;
@@ -238,8 +239,11 @@ impl PurgedKFold {
                     test.end..test.end + length
                 } else {
                     return Err(format!(
-                        "split.purged_k_fold.validation of {length} bars fits neither before test part {index} ({before} \
-                         bars) nor after it ({after} bars); lower it"
+                        "split.purged_k_fold.validation of {} fits neither before test part {index} ({}) nor after it \
+                         ({}); lower it",
+                        counted(length, "bar"),
+                        counted(before, "bar"),
+                        counted(after, "bar")
                     ));
                 };
                 let outer = test.start.min(validation.start)..test.end.max(validation.end);
@@ -250,8 +254,9 @@ impl PurgedKFold {
                     .collect();
                 if train.is_empty() {
                     return Err(format!(
-                        "split.purged_k_fold: test part {index} and validation take all {bars} bars and leave none to train \
-                         on; lower validation or raise folds"
+                        "split.purged_k_fold: test part {index} and validation take all of {bars} and leave none to train \
+                         on; lower validation or raise folds",
+                        bars = counted(bars, "bar")
                     ));
                 }
                 Ok(Fold { index, train, validation: cutter.range(validation), test: cutter.range(test), embargo })
@@ -368,9 +373,10 @@ impl Fold {
         let longest = bars.symbols().iter().map(|symbol| symbol.len()).max().unwrap_or(0);
         format!(
             "fold {} has no {part} sample from {span}: a sample needs {window} rows in which every feature is known (its \
-             window) and a label that keeps clear of the other parts; the longest symbol has {longest} bars. Shorten the \
-             window, the horizon or the embargo, or lengthen the part",
-            self.index
+             window) and a label that keeps clear of the other parts; the longest symbol has {}. Shorten the window, \
+             the horizon or the embargo, or lengthen the part",
+            self.index,
+            counted(longest, "bar")
         )
     }
 }

@@ -18,7 +18,7 @@ mod planted;
 
 pub use planted::PlantedSignal;
 
-use super::{BarDuration, DataError, fingerprint, write_bars};
+use super::{BarDuration, DataError, counted, fingerprint, write_bars};
 use crate::rundir::write_atomic;
 use crate::table::{BarError, Bars};
 use crate::units::Time;
@@ -149,7 +149,8 @@ impl MarketGenerator {
         }
         let listed_last = self.listing_delay_bars.saturating_mul(self.symbols - 1);
         if self.bars.saturating_sub(listed_last) < self.horizon_bars.saturating_add(2) {
-            let found = format!("{} bars, of which the last symbol misses {listed_last}", self.bars);
+            let found =
+                format!("{}, of which the last symbol misses {listed_last}", counted(self.bars, "bar"));
             return fail("bars", found, "ask for more bars or a shorter listing delay");
         }
         let span =

@@ -1,6 +1,6 @@
 //! The predictable part of a generated market, and its exact strength.
 
-use crate::data::DataError;
+use crate::data::{DataError, counted};
 use crate::table::NULL;
 
 /// Short-term reversal: `s[t] = -ln(close[t] / close[t-h])` moves the next bar by `c * s[t]`.
@@ -21,7 +21,7 @@ impl PlantedSignal {
     /// A horizon of 0, or a correlation that reversal over this horizon cannot have.
     pub fn solve(information_coefficient: f64, horizon_bars: usize) -> Result<PlantedSignal, DataError> {
         if horizon_bars == 0 || horizon_bars > 1000 {
-            let found = format!("{horizon_bars} bars");
+            let found = counted(horizon_bars, "bar");
             return Err(DataError::setting("horizon-bars", found, "choose 1 to 1000"));
         }
         // Beyond h * |c| = 1 the autoregression explodes.
