@@ -177,6 +177,15 @@ fn metrics_of_series_without_variance_trades_or_rows_are_not_defined() {
 }
 
 #[test]
+fn metrics_tell_time_in_market_from_exposure() {
+    let mut book = book(&[100.0; 5]);
+    book.equity.exposure = vec![0.0, 0.5, 1.5, 0.0, 0.25];
+    let metrics = trading_metrics(&book, 8760.0);
+    near(metrics.exposure, 3.0 / 5.0, "share of bars with a position");
+    near(metrics.gross_exposure, 2.25 / 5.0, "mean of gross holdings over equity");
+}
+
+#[test]
 fn metrics_of_losses_only() {
     let metrics = trading_metrics(&book(&[90.0, 80.0, 79.0]), 3.0);
     near(metrics.total_return, -0.21, "total return");

@@ -8,7 +8,8 @@
 mod synthetic;
 
 use candlewick::report::{ReportError, compare, render, terminal};
-use candlewick::rundir::{Column, Summary, TableFile};
+use candlewick::rundir::{Column, Conclusion, Summary, TableFile};
+use candlewick::units::Time;
 use std::fs;
 use std::path::{Path, PathBuf};
 use synthetic::Synthetic;
@@ -64,7 +65,8 @@ fn a_full_run_has_every_section_and_stays_small() {
     assert!(page.contains("after 3\u{a0}trials: <span class=\"conclusion open\">not proven</span>."));
     assert!(page.contains("8,760\u{a0}bars a year"));
     assert!(
-        page.contains("Against 1,000 random books") && page.contains("<b class=\"model\">lstm</b> beats 9")
+        page.contains("Against 1,000\u{a0}random books")
+            && page.contains("<b class=\"model\">lstm</b> beats 9")
     );
     assert!(page.len() <= 500_000, "{} bytes", page.len());
     assert_eq!(page.matches("class=\"outcome\"").count(), 4 * 10, "tenths of two models at two horizons");
@@ -166,6 +168,17 @@ fn absent_files_leave_their_sections_out() {
     assert_eq!(sections(&page, &["training", "forecasts", "folds", "by-fold"]), 0);
     assert_eq!(sections(&page, &["strategies", "equity", "months", "costs", "provenance"]), 5);
     assert!(page.contains("there is nothing to pass a verdict on"));
+    // Without a verdict twelve books have eight hues and the rest grey, the same in the curves, the legend and the tables.
+    for hue in 0..8 {
+        assert_eq!(page.matches(&format!("<path class=\"line hue{hue}\"")).count(), 2, "hue{hue}");
+        assert_eq!(page.matches(&format!("<tr class=\"hue{hue}\">")).count(), 2, "hue{hue}");
+        let name = page.split(&format!("class=\"hue{hue}\" data-series=")).nth(1).unwrap();
+        let name = name.split("class=\"name\">").nth(1).unwrap().split('<').next().unwrap();
+        let row = page.split(&format!("<tr class=\"hue{hue}\">")).nth(1).unwrap();
+        assert!(row.trim_start().starts_with(&format!("<th scope=\"row\" data-value=\"{name}\">")), "{name}");
+    }
+    assert_eq!(page.matches("<path class=\"line other\"").count(), 2 * 4);
+    assert!(!page.contains("parts of the folds") && !page.contains("the test bars"));
 
     for file in ["equity", "fills"] {
         fs::remove_file(run.join(format!("{file}.parquet"))).unwrap();
@@ -182,6 +195,12 @@ fn absent_files_leave_their_sections_out() {
 fn a_folder_that_is_no_run_and_a_table_without_its_column_are_errors() {
     let root = tempfile::tempdir().unwrap();
     assert!(matches!(render(root.path()), Err(ReportError::RunDir(_))));
+    let run = folder(&root, "no results yet");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(run.join("config.yaml"), "name: interrupted").unwrap();
+    let error = render(&run).unwrap_err().to_string();
+    let command = format!("`candlewick run --resume '{}'`", run.display());
+    assert!(error.contains("has no results yet") && error.ends_with(&command), "{error}");
     let run = folder(&root, "other");
     Synthetic { bars: 100, ..Synthetic::default() }.write(&run);
     let table = TableFile::default().with("strategy", Column::Text(vec!["hold".into()]));
@@ -223,6 +242,7 @@ fn sortable_numbers_equal_the_summary() {
             "trades",
             "win_rate",
             "exposure",
+            "gross_exposure",
         ]
         .iter()
         .filter_map(|key| metrics[key].as_f64())
@@ -266,6 +286,107 @@ fn months_and_curves_agree_with_the_total_return() {
     assert!((last - 100.0 * total).abs() <= 0.051, "{last} against {total}");
 }
 
+/// A book that makes 1 into 10 and one that loses all: the axis is logarithmic, its ticks are at equal factors.
+#[test]
+fn growth_by_large_factors_is_drawn_on_a_logarithmic_axis() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "wide");
+    let mut summary = Synthetic { bars: 600, ..Synthetic::default() }.write(&run);
+    summary.verdict = None;
+    summary.strategies.truncate(2);
+    fs::write(run.join("summary.json"), serde_json::to_string(&summary).unwrap()).unwrap();
+    let time = summary.backtest.as_ref().unwrap().start.parse::<jiff::Timestamp>().unwrap();
+    let times: Vec<Time> =
+        (0..3).map(|bar| Time(time.as_nanosecond() as i64 + bar * 3_600_000_000_000)).collect();
+    let names = [["lstm"; 3], ["transformer"; 3]].concat();
+    let table = TableFile::default()
+        .with("strategy", Column::Text(names.iter().map(|name| (*name).into()).collect()))
+        .with("timestamp", Column::Time([times.clone(), times].concat()))
+        .with("equity", Column::Float(vec![100_000.0, 300_000.0, 1_000_000.0, 100_000.0, 20_000.0, 0.0]))
+        .with("drawdown", Column::Float(vec![0.0, 0.0, 0.0, 0.0, -0.8, -1.0]));
+    table.write(&run.join("equity.parquet")).unwrap();
+    let page = drawn(&run);
+    assert!(
+        page.contains("Growth is on a logarithmic axis")
+            && page.contains("more than 98\u{a0}% lies on its lower edge")
+    );
+    let chart = page.split("Growth since the start</h3>").nth(1).unwrap().split("<h3>").next().unwrap();
+    let tick = |text: &str| -> f64 {
+        let before = chart.split(&format!(">{text}\u{a0}%</text>")).next().unwrap();
+        before.split(" y=\"").last().unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    // 0.1, 1 and 10 times the start.
+    let (low, middle, high) = (tick("\u{2212}90"), tick("0"), tick("900"));
+    assert!((low - middle - (middle - high)).abs() <= 0.11 && low > middle, "{low} {middle} {high}");
+    // The axis runs from 0.02 to 10 with 3 per cent of room: both curves end at its ends.
+    let ends: Vec<i64> = chart
+        .split(" d=\"")
+        .skip(1)
+        .map(|rest| *heights(rest.split('"').next().unwrap()).last().unwrap())
+        .collect();
+    assert!(ends.contains(&28) && ends.contains(&972), "{ends:?}");
+}
+
+/// The conclusion does not claim more than a baseline picked on the test bars allows.
+#[test]
+fn the_verdict_says_what_hindsight_does_to_it() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "spoken");
+    let mut summary = Synthetic { bars: 600, ..Synthetic::default() }.write(&run);
+    let mut page = |conclusion: Conclusion, books: usize| {
+        summary.verdict.as_mut().unwrap().conclusion = conclusion;
+        summary.strategies.truncate(books);
+        fs::write(run.join("summary.json"), serde_json::to_string(&summary).unwrap()).unwrap();
+        drawn(&run)
+    };
+    let worse = page(Conclusion::Worse, 12);
+    assert!(worse.contains("did not beat the best simple alternative found in hindsight"));
+    assert!(!worse.contains("luck explains"));
+    assert!(
+        worse.contains(
+            "ever tried on this data in this folder of runs, this run\u{2019}s included: 3 so far."
+        )
+    );
+    assert!(
+        worse.contains("before the first test bar.</p>"),
+        "the sentence of the run ends with one full stop"
+    );
+    assert!(page(Conclusion::Proven, 12).contains("so the test is conservative"));
+    let alone = page(Conclusion::Worse, 4);
+    assert!(!alone.contains("hindsight") && alone.contains("The only one of the run."));
+}
+
+/// What a book paid adds up; a break-even fee below zero is no fee.
+#[test]
+fn costs_add_up_and_a_loss_before_fees_has_no_break_even_fee() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "costs");
+    let summary = Synthetic::default().write(&run);
+    let page = drawn(&run);
+    let table = page.split("<section id=\"costs\"").nth(1).unwrap().split("</table>").next().unwrap();
+    for book in &summary.strategies {
+        let row = table
+            .split(&format!("<span>{}</span>", book.name))
+            .nth(1)
+            .unwrap()
+            .split("</tr>")
+            .next()
+            .unwrap();
+        let cells: Vec<&str> =
+            row.split("<td class=\"n\">").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+        let number = |text: &str| -> f64 {
+            let text = text.replace('\u{2212}', "-").replace([',', '+'], "");
+            text.split('\u{a0}').next().unwrap().parse().unwrap()
+        };
+        let [before, fees, slippage, after] = [0, 1, 2, 3].map(|index| number(cells[index]));
+        assert!((before - fees - slippage - after).abs() < 0.21, "{}: {cells:?}", book.name);
+        let gain = 100_000.0 * book.metrics.total_return.unwrap() + book.metrics.fees;
+        let traded = book.metrics.trades > 0;
+        assert_eq!(cells[7] == "\u{2013}", !traded || gain < 0.0, "{}: {cells:?}", book.name);
+    }
+    assert!(summary.strategies.iter().any(|book| book.metrics.total_return.unwrap() < -0.05));
+}
+
 #[test]
 fn runs_side_by_side_show_verdicts_curves_and_changed_lines() {
     let root = tempfile::tempdir().unwrap();
@@ -282,6 +403,13 @@ fn runs_side_by_side_show_verdicts_curves_and_changed_lines() {
         assert_eq!(page.matches(&format!("<section id=\"{id}\"")).count(), 1, "{id}");
     }
     assert_eq!(page.matches("<path class=\"line run").count(), 3);
+    // 2000, 2500 and 3000 bars of one calendar share a chart; 600 bars of it stand alone.
+    assert_eq!(page.matches("<svg class=\"chart\"").count(), 1);
+    let short = folder(&root, "short");
+    Synthetic { bars: 600, ..Synthetic::default() }.write(&short);
+    compare(&[runs[2].clone(), short], &folder(&root, "apart.html")).unwrap();
+    let apart = fs::read_to_string(folder(&root, "apart.html")).unwrap();
+    assert_eq!(apart.matches("<svg class=\"chart\"").count(), 2);
     assert!(page.contains("<del>-   small_lstm: {lstm: {window: 60}}</del>"));
     assert!(page.contains("<ins>+   small_lstm: {lstm: {window: 90}}</ins>"));
     assert!(page.contains("The configurations are the same, line for line."));

@@ -85,8 +85,10 @@ pub struct TradingMetrics {
     pub trades: usize,
     /// Share of closed round trips that earned money after costs.
     pub win_rate: Option<f64>,
-    /// Share of bars with a position.
+    /// Share of bars with a position, however small: time in the market.
     pub exposure: Option<f64>,
+    /// Mean over all bars of gross holdings (sum of absolute values) over equity; 1 is always fully invested.
+    pub gross_exposure: Option<f64>,
     /// Fees paid, in quote currency.
     pub fees: f64,
     /// What fills lost against the bar's price by spread and slippage, in quote currency.
@@ -177,7 +179,9 @@ fn return_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_y
     metrics.cvar_95 = conditional_value_at_risk(&sorted, 0.05);
     metrics.tail_ratio = tail_ratio(&sorted);
     let inside = book.equity.exposure.iter().filter(|exposure| **exposure != 0.0).count();
-    metrics.exposure = finite(inside as f64 / equity.len() as f64);
+    let rows = equity.len() as f64;
+    metrics.exposure = finite(inside as f64 / rows);
+    metrics.gross_exposure = finite(book.equity.exposure.iter().sum::<f64>() / rows);
 }
 
 fn trade_figures(metrics: &mut TradingMetrics, trips: &[RoundTrip]) {

@@ -1,8 +1,8 @@
 //! Several runs side by side: verdicts, metrics, curves of the chosen models, and what their configurations differ in.
 
 use super::ReportError;
-use super::line_chart::{Line, LineChart};
-use super::markup::{escape, number_cell, number_heading, scrolling, section};
+use super::line_chart::{Line, LineChart, wide};
+use super::markup::{escape, keyed, number_cell, number_heading, scrolling, section};
 use super::number::{NONE, SPACE, counted, date, decimal, maybe, percent};
 use super::page::frame;
 use super::run_files::{RunFiles, strategy};
@@ -45,7 +45,9 @@ fn page(runs: &[RunFiles]) -> String {
     }
     let note = "Over the test bars of each run, after costs.";
     body += &section("verdicts", "Verdicts", "", &verdicts(runs));
-    body += &section("curves", "Chosen models", "Growth since the start, after costs.", &curves(runs));
+    let growth = "Growth since the start, after costs, of the model of each verdict; without a verdict of the book with the best \
+                  Sharpe ratio. Runs whose spans have less than half in common are drawn apart; growth of more than a factor of 5 is on a logarithmic axis.";
+    body += &section("curves", "Curves", growth, &curves(runs));
     body += &section("models", "Models", "Over all horizons, on test rows.", &models(runs));
     body += &section("strategies", "Strategies", note, &strategies(runs));
     body += &section("differences", "Configurations", "", &differences(runs));
@@ -64,11 +66,7 @@ fn colour(index: usize) -> String {
 
 /// The heading of a row about a run: its colour and name.
 fn row_heading(index: usize, run: &RunFiles) -> String {
-    format!(
-        "<tr class=\"{}\"><th scope=\"row\"><span class=\"key\"></span>{}</th>",
-        colour(index),
-        label(run)
-    )
+    format!("<tr class=\"{}\"><th scope=\"row\">{}</th>", colour(index), keyed(&label(run)))
 }
 
 fn verdicts(runs: &[RunFiles]) -> String {
@@ -105,12 +103,17 @@ fn verdicts(runs: &[RunFiles]) -> String {
     scrolling("Verdicts", &(table + "</tbody>\n</table>\n"))
 }
 
+/// The name of the book that stands for a run.
+fn leader(run: &RunFiles) -> Option<&str> {
+    run.best_model().or_else(|| ranked(&run.summary).first().map(|book| book.name.as_str()))
+}
+
 fn curves(runs: &[RunFiles]) -> String {
     let lines: Vec<Line<'_>> = runs
         .iter()
         .enumerate()
         .filter_map(|(index, run)| {
-            let curve = run.curve(run.best_model()?)?;
+            let curve = run.curve(leader(run)?).filter(|_| !run.times.is_empty())?;
             let values = curve.equity.iter().map(|equity| equity / run.cash() - 1.0).collect();
             Some(Line { series: index, class: colour(index), times: &run.times, values, buckets: 400 })
         })
@@ -118,7 +121,7 @@ fn curves(runs: &[RunFiles]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut legend = String::from("<ul class=\"legend\">\n");
+    let mut legend = String::from("<ul class=\"legend wide\">\n");
     for line in &lines {
         let run = &runs[line.series];
         legend += &format!(
@@ -127,12 +130,30 @@ fn curves(runs: &[RunFiles]) -> String {
             line.class,
             line.series,
             label(run),
-            escape(run.best_model().unwrap_or_default())
+            escape(leader(run).unwrap_or_default())
         );
     }
-    let label = "Growth of the chosen model of every run".to_owned();
-    let chart = LineChart { label, height: 340, lines, bands: Vec::new() }.draw();
-    format!("<div class=\"linked\">\n{legend}</ul>\n<div class=\"panes\">{chart}</div>\n</div>\n")
+    let mut panels: Vec<Vec<Line<'_>>> = Vec::new();
+    for line in lines {
+        match panels.iter_mut().find(|panel| share_span(&panel[0], &line)) {
+            Some(panel) => panel.push(line),
+            None => panels.push(vec![line]),
+        }
+    }
+    let mut charts = String::new();
+    for lines in panels {
+        let label = "Growth of one book of every run".to_owned();
+        let logarithmic = wide(lines.iter().flat_map(|line| &line.values));
+        charts += &LineChart { label, height: 340, lines, bands: Vec::new(), logarithmic }.draw();
+    }
+    format!("<div class=\"linked\">\n{legend}</ul>\n<div class=\"panes\">{charts}</div>\n</div>\n")
+}
+
+/// Whether two curves have at least half of their joint span in common, so that one calendar serves both.
+fn share_span(left: &Line<'_>, right: &Line<'_>) -> bool {
+    let ends = |line: &Line<'_>| (line.times[0].0, line.times[line.times.len() - 1].0);
+    let ((first, until), (second, end)) = (ends(left), ends(right));
+    2 * (until.min(end) - first.max(second)) >= until.max(end) - first.min(second)
 }
 
 fn models(runs: &[RunFiles]) -> String {

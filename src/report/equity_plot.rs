@@ -1,37 +1,61 @@
 //! Equity and drawdown over time, one above the other, with one legend and one crosshair.
 
-use super::line_chart::{Band, Line, LineChart};
+use super::line_chart::{Band, LOWEST_FACTOR, Line, LineChart, wide};
 use super::markup::{escape, escape_json};
-use super::number::{percent, signed_percent};
+use super::number::{SPACE, decimal, percent, signed_percent};
 use super::run_files::{Curve, RunFiles};
 use crate::units::Time;
 
 /// Bars at which the crosshair stops.
 const STOPS: usize = 240;
 
+/// Letters of a name that fit into the narrow columns of the legend.
+const SHORT_NAME: usize = 20;
+
+/// The growth of every curve since the start.
+fn growth(files: &RunFiles) -> Vec<Vec<f64>> {
+    let cash = files.cash();
+    let of = |curve: &Curve| curve.equity.iter().map(|equity| equity / cash - 1.0).collect();
+    files.curves.iter().map(of).collect()
+}
+
+/// The sentences above the charts.
+pub(super) fn caption(files: &RunFiles) -> String {
+    let mut text = String::from("After all costs. ");
+    let growth = growth(files);
+    if wide(growth.iter().flatten()) {
+        text += "Growth is on a logarithmic axis: equal factors are equally high. ";
+        if growth.iter().flatten().any(|value| 1.0 + value < LOWEST_FACTOR) {
+            let lowest = decimal(100.0 * (1.0 - LOWEST_FACTOR), 0);
+            text += &format!("A book that lost more than {lowest}{SPACE}% lies on its lower edge. ");
+        }
+    }
+    if !files.folds.is_empty() {
+        text += "Shaded parts are the test parts of the folds. ";
+    }
+    text + "Press a name to hide its curve."
+}
+
 /// Both charts with their legend, and the values that the crosshair shows.
 pub(super) fn equity(files: &RunFiles) -> String {
     if files.curves.is_empty() || files.times.is_empty() {
         return String::new();
     }
-    let cash = files.cash();
-    let growth: Vec<Vec<f64>> = files
-        .curves
-        .iter()
-        .map(|curve| curve.equity.iter().map(|equity| equity / cash - 1.0).collect())
-        .collect();
+    let growth = growth(files);
     let chart = |label: &str, height, values: &dyn Fn(usize) -> Vec<f64>| LineChart {
         label: label.to_owned(),
         height,
         lines: lines(files, values),
         bands: bands(files),
+        logarithmic: false,
     };
     let top = chart("Growth of every book since the start", 340, &|index| growth[index].clone());
     let bottom = chart("Drawdown of every book", 190, &|index| files.curves[index].drawdown.clone());
     let mut html = String::from("<div class=\"linked\" data-curves=\"curves\">\n");
     html += &legend(files, &growth);
     html += "<div class=\"panes\" tabindex=\"0\" aria-label=\"Curves; the left and right arrow keys move the crosshair\">\n";
-    html += &format!("<h3>Growth since the start</h3>\n{}", top.draw());
+    let logarithmic = wide(growth.iter().flatten());
+    html += &format!("<h3>Growth since the start</h3>\n{}", LineChart { logarithmic, ..top }.draw());
     html += &format!(
         "<h3>Drawdown</h3>\n{}</div>\n",
         LineChart { bands: unnamed(bands(files)), ..bottom }.draw()
@@ -43,16 +67,12 @@ pub(super) fn equity(files: &RunFiles) -> String {
     html
 }
 
-/// The books with the muted ones first, so that the two of the verdict lie on top.
+/// The books with the least important first, so that the two of the verdict lie on top.
 fn lines<'a>(files: &'a RunFiles, values: &dyn Fn(usize) -> Vec<f64>) -> Vec<Line<'a>> {
-    let mut order: Vec<usize> = (0..files.curves.len()).collect();
-    order.sort_by_key(|index| match files.role(&files.curves[*index].strategy) {
-        "model" => 2,
-        "baseline" => 1,
-        _ => 0,
-    });
-    order
+    files
+        .order()
         .into_iter()
+        .rev()
         .map(|series| {
             let role = files.role(&files.curves[series].strategy);
             Line {
@@ -79,18 +99,14 @@ fn unnamed(bands: Vec<Band>) -> Vec<Band> {
 }
 
 fn legend(files: &RunFiles, growth: &[Vec<f64>]) -> String {
-    let mut order: Vec<usize> = (0..files.curves.len()).collect();
-    order.sort_by_key(|index| match files.role(&files.curves[*index].strategy) {
-        "model" => 0,
-        "baseline" => 1,
-        _ => 2,
-    });
+    let longest = files.curves.iter().map(|curve| curve.strategy.chars().count()).max().unwrap_or(0);
+    let wide = if longest > SHORT_NAME { " wide" } else { "" };
     let last = files.times.last().copied().unwrap_or_default();
     let mut html = format!(
-        "<p class=\"legend-note\">Growth and drawdown at <span class=\"moment\">{}</span></p>\n<ul class=\"legend\">\n",
+        "<p class=\"legend-note\">Growth and drawdown at <span class=\"moment\">{}</span></p>\n<ul class=\"legend{wide}\">\n",
         last.minute()
     );
-    for index in order {
+    for index in files.order() {
         let curve = &files.curves[index];
         let value = growth[index].last().copied().unwrap_or(f64::NAN);
         let fall = curve.drawdown.last().copied();

@@ -1,9 +1,11 @@
 //! The walk-forward split: how the two books of the verdict did in each test part, and where the parts lie.
 
 use super::markup::{escape, number_cell, number_heading, scrolling};
-use super::number::{count, decimal, maybe, signed_percent};
+use super::number::{count, counted, decimal, maybe, signed_percent};
 use super::run_files::{Curve, Fold, RunFiles};
 use super::svg::{Axis, share};
+use crate::metrics;
+use crate::table::{BookResult, Equity};
 use crate::units::Time;
 use std::ops::Range;
 
@@ -53,10 +55,10 @@ pub(super) fn strip(files: &RunFiles) -> String {
     }
     table += "</tbody>\n</table>\n";
     format!(
-        "<p class=\"finding\"><b class=\"model\">{}</b> earned more than <b class=\"baseline\">{}</b> in {ahead} of {} folds.</p>\n{}",
+        "<p class=\"finding\"><b class=\"model\">{}</b> earned more than <b class=\"baseline\">{}</b> in {ahead} of {}.</p>\n{}",
         escape(&model.strategy),
         escape(&baseline.strategy),
-        parts.len(),
+        counted(parts.len(), "fold"),
         scrolling("Results by fold", &table)
     )
 }
@@ -74,21 +76,16 @@ fn growth(curve: &Curve, range: &Range<usize>, cash: f64) -> f64 {
     curve.equity[range.end - 1] / before(curve, range.start, cash) - 1.0
 }
 
-/// Mean over sample standard deviation of the returns a bar, times the root of the bars a year.
+/// The Sharpe ratio of a part, from [`metrics::returns`] of its equity as a book of its own.
 fn sharpe(curve: &Curve, range: &Range<usize>, cash: f64, periods_per_year: f64) -> Option<f64> {
-    let mut last = before(curve, range.start, cash);
-    let returns: Vec<f64> = curve.equity[range.clone()]
-        .iter()
-        .map(|equity| {
-            let growth = equity / last - 1.0;
-            last = *equity;
-            growth
-        })
-        .collect();
-    let mean = returns.iter().sum::<f64>() / returns.len() as f64;
-    let squares: f64 = returns.iter().map(|value| (value - mean).powi(2)).sum();
-    let deviation = (squares / (returns.len() as f64 - 1.0)).sqrt();
-    (returns.len() > 1 && deviation > 0.0).then(|| mean / deviation * periods_per_year.sqrt())
+    let book = BookResult {
+        strategy: String::new(),
+        starting_cash: before(curve, range.start, cash),
+        fills: Vec::new(),
+        equity: Equity { equity: curve.equity[range.clone()].to_vec(), ..Equity::default() },
+        bankrupt_at: None,
+    };
+    metrics::sharpe(&metrics::returns(&book), periods_per_year)
 }
 
 fn bars(pair: [f64; 2], axis: &Axis) -> String {

@@ -3,7 +3,7 @@
 use super::markup::{escape, number_cell, number_heading, scrolling};
 use super::number::{count, counted, maybe, percent, significant};
 use super::run_files::{Forecasts, RunFiles};
-use super::svg::{Axis, share};
+use super::svg::{Axis, scale, share};
 use rayon::prelude::*;
 
 const BINS: usize = 10;
@@ -106,20 +106,14 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
     });
     let axis = Axis::covering(reach, 4).padded(0.04);
     let down = |value: f64| 4.0 + (HEIGHT - 28.0) * (1.0 - axis.share(value));
-    // The values of the axis stand in the left quarter.
-    let across = |bin: f64| share(0.3 + 0.67 * bin / (BINS - 1) as f64);
+    let across = |bin: f64| share(0.05 + 0.9 * bin / (BINS - 1) as f64);
     let mut svg = format!(
-        "<svg width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Mean outcome by tenth of the forecast, \
+        "<svg class=\"chart\" width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Mean outcome by tenth of the forecast, \
          {horizon} ahead\">\n"
     );
     for tick in &axis.ticks {
         let (y, class) = (down(*tick), if *tick == 0.0 { "zero" } else { "grid" });
-        svg += &format!(
-            "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"tick\" x=\"0\" \
-             y=\"{:.1}\">{}</text>\n",
-            y - 3.0,
-            axis.label(*tick)
-        );
+        svg += &format!("<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
     }
     for (index, bin) in bins.iter().enumerate() {
         let place = index as f64;
@@ -136,8 +130,12 @@ fn chart(group: &Forecasts, bins: Option<&[Bin; BINS]>) -> String {
         );
     }
     let y = HEIGHT - 6.0;
-    svg += &format!("<text class=\"tick\" x=\"{}\" y=\"{y}\">lowest</text>", across(-0.3));
+    svg += &format!("<text class=\"tick\" x=\"{}\" y=\"{y}\">lowest</text>", across(-0.4));
     svg += &format!("<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">highest</text>\n</svg>\n");
-    let rows = count(group.pairs.len());
-    format!("<figure>\n{svg}<figcaption>{horizon} ahead, {rows} forecasts</figcaption>\n</figure>\n")
+    let rows = counted(group.pairs.len(), "forecast");
+    let labels = axis.ticks.iter().map(|tick| (down(*tick), axis.label(*tick)));
+    let scale = scale(axis.gutter(), HEIGHT, labels);
+    format!(
+        "<figure>\n<div class=\"plot\">{scale}{svg}</div><figcaption>{horizon} ahead, {rows}</figcaption>\n</figure>\n"
+    )
 }

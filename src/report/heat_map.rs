@@ -4,6 +4,7 @@ use super::markup::{escape, scrolling};
 use super::number::{decimal, signed_percent};
 use super::run_files::{Curve, RunFiles};
 use super::strategy_table::ranked;
+use crate::metrics::quantile;
 use crate::units::Time;
 
 const MONTHS: [&str; 12] =
@@ -67,24 +68,23 @@ fn years(times: &[Time], equity: &[f64], cash: f64) -> Vec<Year> {
 }
 
 fn table(years: &[Year], name: &str) -> String {
-    let largest = years
-        .iter()
-        .flat_map(|year| year.months)
-        .flatten()
-        .filter(|value| value.is_finite())
-        .fold(0.0, |a: f64, b| a.max(b.abs()));
+    let months = years.iter().flat_map(|year| year.months).flatten();
+    let mut sizes: Vec<f64> = months.filter(|value| value.is_finite()).map(f64::abs).collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    // One month beyond all others must not take the colour from them.
+    let large = quantile(&sizes, 0.9).unwrap_or(0.0);
     let mut html =
         format!("<table class=\"heat\">\n<caption>{name}</caption>\n<thead><tr><th scope=\"col\">Year</th>");
     for month in MONTHS {
         html += &format!("<th scope=\"col\">{month}</th>");
     }
-    html += "<th scope=\"col\">Year</th></tr></thead>\n<tbody>\n";
+    html += "<th scope=\"col\">All year</th></tr></thead>\n<tbody>\n";
     for year in years {
         html += &format!("<tr><th scope=\"row\">{}</th>", year.number);
         for value in year.months {
             html += &match value.filter(|value| value.is_finite()) {
                 Some(value) => {
-                    format!("<td class=\"{}\">{}</td>", tone(value, largest), decimal(100.0 * value, 1))
+                    format!("<td class=\"{}\">{}</td>", tone(value, large), decimal(100.0 * value, 1))
                 }
                 None => "<td></td>".to_owned(),
             };
@@ -94,11 +94,12 @@ fn table(years: &[Year], name: &str) -> String {
     scrolling("Monthly returns", &(html + "</tbody>\n</table>\n"))
 }
 
-/// `g1` to `g4` for gains, `l1` to `l4` for losses, by size against the largest; the digits say it without colour.
-fn tone(value: f64, largest: f64) -> String {
-    if value == 0.0 || largest == 0.0 {
+/// `g1` to `g4` for gains, `l1` to `l4` for losses, by size, `large` and above being the
+/// darkest; the digits say it without colour.
+fn tone(value: f64, large: f64) -> String {
+    if value == 0.0 || large == 0.0 {
         return "even".to_owned();
     }
-    let step = (4.0 * value.abs() / largest).ceil().clamp(1.0, 4.0);
+    let step = (4.0 * value.abs() / large).ceil().clamp(1.0, 4.0);
     format!("{}{step}", if value > 0.0 { 'g' } else { 'l' })
 }

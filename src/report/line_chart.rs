@@ -1,8 +1,9 @@
 //! Curves over time that stretch with the page: text keeps its size, lines keep their width, the rest is shares.
 
 use super::markup::escape;
-use super::svg::{Axis, WIDTH, decimate, path, share};
+use super::svg::{Axis, WIDTH, decimate, path, scale, share};
 use crate::units::Time;
+use std::borrow::Cow;
 
 /// One curve.
 pub(super) struct Line<'a> {
@@ -33,7 +34,17 @@ pub(super) struct LineChart<'a> {
     /// Drawn in this order, so the last lies on top.
     pub(super) lines: Vec<Line<'a>>,
     pub(super) bands: Vec<Band>,
+    /// Equal factors of growth, instead of equal differences, are equally high; values below [`LOWEST_FACTOR`] of the
+    /// start lie on the lower edge.
+    pub(super) logarithmic: bool,
 }
+
+/// What is left of the start where a logarithmic axis ends.
+pub(super) const LOWEST_FACTOR: f64 = 0.02;
+
+/// Pixels to the left of the curves for the values of the axis: fits `10,000 %`. The same for all charts, so that charts
+/// one above the other share their dates.
+const GUTTER: u32 = 56;
 
 /// Pixels above and below the curves, for the names of bands and the dates.
 const TOP: u32 = 18;
@@ -51,10 +62,13 @@ impl LineChart<'_> {
         let (start, end) = self.span();
         let length = ((end.0 - start.0) as f64).max(1.0);
         let across = |time: Time| (time.0 - start.0) as f64 / length;
-        let values = self.lines.iter().flat_map(|line| line.values.iter().copied());
-        let axis = Axis::covering(values.chain([0.0]), 5).padded(0.03);
+        let scaled: Vec<Cow<'_, [f64]>> = self.lines.iter().map(|line| self.scaled(&line.values)).collect();
+        let values = scaled.iter().flat_map(|values| values.iter().copied()).chain([0.0]);
+        let axis =
+            if self.logarithmic { Axis::factors(values) } else { Axis::covering(values, 5) }.padded(0.03);
         let inner = self.height - TOP - BOTTOM;
-        let mut svg = format!(
+        let mut svg = format!("<div class=\"plot\">{}", self.labels(&axis));
+        svg += &format!(
             "<svg class=\"chart\" width=\"100%\" height=\"{}\" role=\"img\" aria-label=\"{}\">\n",
             self.height,
             escape(&self.label)
@@ -75,24 +89,17 @@ impl LineChart<'_> {
                 escape(&band.name)
             );
         }
-        // Above the curves, so that these do not cross them out.
-        let mut labels = String::new();
         for tick in &axis.ticks {
-            let y = f64::from(TOP) + f64::from(inner) * (1.0 - axis.share(*tick));
-            labels += &format!(
-                "<text class=\"tick halo\" x=\"2\" y=\"{:.1}\">{}</text>\n",
-                y - 3.0,
-                axis.percent_label(*tick)
-            );
+            let y = self.down(&axis, *tick);
             let class = if *tick == 0.0 { "zero" } else { "grid" };
             svg += &format!("<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
         }
         svg += &format!(
             "<svg x=\"0\" y=\"{TOP}\" width=\"100%\" height=\"{inner}\" viewBox=\"0 0 2000 1000\" preserveAspectRatio=\"none\">\n"
         );
-        for line in &self.lines {
-            let rows = decimate(&line.values, line.buckets).into_iter();
-            let points = rows.map(|row| (WIDTH * across(line.times[row]), axis.down(line.values[row])));
+        for (line, values) in self.lines.iter().zip(&scaled) {
+            let rows = decimate(values, line.buckets).into_iter();
+            let points = rows.map(|row| (WIDTH * across(line.times[row]), axis.down(values[row])));
             svg += &format!(
                 "<path class=\"line {}\" data-series=\"{}\" d=\"{}\"/>\n",
                 line.class,
@@ -101,14 +108,49 @@ impl LineChart<'_> {
             );
         }
         svg += "</svg>\n";
-        svg += &labels;
         svg += &dates(start, end, self.height);
         svg += &format!(
-            "<line class=\"cross\" x1=\"0\" x2=\"0\" y1=\"{TOP}\" y2=\"{}\"/>\n</svg>\n",
+            "<line class=\"cross\" x1=\"0\" x2=\"0\" y1=\"{TOP}\" y2=\"{}\"/>\n</svg></div>\n",
             TOP + inner
         );
         svg
     }
+
+    /// Growth as the axis measures it: itself, or the decimal logarithm of its factor.
+    fn scaled<'values>(&self, values: &'values [f64]) -> Cow<'values, [f64]> {
+        if self.logarithmic {
+            values.iter().map(|value| factor(*value).log10()).collect()
+        } else {
+            values.into()
+        }
+    }
+
+    /// Pixels from the top of the drawing to a value of the axis.
+    fn down(&self, axis: &Axis, tick: f64) -> f64 {
+        f64::from(TOP) + f64::from(self.height - TOP - BOTTOM) * (1.0 - axis.share(tick))
+    }
+
+    /// The values of the axis, beside the curves so that neither crosses out the other.
+    fn labels(&self, axis: &Axis) -> String {
+        let labels = axis.ticks.iter().map(|tick| {
+            let text = if self.logarithmic { axis.factor_label(*tick) } else { axis.percent_label(*tick) };
+            (self.down(axis, *tick), text)
+        });
+        scale(GUTTER, f64::from(self.height), labels)
+    }
+}
+
+/// Whether growth spans more than a factor of 5, so that a logarithmic axis shows more than a linear one.
+pub(super) fn wide<'values>(growth: impl Iterator<Item = &'values f64>) -> bool {
+    let factors = growth.filter(|value| value.is_finite()).map(|value| factor(*value));
+    let [low, high] = factors.fold([1.0_f64; 2], |[low, high], value| [low.min(value), high.max(value)]);
+    high > 5.0 * low
+}
+
+/// What growth makes of 1, at least [`LOWEST_FACTOR`]; NaN stays.
+fn factor(growth: f64) -> f64 {
+    let factor = 1.0 + growth;
+    if factor < LOWEST_FACTOR { LOWEST_FACTOR } else { factor }
 }
 
 /// Round dates below the curves; every second one is left out on narrow screens.
@@ -117,13 +159,8 @@ fn dates(start: Time, end: Time, height: u32) -> String {
     let mut svg = String::new();
     for (index, (time, text)) in round_dates(start, end).iter().enumerate() {
         let place = (time.0 - start.0) as f64 / length;
-        let anchor = if place < 0.04 {
-            "start"
-        } else if place > 0.96 {
-            "end"
-        } else {
-            "middle"
-        };
+        // To the left of the curves there is room.
+        let anchor = if place > 0.96 { "end" } else { "middle" };
         let minor = if index % 2 == 1 { " minor" } else { "" };
         svg += &format!(
             "<text class=\"tick{minor}\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>\n",

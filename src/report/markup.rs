@@ -35,9 +35,14 @@ pub(super) fn section(id: &str, title: &str, note: &str, body: &str) -> String {
 /// A table inside a region that scrolls sideways on narrow screens and can be reached by keyboard.
 pub(super) fn scrolling(label: &str, table: &str) -> String {
     format!(
-        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">\n{table}</div>\n",
+        "<div class=\"scroller\"><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">\n{table}</div></div>\n",
         escape(label)
     )
+}
+
+/// A name after the square of its row's colour; the two stay on one line however long the name is.
+pub(super) fn keyed(name: &str) -> String {
+    format!("<span class=\"keyed\"><span class=\"key\"></span><span>{name}</span></span>")
 }
 
 /// A heading of a column of numbers.

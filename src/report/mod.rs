@@ -56,6 +56,16 @@ pub enum ReportError {
         /// What should be there.
         expected: String,
     },
+    /// The run was interrupted, or still works.
+    #[error(
+        "{} has no results yet: the run was interrupted, or it still works; to finish it: `candlewick run --resume {}`",
+        run.display(),
+        provenance::quoted(&run.display().to_string())
+    )]
+    NoResults {
+        /// The run directory.
+        run: PathBuf,
+    },
     /// A comparison of nothing.
     #[error("found no run to compare; name at least one run directory")]
     NoRuns,

@@ -48,19 +48,20 @@ fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> 
         (
             "strategies",
             "Strategies",
-            strategy_table::conventions(&files.summary),
+            strategy_table::conventions(files),
             strategy_table::strategies(files),
         ),
         (
             "equity",
             "Equity and drawdown",
-            "After all costs. Shaded parts are the test parts of the folds; press a name to hide its curve.".to_owned(),
+            equity_plot::caption(files),
             equity_plot::equity(files),
         ),
         (
             "months",
             "Monthly returns",
-            "In per cent, by calendar month in UTC. The first and the last month may be cut short by the test span."
+            "Change of the equity in per cent after all costs, by calendar month in UTC: gains blue, losses orange. The \
+             first and the last month count only the bars that the books have of them."
                 .to_owned(),
             heat_map::monthly_returns(files),
         ),
@@ -90,9 +91,9 @@ fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> 
         (
             "costs",
             "Costs",
-            "Returns and fees in per cent of the starting cash. Spread and slippage are inside the fill prices, hence in \
-             both returns. Break-even fee: the fee per traded notional at which the book would have earned nothing, had it \
-             traded the same."
+            "In per cent of the starting cash. Slippage is what the fills lost against the bar\u{2019}s price, spread \
+             included. Break-even fee: the fee per traded notional at which the book would have earned nothing, with the \
+             same trades and slippage; a dash where it earned nothing even without fees."
                 .to_owned(),
             costs::costs(files),
         ),

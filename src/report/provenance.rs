@@ -43,7 +43,7 @@ fn fingerprint(sha256: &str) -> String {
 }
 
 /// An argument as a POSIX shell reads it back.
-fn quoted(argument: &str) -> String {
+pub(super) fn quoted(argument: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:=@%,".contains(character);
     if !argument.is_empty() && argument.chars().all(plain) {
         argument.to_owned()

@@ -1,6 +1,7 @@
 //! Everything a report draws from, read from one run directory and checked once.
 
 use super::ReportError;
+use super::strategy_table::ranked;
 use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
 use crate::units::Time;
 use std::collections::BTreeMap;
@@ -72,6 +73,9 @@ pub(super) struct Training {
 impl RunFiles {
     /// Reads the directory.
     pub(super) fn read(folder: &Path) -> Result<RunFiles, ReportError> {
+        if folder.join("config.yaml").exists() && !folder.join("summary.json").exists() {
+            return Err(ReportError::NoResults { run: folder.into() });
+        }
         let summary: Summary = read_json(&folder.join("summary.json"))?;
         let (books, (forecasts, (folds, trainings))) = rayon::join(
             || rayon::join(|| read_equity(folder), || read_fills(folder)),
@@ -113,15 +117,32 @@ impl RunFiles {
         self.summary.verdict.as_ref().map(|verdict| verdict.best_baseline.as_str())
     }
 
-    /// `model`, `baseline` or `other`: how a strategy is drawn.
+    /// How a strategy is drawn, as a class of the style sheet: `model` and `baseline` before the grey `other`; without a
+    /// verdict the best books by [`ranked`] have a hue each.
     pub(super) fn role(&self, strategy: &str) -> &'static str {
-        if self.best_model() == Some(strategy) {
-            "model"
-        } else if self.best_baseline() == Some(strategy) {
-            "baseline"
-        } else {
-            "other"
+        const HUES: [&str; 8] = ["hue0", "hue1", "hue2", "hue3", "hue4", "hue5", "hue6", "hue7"];
+        let known = self.best_model().zip(self.best_baseline());
+        match known {
+            Some((model, _)) if model == strategy => "model",
+            Some((_, baseline)) if baseline == strategy => "baseline",
+            Some(_) => "other",
+            None => {
+                let rank = ranked(&self.summary).iter().position(|book| book.name == strategy);
+                rank.and_then(|rank| HUES.get(rank)).copied().unwrap_or("other")
+            }
         }
+    }
+
+    /// The indices of the curves: the two of the verdict, then the other books by [`ranked`].
+    pub(super) fn order(&self) -> Vec<usize> {
+        let ranked = ranked(&self.summary);
+        let mut order: Vec<usize> = (0..self.curves.len()).collect();
+        order.sort_by_key(|index| {
+            let name = &self.curves[*index].strategy;
+            let role = ["model", "baseline"].iter().position(|role| *role == self.role(name)).unwrap_or(2);
+            (role, ranked.iter().position(|book| book.name == *name).unwrap_or(usize::MAX))
+        });
+        order
     }
 }
 

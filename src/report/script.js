@@ -32,6 +32,13 @@
     }
   }
 
+  // What can be scrolled further to the right fades out there.
+  for (const region of all(document, ".scroll, nav ul")) {
+    const mark = () => region.parentElement.classList.toggle("more", region.scrollWidth - region.clientWidth - region.scrollLeft > 4);
+    region.addEventListener("scroll", mark, { passive: true });
+    new ResizeObserver(mark).observe(region);
+  }
+
   // One of several tables.
   for (const select of all(document, "select[data-chooser]")) {
     const choices = all(document.getElementById(select.dataset.chooser), ".choice");
@@ -99,7 +106,7 @@
       }
     };
     panes.addEventListener("pointermove", (event) => {
-      const box = panes.querySelector("svg").getBoundingClientRect();
+      const box = panes.querySelector("svg.chart").getBoundingClientRect();
       const place = (event.clientX - box.left) / box.width;
       let [low, high] = [0, last];
       while (high - low > 1) {

@@ -1,7 +1,7 @@
 //! Every book and its figures, sortable, with the interval of the Sharpe ratio drawn in the row.
 
-use super::markup::{escape, folded, number_cell, scrolling};
-use super::number::{NONE, count, counted, decimal, maybe, percent};
+use super::markup::{escape, folded, keyed, number_cell, scrolling};
+use super::number::{NONE, counted, decimal, maybe, percent};
 use super::run_files::RunFiles;
 use super::svg::{Axis, share};
 use crate::rundir::{SpreadSummary, StrategyKind, StrategySummary, Summary};
@@ -82,9 +82,16 @@ const FIGURES: &[Figure] = &[
         best: true,
     },
     Figure {
-        title: "Exposure",
+        title: "Time in market",
         explained: "bars with a position",
         value: |book| book.metrics.exposure,
+        shown: share_of_one,
+        best: false,
+    },
+    Figure {
+        title: "Exposure",
+        explained: "mean of gross holdings over equity",
+        value: |book| book.metrics.gross_exposure,
         shown: share_of_one,
         best: false,
     },
@@ -156,9 +163,10 @@ pub(super) fn strategies(files: &RunFiles) -> String {
 }
 
 /// The sentence above the table: units and conventions.
-pub(super) fn conventions(summary: &Summary) -> String {
-    let mut text = String::from("Over the test bars, after costs, with a risk-free rate of 0. ");
-    if let Some(backtest) = &summary.backtest {
+pub(super) fn conventions(files: &RunFiles) -> String {
+    let bars = if files.folds.is_empty() { "all bars of the backtest" } else { "the test bars" };
+    let mut text = format!("Over {bars}, after costs, with a risk-free rate of 0. ");
+    if let Some(backtest) = &files.summary.backtest {
         let bars = counted(backtest.periods_per_year.round() as usize, "bar");
         text += &format!("Ratios are annualised with {bars} a year. ");
     }
@@ -206,7 +214,7 @@ fn name_cell(book: &StrategySummary) -> String {
     };
     let what = if what == book.name { String::new() } else { format!("<small>{what}</small>") };
     let name = escape(&book.name);
-    format!("<th scope=\"row\" data-value=\"{name}\"><span class=\"key\"></span>{name}{what}</th>\n")
+    format!("<th scope=\"row\" data-value=\"{name}\">{}</th>\n", keyed(&format!("{name}{what}")))
 }
 
 fn whisker_axis(books: &[&StrategySummary]) -> Axis {
@@ -287,9 +295,9 @@ fn spread_plot(files: &RunFiles, book: &StrategySummary) -> Option<String> {
     let against =
         if sentences.is_empty() { String::new() } else { format!(" {} of them.", sentences.join("; ")) };
     Some(format!(
-        "<figure>\n<figcaption><h3>Against {} random books</h3> Sharpe ratios of <em>{}</em>: median {}, 5th to 95th \
+        "<figure>\n<figcaption><h3>Against {}</h3> Sharpe ratios of <em>{}</em>: median {}, 5th to 95th \
          percentile {} to {}.{against}</figcaption>\n{svg}</figure>\n",
-        count(spread.books),
+        counted(spread.books, "random book"),
         escape(&book.name),
         decimal(median, 2),
         decimal(low, 2),
@@ -297,7 +305,7 @@ fn spread_plot(files: &RunFiles, book: &StrategySummary) -> Option<String> {
     ))
 }
 
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 12] = [
     "total_return",
     "cagr",
     "volatility",
@@ -309,6 +317,7 @@ const SHOWN: [&str; 11] = [
     "trades",
     "win_rate",
     "exposure",
+    "gross_exposure",
 ];
 
 /// Metrics that have no column of their own, under the names that `summary.json` gives them.

@@ -95,6 +95,24 @@ impl Axis {
         Axis { low, high, ticks: (first..=last).map(|index| index as f64 * step).collect(), digits }
     }
 
+    /// Covers decimal logarithms of factors; the ticks are round factors, as fine as keeps them below eight.
+    pub(super) fn factors(logarithms: impl Iterator<Item = f64>) -> Axis {
+        let axis = Axis::covering(logarithms, 4);
+        let decades = axis.low.floor() as i32..=axis.high.ceil() as i32;
+        let grids: [&[f64]; 3] = [&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], &[1.0, 2.0, 5.0], &[1.0]];
+        for grid in grids {
+            let ticks = decades
+                .clone()
+                .flat_map(|decade| grid.iter().map(move |step| step.log10() + f64::from(decade)));
+            let ticks: Vec<f64> = ticks.filter(|tick| (axis.low..=axis.high).contains(tick)).collect();
+            if (2..8).contains(&ticks.len()) {
+                return Axis { ticks, ..axis };
+            }
+        }
+        // Less than a grid step or more than seven decades: whole or part decades, as they come.
+        axis
+    }
+
     /// The same axis with room of `share` of its range above and below the curves.
     pub(super) fn padded(mut self, share: f64) -> Axis {
         let room = share * (self.high - self.low);
@@ -118,10 +136,36 @@ impl Axis {
         decimal(tick, self.digits)
     }
 
+    /// Pixels to the left of a small chart that hold the longest label.
+    pub(super) fn gutter(&self) -> u32 {
+        let longest = self.ticks.iter().map(|tick| self.label(*tick).chars().count()).max().unwrap_or(0);
+        7 * longest as u32 + 8
+    }
+
+    /// A tick of [`Axis::factors`] as growth in per cent.
+    pub(super) fn factor_label(&self, tick: f64) -> String {
+        format!("{}{}%", decimal(100.0 * (10_f64.powf(tick) - 1.0), 0), super::number::SPACE)
+    }
+
     /// A tick of a ratio as per cent.
     pub(super) fn percent_label(&self, tick: f64) -> String {
         format!("{}{}%", decimal(100.0 * tick, self.digits.saturating_sub(2)), super::number::SPACE)
     }
+}
+
+/// The values of an axis beside the curves, so that neither crosses out the other: a drawing of `width` by `height`
+/// pixels with each text at its distance from the top.
+pub(super) fn scale(width: u32, height: f64, labels: impl Iterator<Item = (f64, String)>) -> String {
+    let mut svg =
+        format!("<svg class=\"scale\" width=\"{width}\" height=\"{height}\" aria-hidden=\"true\">\n");
+    for (y, text) in labels {
+        svg += &format!(
+            "<text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>\n",
+            width - 6,
+            y + 4.0
+        );
+    }
+    svg + "</svg>"
 }
 
 /// The 1, 2, 5 or 10 times a power of ten that is nearest to `rough`.

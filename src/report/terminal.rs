@@ -7,9 +7,10 @@ use crate::ruled_table::ruled_table;
 use crate::rundir::{Conclusion, StrategyKind, StrategySummary, Summary};
 use comfy_table::CellAlignment;
 
-/// Columns after the name; the lower the rank, the longer a column stays where the terminal is narrow.
+/// Columns after the name; costs are fees and slippage over the starting cash.
+/// the lower the rank, the longer a column stays where the terminal is narrow.
 const COLUMNS: [(&str, u8); 6] =
-    [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs", 4)];
+    [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs/cash", 4)];
 
 /// Names are cut to so many characters where the terminal is narrow.
 const SHORTEST_NAME: usize = 12;
@@ -101,7 +102,6 @@ fn table(books: &[&StrategySummary], cash: Option<f64>, columns: u8, name_length
     table.to_string() + "\n"
 }
 
-/// Fees are in per cent of the starting cash where that is known.
 fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
     let metrics = &book.metrics;
     let interval =
@@ -112,7 +112,7 @@ fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
         percent(metrics.total_return, 1),
         percent(metrics.max_drawdown, 1),
         decimal(metrics.trades as f64, 0),
-        cash.map_or_else(|| decimal(metrics.fees, 0), |cash| percent(Some(metrics.fees / cash), 1)),
+        percent(cash.map(|cash| (metrics.fees + metrics.slippage_cost) / cash), 1),
     ]
     .map(|text| plain(&text))
 }

@@ -3,7 +3,7 @@
 use super::markup::escape;
 use super::number::{counted, significant};
 use super::run_files::{RunFiles, Training};
-use super::svg::{self, Axis, path, share};
+use super::svg::{self, Axis, path, scale, share};
 
 /// Pixels of a chart, and of the part with the curves.
 const HEIGHT: f64 = 132.0;
@@ -53,15 +53,12 @@ fn chart(fold: &Training, axis: &Axis) -> String {
         .filter(|index| fold.validation_loss[*index].is_finite())
         .min_by(|left, right| fold.validation_loss[*left].total_cmp(&fold.validation_loss[*right]));
     let mut svg = format!(
-        "<svg width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {}\">\n",
+        "<svg class=\"chart\" width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {}\">\n",
         fold.fold
     );
-    let mut labels = String::new();
     for tick in &axis.ticks {
         let y = down(*tick);
         svg += &format!("<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
-        labels +=
-            &format!("<text class=\"tick halo\" x=\"0\" y=\"{:.1}\">{}</text>\n", y - 2.0, axis.label(*tick));
     }
     svg += &format!(
         "<svg width=\"100%\" height=\"{CURVES}\" viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\">\n",
@@ -74,7 +71,6 @@ fn chart(fold: &Training, axis: &Axis) -> String {
         svg += &format!("<path class=\"loss {class}\" d=\"{}\"/>\n", path(points));
     }
     svg += "</svg>\n";
-    svg += &labels;
     let mut caption = format!("Fold {}", fold.fold);
     if let Some(best) = best {
         let value = fold.validation_loss[best];
@@ -88,5 +84,7 @@ fn chart(fold: &Training, axis: &Axis) -> String {
         "<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">{}</text>\n</svg>\n",
         fold.epochs[last]
     );
-    format!("<figure>\n{svg}<figcaption>{caption}</figcaption>\n</figure>\n")
+    let labels = axis.ticks.iter().map(|tick| (down(*tick), axis.label(*tick)));
+    let scale = scale(axis.gutter(), HEIGHT, labels);
+    format!("<figure>\n<div class=\"plot\">{scale}{svg}</div><figcaption>{caption}</figcaption>\n</figure>\n")
 }

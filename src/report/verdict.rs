@@ -1,10 +1,10 @@
 //! The honest answer: one sentence, the interval drawn against zero, and what it means.
 
 use super::markup::escape;
-use super::number::{SPACE, counted, decimal, maybe};
+use super::number::{SPACE, count, counted, decimal, maybe};
 use super::run_files::{RunFiles, strategy};
 use super::svg::{Axis, share};
-use crate::rundir::{Conclusion, Summary, Verdict};
+use crate::rundir::{Conclusion, StrategyKind, Summary, Verdict};
 
 /// `lstm beats the best baseline, hold, by 0.31 Sharpe, 95 % interval −0.12 to 0.70, after 3 trials`, without the
 /// conclusion and not yet escaped.
@@ -51,12 +51,18 @@ pub(super) fn headline(files: &RunFiles) -> String {
     html += &interval_plot(verdict);
     html += &duel(summary, verdict);
     html += "</div>\n<div class=\"prose\">\n";
-    html += &format!("<p>{}</p>\n", meaning(verdict));
+    let baselines = summary.strategies.iter().filter(|book| book.kind == StrategyKind::Baseline);
+    let hindsight = baselines.filter(|book| book.spread.is_none()).count() > 1;
+    html += &format!("<p>{}</p>\n", meaning(verdict, hindsight));
+    let baseline = if hindsight {
+        "Of the baselines the one with the best Sharpe ratio on the test bars. That choice is made in hindsight, which \
+         makes the comparison harder for the model."
+    } else {
+        "The only one of the run."
+    };
     html += &format!(
-        "<p><strong>Model.</strong> {}</p>\n<p><strong>Baseline.</strong> Of the baselines the one with the best \
-         Sharpe ratio on the test bars. That choice is made in hindsight, which makes the comparison harder for \
-         the model.</p>\n",
-        escape(&verdict.choice)
+        "<p><strong>Model.</strong> {}.</p>\n<p><strong>Baseline.</strong> {baseline}</p>\n",
+        escape(verdict.choice.trim_end_matches('.'))
     );
     html += "</div>\n</div>\n";
     html
@@ -83,9 +89,15 @@ fn plural(number: usize, noun: &str) -> String {
     }
 }
 
-/// What the conclusion says in words.
-fn meaning(verdict: &Verdict) -> String {
+/// What the conclusion says in words. `hindsight`: the baseline is the best of several on the test bars, which pushes the
+/// difference down before the model has done anything.
+fn meaning(verdict: &Verdict, hindsight: bool) -> String {
     let mut text = match verdict.conclusion {
+        Conclusion::Proven if hindsight => {
+            "The whole interval lies above zero: over these test bars chance alone is an unlikely explanation of the \
+             lead. Picking the baseline in hindsight works against the model, so the test is conservative. It says nothing \
+             about bars that were not tested."
+        }
         Conclusion::Proven => {
             "The whole interval lies above zero: over these test bars chance alone is an unlikely explanation of the \
              lead. It says nothing about bars that were not tested."
@@ -94,17 +106,25 @@ fn meaning(verdict: &Verdict) -> String {
             "The interval contains zero: a difference of this size also arises by luck in a test of this length. It is \
              no evidence that the model is better, and none that it is not."
         }
+        Conclusion::Worse if hindsight => {
+            "The whole interval lies below zero: over these test bars the model did not beat the best simple \
+             alternative found in hindsight. Picking that alternative afterwards pushes the difference down by itself, \
+             so this does not show that the model is worse than a baseline named beforehand."
+        }
         Conclusion::Worse => {
-            "The whole interval lies below zero: over these test bars the model was worse than the baseline by more \
+            "The whole interval lies below zero: over these test bars the model did worse than the only baseline by more \
              than luck explains."
         }
     }
     .to_owned();
+    text += &format!(
+        " A trial is a book on a model that was ever tried on this data in this folder of runs, this run\u{2019}s included: \
+         {} so far.",
+        count(verdict.trials)
+    );
     if verdict.trials > 1 {
-        text += &format!(
-            " The interval is about this one comparison; the best of {} looks better than it is.",
-            counted(verdict.trials, "trial")
-        );
+        text +=
+            " The interval is about this one comparison; the best of several trials looks better than it is.";
     }
     text
 }

@@ -312,7 +312,9 @@ fn trading(returns: &[f64], equity: f64, deepest: f64, index: usize) -> TradingM
         trades: if moved { 200 } else { 0 },
         win_rate: moved.then_some(0.512),
         exposure: Some(if moved { 0.83 } else { 0.0 }),
+        gross_exposure: Some(if moved { 0.74 } else { 0.0 }),
         fees: if moved { 4000.0 } else { 0.0 },
+        slippage_cost: if moved { 800.0 } else { 0.0 },
         ..TradingMetrics::default()
     }
 }
