@@ -60,3 +60,8 @@ impl fmt::Display for Time {
         write!(f, "{}", self.zoned().timestamp())
     }
 }
+
+/// A number with its noun: `1 bar`, `2 bars`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -96,7 +96,7 @@ fn backtest_reference_cases_agree_in_every_figure() {
 fn reference_case(case: &str, expected: &serde_json::Value, bars: &Bars, book: &BookResult) {
     let number = |name: &str| expected[name].as_f64().unwrap();
     let check = |found: f64, name: &str| close_to(found, number(name), &format!("{case} {name}"));
-    let periods = periods_per_year(bars);
+    let periods = periods_per_year(bars.timeline().times());
     assert_eq!(periods, 525_600.0);
     let metrics = trading_metrics(book, periods);
     let returns = candlewick::metrics::returns(book);

@@ -293,3 +293,29 @@ fn real_files_load() {
         assert_eq!(load(&config).unwrap().bars.rows(), 74_439);
     }
 }
+
+/// A bar must be known at one time: bars of different length, or that start between each other, are refused.
+#[test]
+fn symbols_with_other_bars_are_refused() {
+    use candlewick::table::{BarColumns, Bars, SymbolBars};
+    use candlewick::units::Time;
+    const HOUR: i64 = 3_600_000_000_000;
+    let symbol = |name: &str, step: i64, start: i64| {
+        let flat = vec![1.0; 48];
+        let columns = BarColumns {
+            time: (0..48).map(|row| Time(start + row * step)).collect(),
+            open: flat.clone(),
+            high: flat.clone(),
+            low: flat.clone(),
+            close: flat.clone(),
+            volume: flat,
+        };
+        SymbolBars::new(name, columns).unwrap()
+    };
+    let pair = |other| Bars::new(vec![symbol("ALPHA", HOUR, 0), other]);
+    assert_eq!(pair(symbol("BETA", HOUR, 0)).unwrap().interval(), HOUR);
+    let daily = pair(symbol("BETA", 24 * HOUR, 0)).unwrap_err().to_string();
+    assert!(daily.contains("bars of 86400 s beside bars of 3600 s") && daily.contains("resample"), "{daily}");
+    let staggered = pair(symbol("BETA", HOUR, HOUR / 2)).unwrap_err().to_string();
+    assert!(staggered.contains("start 1800 s apart"), "{staggered}");
+}

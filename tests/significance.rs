@@ -127,7 +127,14 @@ fn significance_threads_change_no_bit() {
 fn significance_is_not_defined_without_variance_or_returns() {
     assert_eq!(sharpe_interval(&[0.0; 100], 252.0, Seed(1)), None);
     assert_eq!(sharpe_interval(&[0.1, 0.2], 252.0, Seed(1)), None);
-    assert_eq!(sharpe_difference(&normal(50, 0.0, 1), &[0.0; 50], 252.0, Seed(1)), None);
+    // Cash has the ratio 0: what is left is the other one's ratio with its own interval.
+    let (model, cash) = (normal(50, 0.0, 1), [0.0; 50]);
+    let alone = (sharpe(&model, 252.0).unwrap(), sharpe_interval(&model, 252.0, Seed(1)).unwrap());
+    let (difference, interval) = sharpe_difference(&model, &cash, 252.0, Seed(1)).unwrap();
+    assert!((difference - alone.0).abs() < 1e-12 * alone.0.abs() && interval == alone.1);
+    let (difference, interval) = sharpe_difference(&cash, &model, 252.0, Seed(1)).unwrap();
+    assert!((difference + alone.0).abs() < 1e-12 * alone.0.abs() && interval == [-alone.1[1], -alone.1[0]]);
+    assert_eq!(sharpe_difference(&cash, &cash, 252.0, Seed(1)), Some((0.0, [0.0, 0.0])));
     assert_eq!(sharpe_difference(&normal(50, 0.0, 1), &normal(49, 0.0, 1), 252.0, Seed(1)), None);
     // One bar of profit in a hundred: resamples that miss it count as 0.
     let mut rare = vec![0.0; 100];

@@ -2,9 +2,10 @@
 
 use crate::data::{
     BadRows, BarDuration, DataConfig, DataError, Duplicates, ImportOptions, MarketGenerator, TimeUnit,
-    TimestampColumn, counted, describe, import,
+    TimestampColumn, describe, import,
 };
 use crate::units::Time;
+use crate::units::counted;
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;

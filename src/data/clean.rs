@@ -4,10 +4,11 @@
 use super::bad_rows::BadRowCount;
 use super::config::{DataConfig, Duplicates, Gaps, RangeConfig, Unsorted};
 use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Rows};
-use super::{DataError, Loaded, counted, doubts, fingerprint, resample};
+use super::{DataError, Loaded, doubts, fingerprint, resample};
 use crate::suggest::closest;
 use crate::table::{BarColumns, Bars, SymbolBars};
 use crate::units::Time;
+use crate::units::counted;
 use polars::error::PolarsResult;
 use polars::prelude::{
     BooleanChunked, ChunkedArray, DataFrame, Float64Type, Int64Type, IntoColumn, PlSmallStr,

@@ -1,8 +1,8 @@
 //! What makes sound bars doubtful.
 
-use super::counted;
 use crate::table::{Bars, SymbolBars};
 use crate::units::Time;
+use crate::units::counted;
 
 /// A change of the close from one bar to the next outside these is a split or an error far more often than a price:
 /// a split of 2 to 1 halves it, the reverse doubles it.

@@ -3,7 +3,6 @@
 mod bad_rows;
 mod clean;
 mod config;
-mod count;
 mod describe;
 mod describe_table;
 mod doubts;
@@ -29,7 +28,6 @@ pub use config::{
     BadRows, ColumnsConfig, DataConfig, Duplicates, Gaps, PriceColumn, QualityConfig, RangeConfig, TimeUnit,
     TimestampColumn, Unsorted,
 };
-pub(crate) use count::counted;
 pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;
 pub use error::DataError;

@@ -5,9 +5,9 @@
 //! embargo widens each held-out part further, because prices on both sides of its edge resemble each other
 //! (Lopez de Prado, "Advances in Financial Machine Learning", 2018, chapter 7).
 
-use super::counted;
 use crate::table::{Bars, Features, Labels, Sample, TrainSamples};
 use crate::units::Time;
+use crate::units::counted;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

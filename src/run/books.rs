@@ -10,6 +10,7 @@ use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
 use crate::seed::Seed;
 use crate::table::{Bars, BookResult, Positions, Predictions};
+use crate::units::counted;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -269,5 +270,5 @@ fn named<'a>(decided: impl Iterator<Item = &'a Decided>) -> Vec<(String, Positio
 
 pub(super) fn describe(decided: &[Decided]) -> String {
     let books: usize = decided.iter().map(|strategy| strategy.config.build().books()).sum();
-    format!("{books} books of {} strategies", decided.len())
+    counted(books, "book")
 }

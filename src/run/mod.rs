@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::rundir::{RunDir, Summary};
 use crate::seed::Seed;
+use crate::units::counted;
 use stages::Stages;
 use std::sync::atomic::AtomicBool;
 
@@ -63,7 +64,11 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
             "Computed",
             || fit::tables(plan, bars),
             |(features, labels)| {
-                format!("{} features, {} horizons", features.names().len(), labels.horizons().len())
+                format!(
+                    "{}, {}",
+                    counted(features.names().len(), "feature"),
+                    counted(labels.horizons().len(), "horizon")
+                )
             },
         )?;
         let work = fit::Work { plan, bars, features: &features, labels: &labels, directory, context, seed };
@@ -102,7 +107,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
                     seed,
                 ))
             },
-            |scored| format!("{} books", scored.strategies.len()),
+            |scored| counted(scored.strategies.len(), "book"),
         )?;
         (outcome.trials, outcome.why_no_verdict) = (chosen.sharpes.len(), chosen.why_none);
         outcome.books = Some(scored);
@@ -132,5 +137,5 @@ fn describe_bars(loaded: &Loaded) -> String {
         (Some(first), Some(last)) => format!(", {} to {}", first.minute(), last.minute()),
         _ => String::new(),
     };
-    format!("{} bars of {} symbols{span}", bars.rows(), bars.symbols().len())
+    format!("{} bars of {}{span}", bars.rows(), counted(bars.symbols().len(), "symbol"))
 }

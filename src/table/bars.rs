@@ -207,7 +207,7 @@ impl Bars {
     }
 
     /// The most frequent distance of two bars of a symbol, in nanoseconds: the length of a bar, equal for all symbols. A
-    /// bar is known at its start plus this. 0 where no symbol has two bars.
+    /// bar is known at its start plus this. 0 where there is only one bar.
     pub fn interval(&self) -> i64 {
         self.interval
     }
@@ -229,7 +229,9 @@ impl Bars {
                 (rows > 0).then(|| bars.head(rows))
             })
             .collect();
-        Bars::new(symbols).ok()
+        // A part of checked bars needs no check, and keeps the length of a bar even where it is too short to show it.
+        let timeline = Timeline::of(&symbols);
+        (!symbols.is_empty()).then_some(Bars { symbols, timeline, interval: self.interval })
     }
 }
 
@@ -280,6 +282,9 @@ impl Timeline {
     }
 }
 
+/// Bars from which on the most frequent distance tells the length of a bar, gaps or not.
+const ENOUGH_BARS: usize = 20;
+
 /// The length of a bar, after checking that the symbols agree on it and on when bars start.
 fn common_interval(symbols: &[SymbolBars], timeline: &Timeline) -> Result<i64, BarError> {
     let disagree = |bars: &SymbolBars, found: String| {
@@ -289,7 +294,7 @@ fn common_interval(symbols: &[SymbolBars], timeline: &Timeline) -> Result<i64, B
     };
     let seconds = |nanoseconds: i64| nanoseconds as f64 * 1e-9;
     let mut agreed = 0;
-    for bars in symbols.iter().filter(|bars| bars.len() > 1) {
+    for bars in symbols.iter().filter(|bars| bars.len() >= ENOUGH_BARS) {
         let interval = most_frequent(steps_of(bars.time()));
         if agreed == 0 {
             agreed = interval;
@@ -300,7 +305,7 @@ fn common_interval(symbols: &[SymbolBars], timeline: &Timeline) -> Result<i64, B
     }
     // Bars that start between the bars of other symbols shorten the steps of the union.
     let step = most_frequent(steps_of(&timeline.times));
-    if symbols.len() > 1 && step < agreed {
+    if step < agreed {
         let found = format!(
             "bars of {} s that start {} s apart from those of other symbols",
             seconds(agreed),
@@ -308,7 +313,7 @@ fn common_interval(symbols: &[SymbolBars], timeline: &Timeline) -> Result<i64, B
         );
         return disagree(&symbols[symbols.len() - 1], found);
     }
-    Ok(agreed)
+    Ok(if agreed == 0 { step } else { agreed })
 }
 
 fn steps_of(times: &[Time]) -> impl Iterator<Item = i64> {

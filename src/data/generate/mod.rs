@@ -18,10 +18,11 @@ mod planted;
 
 pub use planted::PlantedSignal;
 
-use super::{BarDuration, DataError, counted, fingerprint, write_bars};
+use super::{BarDuration, DataError, fingerprint, write_bars};
 use crate::rundir::write_atomic;
 use crate::table::{BarError, Bars};
 use crate::units::Time;
+use crate::units::counted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -1,7 +1,8 @@
 //! The predictable part of a generated market, and its exact strength.
 
-use crate::data::{DataError, counted};
+use crate::data::DataError;
 use crate::table::NULL;
+use crate::units::counted;
 
 /// Short-term reversal: `s[t] = -ln(close[t] / close[t-h])` moves the next bar by `c * s[t]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
