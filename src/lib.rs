@@ -4,14 +4,14 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`registry`], [`progress`], [`device`] |
+//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`device`] |
 //! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
 //! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
 //! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
 //! | 5 | [`model`]: one file a model; [`domains`]: one folder a world |
 //! | 6 | [`config`]: from YAML to a plan |
-//! | 7 | [`run`]: the story of one experiment |
+//! | 7 | [`mod@run`]: the story of one experiment |
 //! | 8 | [`cli`]: one verb a file |
 //!
 //! Letters in shapes: `N` rows, `B` batch, `T` time steps of a window, `F` features, `H` hidden units or horizons,
