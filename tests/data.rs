@@ -1,10 +1,10 @@
 //! Loading, resampling, importing and describing what is sound.
 
+use crate::markets::shared;
 use candlewick::data::*;
 use candlewick::suggest::closest;
 use candlewick::table::{BarColumns, Bars, SymbolBars};
 use candlewick::units::Time;
-use std::path::PathBuf;
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -236,18 +236,7 @@ fn a_description_counts_what_is_there() {
     );
 }
 
-fn shared(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var("CANDLEWICK_SHARED").unwrap_or_else(|_| "../shared".into());
-    let path = PathBuf::from(folder).join("datasets").join(name);
-    if !path.exists() {
-        println!("skipped: {} is not here", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-/// Real files, with the counts that their description promises. Warnings: bad prints of LTCUSD in 2013; no volume, closes
-/// only and the falls of AAPL in 2000 and RRC in 1990; the splits of AAPL. None for currencies and minutes.
+/// Real files, with the counts that their description promises.
 #[test]
 fn real_files_load() {
     let cases: [(&str, usize, usize, usize); 5] = [
@@ -258,13 +247,13 @@ fn real_files_load() {
         ("crypto_1m_btcusd.parquet", 391_314, 1, 0),
     ];
     for (name, rows, symbols, warnings) in cases {
-        let Some(path) = shared(name) else { continue };
+        let Some(path) = shared(&format!("datasets/{name}")) else { continue };
         let loaded = load(&DataConfig::of(path.display().to_string())).unwrap();
         assert_eq!((loaded.bars.rows(), loaded.bars.symbols().len()), (rows, symbols), "{name}");
         assert_eq!(loaded.warnings.len(), warnings, "{name}: {:?}", loaded.warnings);
         assert!(loaded.repairs.is_empty());
     }
-    if let Some(path) = shared("us_stocks_daily.parquet") {
+    if let Some(path) = shared("datasets/us_stocks_daily.parquet") {
         let mut config = DataConfig::of(path.display().to_string());
         let adjusted = Some(PriceColumn::Name("adj_close".into()));
         config.columns.close = adjusted.clone();
@@ -280,7 +269,7 @@ fn real_files_load() {
         };
         assert_eq!(load(&config).unwrap().bars.rows(), 108_589);
     }
-    if let Some(path) = shared("fx_1h_quotes_eurusd.parquet") {
+    if let Some(path) = shared("datasets/fx_1h_quotes_eurusd.parquet") {
         let mut config = DataConfig::of(path.display().to_string());
         let mid = |part: &str| Some(PriceColumn::Mid { mid: [format!("bid_{part}"), format!("ask_{part}")] });
         config.columns = ColumnsConfig {

@@ -63,26 +63,74 @@ fn house() -> Vec<(String, PathBuf)> {
     files
 }
 
-/// The rooms that a text names by `crate::room`, brace groups included.
+/// The rooms that a text names by `crate::room`, brace groups over several lines included.
 fn imports(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
     let mut rooms = Vec::new();
-    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        for (position, _) in line.match_indices("crate::") {
-            // `$crate::` in a macro is read where the macro is used.
-            if line[..position].ends_with('$') {
-                continue;
-            }
-            let rest = &line[position + "crate::".len()..];
-            let group = rest.strip_prefix('{').map_or(rest, |group| group);
-            let single = !rest.starts_with('{');
-            for part in group.split(',').take(if single { 1 } else { usize::MAX }) {
-                let name: String =
-                    part.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                rooms.push(name);
-            }
+    for (position, name) in code.match_indices("crate::") {
+        // `$crate::` in a macro is read where the macro is used.
+        if code[..position].ends_with('$') {
+            continue;
+        }
+        let rest = &code[position + name.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => rooms.extend(group_members(group)),
+            None => rooms.push(first_name(rest)),
         }
     }
     rooms
+}
+
+fn first_name(path: &str) -> String {
+    path.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+/// The first names of a brace group, up to its closing brace; what stands in groups within it belongs to its room.
+fn group_members(group: &str) -> Vec<String> {
+    let (mut depth, mut start, mut members) = (1, 0, Vec::new());
+    for (position, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && character == ',') {
+            members.push(first_name(&group[start..position]));
+            start = position + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    members.retain(|member| !member.is_empty());
+    members
+}
+
+/// Each function of a formatted text with its number of lines, signature included. A body ends with the first brace that
+/// stands alone under the `fn`.
+fn function_lengths(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let indentation = line.len() - line.trim_start().len();
+        let Some(name) = function_name(line) else { continue };
+        let ends = |line: &&str| {
+            let level = line.len() - line.trim_start().len() == indentation;
+            level && (line.ends_with('}') || (line.ends_with(';') && !line.trim_start().starts_with("let")))
+        };
+        let rest = lines[start..].iter().position(|line| ends(line)).unwrap_or(lines.len() - start - 1);
+        found.push((name, rest + 1));
+    }
+    found
+}
+
+/// The name in the line that begins a function.
+fn function_name(line: &str) -> Option<String> {
+    let (before, after) = line.trim_start().split_once("fn ")?;
+    let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "unsafe", "extern", "\"C\""];
+    let name = first_name(after);
+    (before.split_whitespace().all(|word| qualifiers.contains(&word)) && !name.is_empty()).then_some(name)
 }
 
 #[test]
@@ -111,6 +159,10 @@ fn the_wall_sees_an_upward_import() {
         imports("use crate::{run, table::Bars};\nlet x = crate::cli::main();"),
         ["run", "table", "cli"]
     );
+    assert_eq!(
+        imports("use crate::{\n    table::{Bars, run},\n    cli,\n};\nuse crate::report::{page, run};"),
+        ["table", "cli", "report"]
+    );
     assert!(imports("//! crate::run").is_empty());
 }
 
@@ -125,8 +177,51 @@ fn every_file_has_a_head_and_fits_on_a_few_screens() {
 }
 
 #[test]
+fn every_function_fits_on_a_screen() {
+    let mut long = Vec::new();
+    let mut count = 0;
+    for (_, path) in house() {
+        for (name, lines) in function_lengths(&fs::read_to_string(&path).unwrap()) {
+            count += 1;
+            if lines > 75 {
+                long.push(format!("{} fn {name}: {lines} lines", path.display()));
+            }
+        }
+    }
+    assert!(count > 500, "only {count} functions were seen");
+    assert!(long.is_empty(), "functions of more than 75 lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn the_wall_sees_how_long_a_function_is() {
+    let text = "\
+pub fn one() -> u8 { 1 }
+trait Room {
+    fn declared(&self);
+    fn wide(
+        &self,
+    ) -> u8;
+    pub(crate) const fn long(
+        &self,
+    ) -> u8
+    where
+        Self: Sized,
+    {
+        if true {
+        }
+        2
+    }
+}
+// fn in a comment
+";
+    let expected = [("one", 1), ("declared", 1), ("wide", 3), ("long", 10)];
+    assert_eq!(function_lengths(text), expected.map(|(name, lines)| (name.to_owned(), lines)));
+}
+
+#[test]
 fn every_file_of_a_registry_folder_is_registered() {
-    for folder in ["domains/market/indicators", "domains/market/labels", "domains/market/strategies"] {
+    let market = ["domains/market/indicators", "domains/market/labels", "domains/market/strategies"];
+    for folder in market.into_iter().chain(["model"]) {
         let folder = root().join("src").join(folder);
         let registry = fs::read_to_string(folder.join("mod.rs")).unwrap();
         for path in rust_files(&folder) {

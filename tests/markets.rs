@@ -3,24 +3,42 @@
 use candlewick::seed::Seed;
 use candlewick::table::{BarColumns, Bars, SymbolBars};
 use candlewick::units::Time;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) const HOUR: i64 = 3_600_000_000_000;
 
-/// The folder of reference data beside the project, or a printed skip.
+/// A file of the reference data beside the project, or a printed skip. Where `CANDLEWICK_REQUIRE_SHARED` is set, a missing
+/// file fails the test instead, so that a machine that has the data never skips unseen.
 pub(crate) fn shared(file: &str) -> Option<PathBuf> {
     let folder =
         std::env::var_os("CANDLEWICK_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let path = folder.join(file);
-    if path.exists() {
+    present(&folder.join(file), std::env::var_os("CANDLEWICK_REQUIRE_SHARED").is_some())
+}
+
+fn present(path: &Path, required: bool) -> Option<PathBuf> {
+    if let Ok(path) = path.canonicalize() {
         return Some(path);
     }
-    println!("SKIPPED: {} is not there; name its folder with CANDLEWICK_SHARED", path.display());
+    let missing = format!("{} is not there; name its folder with CANDLEWICK_SHARED", path.display());
+    assert!(!required, "{missing}");
+    println!("SKIPPED: {missing}");
     None
 }
 
+#[test]
+fn a_missing_file_is_a_skip() {
+    assert_eq!(present(Path::new("no/such/file"), false), None);
+    assert!(present(Path::new("Cargo.toml"), true).unwrap().is_absolute());
+}
+
+#[test]
+#[should_panic(expected = "is not there")]
+fn a_missing_file_that_is_required_is_a_failure() {
+    present(Path::new("no/such/file"), true);
+}
+
 /// The f64 columns of a Parquet file.
-pub(crate) fn columns(path: &std::path::Path, names: &[&str]) -> Vec<Vec<f64>> {
+pub(crate) fn columns(path: &Path, names: &[&str]) -> Vec<Vec<f64>> {
     use arrow::array::AsArray;
     let file = std::fs::File::open(path).unwrap();
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();

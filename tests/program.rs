@@ -120,16 +120,58 @@ backtest:
   costs: [{proportional: {fee_bps: 2}}, {slippage: {bps: 1}}]
 ";
 
-/// The bytes of the result tables that must not depend on threads, interruptions or company.
+/// All that must not depend on threads, interruptions or company: the bytes of the result tables and of the weights,
+/// and the figures of the summary. Times, threads, speeds and the folder's name may differ.
 pub(crate) fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
-    ["predictions", "positions", "fills", "equity", "metrics", "folds", "training"]
-        .iter()
-        .map(|name| {
-            let file = run.join(format!("{name}.parquet"));
-            (
-                (*name).to_owned(),
-                std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
-            )
-        })
-        .collect()
+    let tables = ["predictions", "positions", "fills", "equity", "metrics", "folds", "training"];
+    let tables = tables.iter().map(|name| run.join(format!("{name}.parquet")));
+    let mut found: Vec<(String, Vec<u8>)> =
+        tables.chain(weights(run)).map(|file| contents(run, &file)).collect();
+    found.push(("summary.json".into(), figures(run).into_bytes()));
+    found
+}
+
+fn contents(run: &Path, file: &Path) -> (String, Vec<u8>) {
+    let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    (file.strip_prefix(run).unwrap().display().to_string(), bytes)
+}
+
+/// The files of trained weights below a folder, sorted.
+pub(crate) fn weights(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(weights(&path)),
+            false if path.ends_with("model.safetensors") => found.push(path),
+            false => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+fn figures(run: &Path) -> String {
+    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
+    let mut summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for model in summary["models"].as_array_mut().unwrap() {
+        for speed in ["samples_per_second", "samples_per_cpu_second"] {
+            assert!(model.as_object_mut().unwrap().remove(speed).is_some(), "{speed} is missing");
+        }
+    }
+    let kept =
+        ["name", "seed", "plan_sha256", "data", "models", "strategies", "verdict", "backtest", "warnings"];
+    kept.map(|part| format!("{part}: {}\n", summary.get(part).unwrap())).concat()
+}
+
+/// Asserts that a run found the very bits that another one found.
+#[track_caller]
+pub(crate) fn assert_same(run: &Path, expected: &[(String, Vec<u8>)], what: &str) {
+    let found = results(run);
+    let names =
+        |results: &[(String, Vec<u8>)]| results.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&found), names(expected), "{what}");
+    for ((name, found), (_, wanted)) in found.iter().zip(expected) {
+        assert!(found == wanted, "{name} differs: {what}");
+    }
 }

@@ -1,18 +1,11 @@
 //! Every real bar file that is at hand goes through the program. Where the folder is missing the tests say so and pass.
 
+use crate::markets::shared;
 use crate::program::Scratch;
 use std::path::PathBuf;
 
-/// The folder of real data, or a counted skip.
 fn real(file: &str) -> Option<PathBuf> {
-    let shared =
-        std::env::var_os("CANDLEWICK_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let path = shared.join("datasets").join(file);
-    if path.exists() {
-        return Some(path.canonicalize().unwrap());
-    }
-    println!("skipped: {} is not there (1 skip)", path.display());
-    None
+    shared(&format!("datasets/{file}"))
 }
 
 const STRATEGIES: &str = "\

@@ -77,41 +77,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
 
     if !experiment.strategies.is_empty() {
         let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
-        let chosen = stages.time(
-            "choose",
-            "Chose",
-            || books::choose_on_validation(&world),
-            books::Choice::describe,
-        )?;
-        let books = stages.time(
-            "decide",
-            "Decided",
-            || books::decide(&world, chosen.strategy()),
-            |books| books::describe(books),
-        )?;
-        let backtested = stages.time(
-            "backtest",
-            "Backtested",
-            || books::backtest(&world, books),
-            |books| format!("{} strategies over {} bars", books.len(), fitted.span.len()),
-        )?;
-        let scored = stages.time(
-            "score",
-            "Scored",
-            || {
-                Ok(results::score(
-                    plan,
-                    &bars.timeline().times()[fitted.span.clone()],
-                    backtested,
-                    &chosen,
-                    seed,
-                ))
-            },
-            |scored| counted(scored.strategies.len(), "book"),
-        )?;
-        (outcome.trials, outcome.why_no_verdict) = (chosen.sharpes.len(), chosen.why_none);
-        outcome.books = Some(scored);
-        outcome.verdict = verdict::reach(&outcome, &chosen, seed)?;
+        compare(&world, &mut stages, &mut outcome)?;
     }
 
     stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;
@@ -122,6 +88,38 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     }
     outcome.seal(&loaded)?;
     Ok(summary)
+}
+
+/// Every strategy decides, model-driven and ordinary alike; all books are run on the test bars, scored, and compared.
+fn compare(
+    world: &books::Market,
+    stages: &mut Stages,
+    outcome: &mut results::Outcome,
+) -> Result<(), RunError> {
+    let chosen =
+        stages.time("choose", "Chose", || books::choose_on_validation(world), books::Choice::describe)?;
+    let books = stages.time(
+        "decide",
+        "Decided",
+        || books::decide(world, chosen.strategy()),
+        |books| books::describe(books),
+    )?;
+    let backtested = stages.time(
+        "backtest",
+        "Backtested",
+        || books::backtest(world, books),
+        |books| format!("{} strategies over {} bars", books.len(), world.fitted.span.len()),
+    )?;
+    let scored = stages.time(
+        "score",
+        "Scored",
+        || Ok(results::score(world, backtested, &chosen)),
+        |scored| counted(scored.strategies.len(), "book"),
+    )?;
+    (outcome.trials, outcome.why_no_verdict) = (chosen.sharpes.len(), chosen.why_none);
+    outcome.books = Some(scored);
+    outcome.verdict = verdict::reach(outcome, &chosen, world.seed)?;
+    Ok(())
 }
 
 fn load(outcome: &results::Outcome) -> Result<Loaded, RunError> {

@@ -1,6 +1,6 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
-use super::books::{Backtested, Choice};
+use super::books::{Backtested, Choice, Market};
 use super::fit::{Fitted, metrics_by_horizon};
 use super::{Context, RunError};
 use crate::config::Plan;
@@ -12,7 +12,6 @@ use crate::rundir::{
     BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, Stage, StrategySummary, Summary,
     TableFile, Verdict, read_json,
 };
-use crate::seed::Seed;
 use crate::table::{Bars, BookResult, Fill, Side};
 use crate::units::Time;
 use rayon::prelude::*;
@@ -84,15 +83,9 @@ pub(super) fn warn_all(progress: &dyn Progress, loaded: &Loaded) {
 }
 
 /// The figures of every book that is shown.
-pub(super) fn score(
-    plan: &Plan,
-    times: &[Time],
-    backtested: Vec<Backtested>,
-    choice: &Choice,
-    seed: Seed,
-) -> Scored {
-    let settings = &plan.experiment.backtest;
-    let periods = settings.annual_periods(times);
+pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choice) -> Scored {
+    let settings = &market.plan.experiment.backtest;
+    let periods = settings.annual_periods(&market.bars.timeline().times()[market.fitted.span.clone()]);
     let mut scored =
         Scored { strategies: Vec::new(), shown: Vec::new(), decided: Vec::new(), periods_per_year: periods };
     for strategy in backtested {
@@ -120,7 +113,7 @@ pub(super) fn score(
         .par_iter()
         .map(|book| {
             let periods = settings.annual_periods(&book.equity.time);
-            sharpe_interval(&returns(book), periods, seed.child("sharpe interval", 0))
+            sharpe_interval(&returns(book), periods, market.seed.child("sharpe interval", 0))
         })
         .collect();
     for (strategy, interval) in scored.strategies.iter_mut().zip(intervals) {
