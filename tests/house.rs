@@ -119,7 +119,7 @@ fn function_lengths(text: &str) -> Vec<(String, usize)> {
             let level = line.len() - line.trim_start().len() == indentation;
             level && (line.ends_with('}') || (line.ends_with(';') && !line.trim_start().starts_with("let")))
         };
-        let rest = lines[start..].iter().position(|line| ends(line)).unwrap_or(lines.len() - start - 1);
+        let rest = lines[start..].iter().position(ends).unwrap_or(lines.len() - start - 1);
         found.push((name, rest + 1));
     }
     found

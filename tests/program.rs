@@ -141,10 +141,10 @@ pub(crate) fn weights(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(weights(&path)),
-            false if path.ends_with("model.safetensors") => found.push(path),
-            false => {}
+        if path.is_dir() {
+            found.extend(weights(&path));
+        } else if path.ends_with("model.safetensors") {
+            found.push(path);
         }
     }
     found.sort();

@@ -50,7 +50,7 @@ fn killed_at_twenty_points_and_resumed_the_bits_are_the_same() {
         scratch.write("small.yaml", &longer());
         let threads = if point % 2 == 0 { "1" } else { "2" };
         let mut child = started(&scratch, &["run", "small.yaml", "--threads", threads]);
-        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * moments.uniform()));
+        std::thread::sleep(Duration::from_secs_f64(1.2 * whole.as_secs_f64() * moments.uniform()));
         child.kill().unwrap();
         child.wait().unwrap();
         let Some(run) = scratch.runs().first().cloned() else {
