@@ -77,6 +77,11 @@ fn cuda(_: usize) -> Result<Device, String> {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device, String> {
+    let count = cudarc::driver::CudaContext::device_count()
+        .map_err(|error| format!("the CUDA driver does not say which devices there are ({error})"))?;
+    if usize::try_from(count).unwrap_or(0) <= index {
+        return Err(format!("this machine has {count} CUDA device(s)"));
+    }
     // One shared stream: tensors made on one host thread and used on another stay ordered.
     // candle prints a back trace behind the first line of its errors.
     Device::new_cuda_with_stream(index).map_err(|error| {
