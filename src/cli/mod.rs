@@ -21,7 +21,7 @@ use std::process::ExitCode;
     version,
     max_term_width = 100,
     propagate_version = true,
-    after_help = "Exit codes: 0 ok, 1 work failed, 2 usage or configuration, 3 data, 4 audit failed, \
+    after_help = "Exit codes: 0 ok, 1 work failed, 2 usage or configuration, 3 data, \
                   5 resources (disk, memory, GPU), 6 run locked, 130 interrupted and resumable."
 )]
 struct Arguments {

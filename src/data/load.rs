@@ -61,5 +61,5 @@ pub fn fingerprint(bars: &Bars) -> String {
             hasher.update(&bytes);
         }
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::rundir::hexadecimal(&hasher.finalize())
 }

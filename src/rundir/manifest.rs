@@ -59,6 +59,7 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-fn hexadecimal(digest: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal, the form in which every fingerprint is written.
+pub fn hexadecimal(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,7 +9,7 @@ mod table_file;
 
 pub use atomic::{RunDirError, remove_leftovers, write_atomic};
 pub use directory::{RunDir, find_run, list_runs, read_json};
-pub use manifest::{Manifest, sha256_file, sha256_hex};
+pub use manifest::{Manifest, hexadecimal, sha256_file, sha256_hex};
 pub use summary::{
     BacktestSummary, Conclusion, DataSummary, ModelSummary, SpreadSummary, Stage, StrategyKind,
     StrategySummary, Summary, Verdict,
