@@ -100,6 +100,12 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
                 validation_sharpe: choice.sharpe_of(&book.strategy),
                 spread,
                 bankrupt_at: book.bankrupt_at.map(|time| time.to_string()),
+                intervals: None,
+                probabilistic_sharpe: None,
+                deflated_sharpe: None,
+                cost_scenarios: Vec::new(),
+                break_even_cost_multiple: None,
+                grid: None,
             });
         }
         // What a distribution wanted differs from book to book; only single books' orders are kept.
@@ -188,6 +194,8 @@ impl<'a> Outcome<'a> {
             stages,
             models: self.models(bars, fitted),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
+            grids: Vec::new(),
+            audit: None,
             verdict: self.verdict.clone(),
             backtest: self.books.as_ref().map(|scored| BacktestSummary {
                 start: moment(fitted.span.start),

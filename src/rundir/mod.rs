@@ -11,7 +11,8 @@ pub use atomic::{RunDirError, remove_leftovers, write_atomic};
 pub use directory::{RunDir, find_run, list_runs, read_json};
 pub use manifest::{Manifest, hexadecimal, sha256_file, sha256_hex};
 pub use summary::{
-    BacktestSummary, Conclusion, DataSummary, ModelSummary, SpreadSummary, Stage, StrategyKind,
+    AuditCheck, AuditSummary, BacktestSummary, Conclusion, CostScenario, DataSummary, GridAxisSummary,
+    GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage, StrategyKind,
     StrategySummary, Summary, Verdict,
 };
 pub use table_file::{Column, TableFile};

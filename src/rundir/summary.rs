@@ -30,6 +30,12 @@ pub struct Summary {
     pub models: Vec<ModelSummary>,
     /// Every book, in the order of the configuration.
     pub strategies: Vec<StrategySummary>,
+    /// Every strategy with ranges of parameters, in the order of the configuration.
+    #[serde(default)]
+    pub grids: Vec<GridSummary>,
+    /// The look-ahead proof; absent where it was not asked for.
+    #[serde(default)]
+    pub audit: Option<AuditSummary>,
     /// Absent where there is no model or no baseline to compare.
     pub verdict: Option<Verdict>,
     /// How the books were run.
@@ -127,6 +133,130 @@ pub struct StrategySummary {
     pub spread: Option<SpreadSummary>,
     /// When the book's equity was used up, RFC 3339.
     pub bankrupt_at: Option<String>,
+    /// 95 % stationary-bootstrap intervals of the other headline figures.
+    #[serde(default)]
+    pub intervals: Option<HeadlineIntervals>,
+    /// Probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
+    #[serde(default)]
+    pub probabilistic_sharpe: Option<f64>,
+    /// The same above what the best of all trials would show by luck (Bailey and Lopez de Prado 2014).
+    #[serde(default)]
+    pub deflated_sharpe: Option<f64>,
+    /// The book at 0, 1, 2 and 4 times all its costs.
+    #[serde(default)]
+    pub cost_scenarios: Vec<CostScenario>,
+    /// By which number all costs may be multiplied until the book earns nothing; absent where it earns nothing without
+    /// costs, or still earns at 100 times its costs.
+    #[serde(default)]
+    pub break_even_cost_multiple: Option<f64>,
+    /// The grid whose best book this is.
+    #[serde(default)]
+    pub grid: Option<String>,
+}
+
+/// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of the resamples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeadlineIntervals {
+    /// Of the total return.
+    pub total_return: Option<[f64; 2]>,
+    /// Of the compound annual growth rate.
+    pub cagr: Option<[f64; 2]>,
+    /// Of the annual volatility.
+    pub volatility: Option<[f64; 2]>,
+    /// Of the Sortino ratio.
+    pub sortino: Option<[f64; 2]>,
+    /// Of the maximum drawdown.
+    pub max_drawdown: Option<[f64; 2]>,
+}
+
+/// A book at other costs, with the same positions wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostScenario {
+    /// By which all costs are multiplied.
+    pub multiple: f64,
+    /// Last equity over starting cash, minus 1.
+    pub total_return: Option<f64>,
+    /// Annualised.
+    pub sharpe: Option<f64>,
+    /// 0 or negative.
+    pub max_drawdown: Option<f64>,
+}
+
+/// A strategy with ranges of parameters: many books, of which only figures are kept. `books.parquet` has a row a book.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GridSummary {
+    /// The user's name.
+    pub name: String,
+    /// The registry's name: `sma_cross`.
+    pub strategy: String,
+    /// The parameters that vary, in the order in which they are written.
+    pub axes: Vec<GridAxisSummary>,
+    /// Books that were run.
+    pub books: usize,
+    /// Combinations that make no sense and were left out, such as a fast mean above a slow one.
+    pub skipped: usize,
+    /// `batch` or `ledger`: which loop ran the books. Both give the same money.
+    pub engine: String,
+    /// Sharpe ratios of the books at 5, 25, 50, 75 and 95 per cent; those without one count as 0.
+    pub sharpe_quantiles: [f64; 5],
+    /// The name of the book with the best Sharpe ratio, which is among the strategies: `sma[fast=10,slow=60]`.
+    pub best: Option<String>,
+    /// What the best book is worth after so many were tried.
+    pub selection: SelectionSummary,
+}
+
+/// A parameter that varies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GridAxisSummary {
+    /// Its name, a path where it is not the strategy's own: `fast`, `exits.stop_loss_percent`.
+    pub parameter: String,
+    /// Its values as they would be written, in order; a column of this name is in `books.parquet`.
+    pub values: Vec<serde_json::Value>,
+}
+
+/// What is left of the best of many trials. `None` where a figure is not defined (too few books or bars).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SelectionSummary {
+    /// Books that were ever tried on this data in this folder of runs, this run's included.
+    pub trials: usize,
+    /// Annualised Sharpe ratio that the best of so many trials without any skill is expected to show.
+    pub luck_sharpe: Option<f64>,
+    /// Probability that the best book's true Sharpe ratio is above that (the deflated Sharpe ratio).
+    pub deflated_sharpe: Option<f64>,
+    /// Probability of backtest overfitting, by combinatorially symmetric cross-validation (Bailey et al. 2017).
+    pub overfitting: Option<f64>,
+    /// p-value of White's reality check against doing nothing.
+    pub reality_check: Option<f64>,
+    /// p-value of Hansen's test of superior predictive ability (consistent variant) against doing nothing.
+    pub superior_ability: Option<f64>,
+}
+
+/// What the look-ahead proof found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditSummary {
+    /// Whether nothing knew the future.
+    pub passed: bool,
+    /// `short` or `full`.
+    pub depth: String,
+    /// Moments after which the future was poisoned.
+    pub moments: usize,
+    /// One line a part of the pipeline.
+    pub checks: Vec<AuditCheck>,
+    /// Processor seconds that it took.
+    pub cpu_seconds: f64,
+}
+
+/// One part of the pipeline under the proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditCheck {
+    /// `features`, `labels`, `scaler`, `split`, `model inputs`, `decisions`, `fills`, `warm-up`, `streaming`.
+    pub part: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// How many values were compared bit by bit.
+    pub compared: usize,
+    /// What was found, in a sentence: the first value that knew the future, or what was proved.
+    pub finding: String,
 }
 
 /// A distribution of books.

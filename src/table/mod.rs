@@ -6,6 +6,7 @@ mod features;
 mod labels;
 mod positions;
 mod predictions;
+mod return_matrix;
 mod samples;
 mod windows;
 
@@ -13,7 +14,8 @@ pub use bars::{BarColumns, BarError, Bars, SymbolBars, Timeline};
 pub use equity::{BookResult, Equity, Fill, Side};
 pub use features::{Features, NULL};
 pub use labels::{LabelKind, Labels};
-pub use positions::Positions;
+pub use positions::{Basis, Positions};
 pub use predictions::{ModelPredictions, Predictions};
+pub use return_matrix::ReturnMatrix;
 pub use samples::{Sample, TrainSamples};
 pub use windows::{Scaler, ScalerConfig, ScalerKind, Windows};

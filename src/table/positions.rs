@@ -10,6 +10,16 @@ use super::{Bars, NULL};
 pub struct Positions {
     /// `[symbol][row]`.
     targets: Vec<Vec<f64>>,
+    basis: Basis,
+}
+
+/// Of what a target is a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Of the symbol's slot, an equal part of the book.
+    Slot,
+    /// Of the whole book: portfolio weights.
+    Book,
 }
 
 impl Positions {
@@ -40,6 +50,19 @@ impl Positions {
     /// # Errors
     /// As [`Positions::levels`].
     pub fn orders(bars: &Bars, targets: Vec<Vec<f64>>) -> Result<Positions, String> {
+        Positions::new(bars, targets, Basis::Slot)
+    }
+
+    /// Takes portfolio weights: each number trades to that share of the whole book's equity. Weights of one moment may
+    /// add up to less than 1, the rest is cash; what is above 1 in sum of absolute values needs leverage.
+    ///
+    /// # Errors
+    /// As [`Positions::levels`].
+    pub fn weights(bars: &Bars, weights: Vec<Vec<f64>>) -> Result<Positions, String> {
+        Positions::new(bars, weights, Basis::Book)
+    }
+
+    fn new(bars: &Bars, targets: Vec<Vec<f64>>, basis: Basis) -> Result<Positions, String> {
         if targets.len() != bars.symbols().len() {
             return Err(format!("targets for {} symbols, expected {}", targets.len(), bars.symbols().len()));
         }
@@ -56,12 +79,17 @@ impl Positions {
                 ));
             }
         }
-        Ok(Positions { targets })
+        Ok(Positions { targets, basis })
     }
 
     /// The targets of one symbol, one a bar, null where nothing is ordered.
     pub fn targets(&self, symbol: usize) -> &[f64] {
         &self.targets[symbol]
+    }
+
+    /// Of what the targets are shares.
+    pub fn basis(&self) -> Basis {
+        self.basis
     }
 
     /// Number of symbols.

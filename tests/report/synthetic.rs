@@ -255,6 +255,8 @@ impl Synthetic {
             stages: stages(),
             models: MODELS.iter().map(|(name, kind)| model(name, kind)).collect(),
             strategies,
+            grids: Vec::new(),
+            audit: None,
             verdict: Some(verdict),
             backtest: Some(BacktestSummary {
                 start,
@@ -290,6 +292,12 @@ impl Synthetic {
                 sharpes: sharpes.clone(),
             }),
             bankrupt_at: (name == "breakout").then(|| "2023-08-01T05:00:00Z".to_owned()),
+            intervals: None,
+            probabilistic_sharpe: None,
+            deflated_sharpe: None,
+            cost_scenarios: Vec::new(),
+            break_even_cost_multiple: None,
+            grid: None,
         }
     }
 }
