@@ -13,6 +13,7 @@ mod datasets;
 mod doubtful_data;
 mod generate;
 mod gradients;
+mod grid;
 mod house;
 mod indicators;
 mod labels;

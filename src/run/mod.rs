@@ -10,7 +10,7 @@ mod stages;
 mod verdict;
 
 pub use error::{RunError, run_dir_exit_code};
-pub use preview::{FoldPreview, ModelPreview, Preview, preview};
+pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 
 use crate::config::Plan;
 use crate::data::{self, Loaded};
