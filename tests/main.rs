@@ -11,6 +11,7 @@ mod config;
 mod data;
 mod datasets;
 mod doubtful_data;
+mod exit_rules;
 mod generate;
 mod gradients;
 mod house;
