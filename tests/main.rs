@@ -5,6 +5,7 @@
 
 mod backtest;
 mod bad_input;
+mod batch;
 mod causality;
 mod cli;
 mod config;
