@@ -4,10 +4,17 @@
 pub mod adamw;
 pub mod affine;
 pub mod attention;
+pub mod backtest_batch;
 pub mod backtest_step;
+pub mod batch_book;
+pub mod cross_words;
+pub mod exit_rules;
 pub mod fill_costs;
 pub mod gates;
+pub mod instructions;
 pub mod layer_norm;
 pub mod lstm_sequence;
 pub mod matrix;
 pub mod memory;
+pub mod range_extremes;
+pub mod running_sums;

@@ -5,12 +5,14 @@
 
 mod backtest;
 mod bad_input;
+mod batch;
 mod causality;
 mod cli;
 mod config;
 mod data;
 mod datasets;
 mod doubtful_data;
+mod exit_rules;
 mod generate;
 mod gradients;
 mod grid;

@@ -1,6 +1,7 @@
 //! The nouns that flow through the house. Each constructor checks its promise once; later rooms trust it.
 
 mod bars;
+mod book_figures;
 mod equity;
 mod features;
 mod labels;
@@ -11,6 +12,7 @@ mod samples;
 mod windows;
 
 pub use bars::{BarColumns, BarError, Bars, SymbolBars, Timeline};
+pub use book_figures::BookFigures;
 pub use equity::{BookResult, Carried, Equity, Fill, Side};
 pub use features::{Features, NULL};
 pub use labels::{LabelKind, Labels};

@@ -3,6 +3,7 @@
 //! [`run_book`] is the ledger: it records every fill of one book. [`run_books`] runs many in parallel. What a fill costs
 //! and how large it is stands in [`crate::kernels::backtest_step`] and [`crate::kernels::fill_costs`].
 
+mod batch;
 mod books;
 mod config;
 mod cost_scenarios;
@@ -11,6 +12,7 @@ mod ledger;
 mod optimism;
 mod sizing;
 
+pub use batch::{BatchOutcome, BatchRequest, Signals, run_batch, supports};
 pub use books::run_books;
 pub use config::{BacktestConfig, Books, FillTime, periods_per_year};
 pub use cost_scenarios::{break_even_multiple, cost_scenarios};

@@ -1,8 +1,8 @@
 //! Simple moving average.
 
 use super::{Indicator, at_least, price_level, stem};
-use crate::domains::market::rolling;
-use crate::table::Bars;
+use crate::kernels::running_sums::RunningSums;
+use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,11 @@ impl Indicator for Sma {
     }
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
-        let column = |close: &[f64]| price_level(rolling::mean(close, self.period), close, self.relative);
+        let column = |close: &[f64]| {
+            let mut means = vec![NULL; close.len()];
+            RunningSums::new(close).means(self.period, 0, &mut means);
+            price_level(means, close, self.relative)
+        };
         bars.symbols().iter().map(|symbol| vec![column(symbol.close())]).collect()
     }
 }

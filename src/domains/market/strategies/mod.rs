@@ -134,7 +134,7 @@ impl Direction {
 
 /// Two means closer than this share of the price are equal: what is left is the rounding of their sums, and a market
 /// that does not move must not trade.
-const TIE: f64 = 1e-12;
+pub(in crate::domains::market) const TIE: f64 = 1e-12;
 
 /// The level of every row: up where `fast` is above `slow`, down where it is below, flat at a tie, null in the warm-up.
 /// Both are prices or differences of prices.

@@ -1,0 +1,306 @@
+//! Thousands of books at once, of which only figures are kept.
+//!
+//! The batch gives the money of the ledger ([`super::run_book`]) to the bit: fills, fees, final equity, maximum drawdown
+//! and every count. Mean and deviation of the returns come from sums in another order and agree within 1e-10. It is meant
+//! for grids of parameters: memory is a few hundred bytes a book, and processor time a fraction of a nanosecond a bar.
+
+use super::config::{BacktestConfig, FillTime};
+use super::costs::lower;
+use super::sizing::Sizing;
+use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
+use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
+use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use crate::kernels::instructions::Instructions;
+use crate::kernels::running_sums::RunningSums;
+use crate::progress::{Event, Progress};
+use crate::table::{Bars, BookFigures, Positions, ReturnMatrix};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Books over one symbol, each with the whole starting cash.
+#[derive(Clone, Debug)]
+pub struct BatchRequest<'a> {
+    /// The bars.
+    pub bars: &'a Bars,
+    /// Which symbol is traded.
+    pub symbol: usize,
+    /// How all books are run; see [`supports`].
+    pub config: &'a BacktestConfig,
+    /// Steps of the timeline on which the books run.
+    pub span: Range<usize>,
+    /// Into how many equal stretches the span is cut for [`BatchOutcome::returns`]; never more than there are steps.
+    pub periods: usize,
+    /// The instructions to use, [`Instructions::widest`] where nobody compares. They change no bit.
+    pub instructions: Instructions,
+}
+
+/// What the books trade on.
+#[derive(Clone, Copy)]
+pub enum Signals<'a> {
+    /// A book a pair of simple moving averages.
+    SmaCross(&'a [SmaCross]),
+    /// Books whose positions a function decides, one book at a time.
+    Decided {
+        /// Number of books.
+        books: usize,
+        /// The positions of a book.
+        decide: &'a (dyn Fn(usize) -> Result<Positions, String> + Sync),
+    },
+}
+
+/// What is kept of the books, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct BatchOutcome {
+    /// Figures of each.
+    pub figures: Vec<BookFigures>,
+    /// Returns of each over equal stretches of the span.
+    pub returns: ReturnMatrix,
+}
+
+/// Whether the batch can run books of this configuration.
+///
+/// # Errors
+/// Why not; then [`super::run_books`] can.
+pub fn supports(bars: &Bars, config: &BacktestConfig) -> Result<(), String> {
+    use super::config::Books;
+    if bars.symbols().len() > 1 && config.books == Books::SharedCash {
+        return Err(format!("{} symbols share the cash of a book", bars.symbols().len()));
+    }
+    rules(config).map(|_| ())
+}
+
+/// Sizes and costs in the numbers of the kernel.
+fn rules(config: &BacktestConfig) -> Result<BookRules, String> {
+    let size = match config.sizing {
+        Sizing::AllIn {} => Size::Share(1.0),
+        Sizing::Fraction { of_equity } => Size::Share(of_equity),
+        Sizing::Fixed { quantity } => Size::Units(quantity),
+        _ => return Err(format!("sizing by {} looks at more than the target", config.sizing)),
+    };
+    let rates = lower(&config.costs)?;
+    let linear = rates
+        .linear()
+        .ok_or_else(|| format!("{} is no cost in proportion", rates.beyond_linear.join(", ")))?;
+    Ok(BookRules { costs: linear.taker, size })
+}
+
+/// Runs every book over the span in the current pool of threads. The number of threads changes no bit.
+///
+/// # Errors
+/// A configuration that [`supports`] refuses, or what `decide` failed with.
+pub fn run_batch(
+    request: &BatchRequest,
+    signals: Signals,
+    progress: &dyn Progress,
+) -> Result<BatchOutcome, String> {
+    let rules = rules(request.config)?;
+    let stage = Stage::new(request, rules);
+    match signals {
+        Signals::SmaCross(pairs) => Ok(stage.crosses(pairs, progress)),
+        Signals::Decided { .. } => Err("not yet".into()),
+    }
+}
+
+/// What all books of a request share.
+pub(super) struct Stage<'a> {
+    request: &'a BatchRequest<'a>,
+    rules: BookRules,
+    market: Market<'a>,
+    /// The market's first row in the symbol's history.
+    first_row: usize,
+    /// Steps of the span.
+    bars: usize,
+    periods: usize,
+}
+
+impl<'a> Stage<'a> {
+    fn new(request: &'a BatchRequest<'a>, rules: BookRules) -> Stage<'a> {
+        let symbol = &request.bars.symbols()[request.symbol];
+        let timeline = request.bars.timeline();
+        let span = request.span.start..request.span.end.min(timeline.times().len()).max(request.span.start);
+        let steps = timeline.steps(request.symbol);
+        let row_at = |step: usize| steps.partition_point(|other| (*other as usize) < step);
+        let rows = row_at(span.start)..row_at(span.end);
+        let steps = &steps[rows.clone()];
+        let contiguous =
+            steps.len() == span.len() && steps.first().is_none_or(|first| *first as usize == span.start);
+        let mut market = Market {
+            open: &symbol.open()[rows.clone()],
+            high: &symbol.high()[rows.clone()],
+            low: &symbol.low()[rows.clone()],
+            close: &symbol.close()[rows.clone()],
+            steps: if contiguous { &[] } else { steps },
+            end_step: span.end,
+            returns: Vec::new(),
+            squares: Vec::new(),
+            sample_rows: Vec::new(),
+            samples_before: Vec::new(),
+        };
+        market.add_up_returns();
+        let (bars, periods) = (span.len(), request.periods.min(span.len()));
+        // A stretch ends with the last row before the step at which the next begins; before the first row there is none.
+        let ends = (1..=periods)
+            .map(|period| span.start + (period as u128 * bars as u128 / periods as u128) as usize);
+        let rows_before: Vec<usize> =
+            ends.map(|end| steps.partition_point(|step| (*step as usize) < end)).collect();
+        let unlisted = rows_before.partition_point(|rows| *rows == 0);
+        market.sample_rows = rows_before.iter().map(|rows| rows.saturating_sub(1) as u32).collect();
+        market.samples_before = samples_before(&market.sample_rows, unlisted, market.close.len());
+        Stage { request, rules, market, first_row: rows.start, bars, periods }
+    }
+
+    /// The books of some pairs; every one is checked by its strategy before.
+    fn crosses(&self, pairs: &[SmaCross], progress: &dyn Progress) -> BatchOutcome {
+        let history = self.request.bars.symbols()[self.request.symbol].close();
+        let ties: Vec<f64> = history.iter().map(|close| TIE * close).collect();
+        let sums = RunningSums::new(history);
+        let (done, total) = (AtomicU64::new(0), pairs.len() as u64);
+        progress.on(&Event::BooksDone { done: 0, total });
+        let parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>> = chunks(pairs, rayon::current_num_threads())
+            .into_par_iter()
+            .map(|chunk| {
+                let found = self.cross_chunk(pairs, &chunk, &sums, &ties);
+                let count = chunk.len() as u64;
+                progress
+                    .on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
+                found
+            })
+            .collect();
+        self.gather(pairs.len(), parts)
+    }
+
+    fn cross_chunk(
+        &self,
+        pairs: &[SmaCross],
+        chunk: &[usize],
+        sums: &RunningSums,
+        ties: &[f64],
+    ) -> Vec<(usize, BookFigures, Vec<f32>)> {
+        let config = self.request.config;
+        let mut windows: Vec<usize> =
+            chunk.iter().flat_map(|pair| [pairs[*pair].fast, pairs[*pair].slow]).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let window = |length: usize| windows.partition_point(|other| *other < length);
+        let mut books: Vec<CrossBook> = chunk
+            .iter()
+            .map(|pair| CrossBook {
+                book: BatchBook::new(config.cash),
+                fast: window(pairs[*pair].fast),
+                slow: window(pairs[*pair].slow),
+                short: pairs[*pair].direction == Direction::LongShort,
+                level: 0.0,
+            })
+            .collect();
+        let stride = self.periods + 1;
+        let mut samples = vec![config.cash; chunk.len() * stride];
+        let at_open = config.fill == FillTime::NextOpen;
+        let pass = CrossPass {
+            market: &self.market,
+            fill_prices: if at_open { self.market.open } else { self.market.close },
+            sums,
+            ties,
+            first_row: self.first_row,
+            lag: usize::from(at_open),
+            windows: &windows,
+            rules: &self.rules,
+            books: &mut books,
+            samples: &mut samples,
+        };
+        run_crosses(pass, self.request.instructions);
+        let samples = samples.chunks_exact(stride);
+        chunk
+            .iter()
+            .zip(books.iter().zip(samples))
+            .map(|(pair, (book, samples))| {
+                (*pair, self.figures(&book.book), self.stretches(&samples[..self.periods]))
+            })
+            .collect()
+    }
+
+    /// What is kept of a book.
+    fn figures(&self, book: &BatchBook) -> BookFigures {
+        let count = self.bars as f64;
+        let mean = if self.bars > 0 { book.sum / count } else { 0.0 };
+        let scatter = book.squares - count * mean * mean;
+        // What is left of equal returns is the rounding of the two terms.
+        let scattered = self.bars > 1 && scatter > 1e-13 * book.squares;
+        BookFigures {
+            bars: self.bars,
+            starting_cash: self.request.config.cash,
+            final_equity: book.equity(),
+            mean_return: mean,
+            return_deviation: if scattered { (scatter / (count - 1.0)).sqrt() } else { 0.0 },
+            max_drawdown: book.max_drawdown(),
+            fills: book.fills,
+            trades: book.trades,
+            winning_trades: book.winning_trades,
+            fees: book.fees,
+            slippage_cost: book.slippage_cost,
+            held_bars: book.held_steps,
+            bankrupt: book.bankrupt,
+        }
+    }
+
+    /// Returns from sample to sample, the first against the starting cash; 0 once nothing is left.
+    fn stretches(&self, samples: &[f64]) -> Vec<f32> {
+        let mut before = self.request.config.cash;
+        let change = |worth: &f64| {
+            let change = if before > 0.0 { worth / before - 1.0 } else { 0.0 };
+            before = *worth;
+            change as f32
+        };
+        samples.iter().map(change).collect()
+    }
+
+    /// Puts books back into their order.
+    fn gather(&self, books: usize, parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>>) -> BatchOutcome {
+        let mut figures = vec![BookFigures::default(); books];
+        let mut returns = vec![0.0; books * self.periods];
+        for (book, found, stretches) in parts.into_iter().flatten() {
+            figures[book] = found;
+            returns[book * self.periods..(book + 1) * self.periods].copy_from_slice(&stretches);
+        }
+        BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() }
+    }
+}
+
+/// `[row + 1]`: samples taken before each row; those of stretches before the first row stand at its head.
+fn samples_before(sample_rows: &[u32], unlisted: usize, rows: usize) -> Vec<u32> {
+    let mut before = vec![0; rows + 1];
+    let mut sample = unlisted;
+    for (row, count) in before.iter_mut().enumerate() {
+        while sample < sample_rows.len() && (sample_rows[sample] as usize) < row {
+            sample += 1;
+        }
+        *count = sample as u32;
+    }
+    before
+}
+
+/// Lengths of one axis whose means stand in the cache together.
+const BLOCK: usize = 25;
+
+/// Books in a chunk at most; fewer where there would be less than a chunk for each thread.
+const CHUNK: usize = 625;
+
+/// Cuts the pairs into chunks that share few means. Which books share a chunk changes no bit.
+fn chunks(pairs: &[SmaCross], threads: usize) -> Vec<Vec<usize>> {
+    let block_of = |length: fn(&SmaCross) -> usize| {
+        let mut lengths: Vec<usize> = pairs.iter().map(length).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let blocks = lengths.len().div_ceil(BLOCK).max(1);
+        let size = lengths.len().div_ceil(blocks).max(1);
+        move |pair: &SmaCross| lengths.partition_point(|other| *other < length(pair)) / size
+    };
+    let (fast, slow) = (block_of(|pair| pair.fast), block_of(|pair| pair.slow));
+    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    order.sort_by_key(|pair| {
+        let pair = &pairs[*pair];
+        (fast(pair), slow(pair), pair.fast, pair.slow)
+    });
+    let size = pairs.len().div_ceil(threads.max(1)).clamp(1, CHUNK);
+    order.chunks(size).map(<[usize]>::to_vec).collect()
+}

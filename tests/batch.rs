@@ -1,0 +1,231 @@
+//! The batch against the ledger: every figure of money to the bit.
+
+use super::markets::{random_bars, random_symbol};
+use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
+use candlewick::domains::market::backtest::{
+    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, FillTime, Signals, Sizing, run_batch,
+    run_books,
+};
+use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
+use candlewick::kernels::instructions::Instructions;
+use candlewick::kernels::running_sums::RunningSums;
+use candlewick::metrics::{returns, sharpe, trading_metrics};
+use candlewick::progress::Silent;
+use candlewick::seed::Seed;
+use candlewick::table::{Bars, BookFigures, BookResult, Positions, Predictions};
+use std::ops::Range;
+
+fn decide(bars: &Bars, pair: &SmaCross) -> Positions {
+    let predictions = Predictions::default();
+    let span = 0..bars.timeline().times().len();
+    let world = World { bars, predictions: &predictions, span, seed: Seed(1), reference: None, book: 0 };
+    pair.decide(&world).unwrap()
+}
+
+/// The ledger's book of one symbol over exactly this span.
+fn ledger(
+    bars: &Bars,
+    symbol: usize,
+    positions: Positions,
+    config: &BacktestConfig,
+    span: &Range<usize>,
+) -> BookResult {
+    let config = BacktestConfig { books: Books::PerSymbol, ..config.clone() };
+    run_books(bars, &[("book".into(), positions)], &config, span.clone(), &Silent).swap_remove(symbol)
+}
+
+/// The part of a span in which a symbol is listed, as the ledger cuts it.
+fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
+    let steps = bars.timeline().steps(symbol);
+    let start = span.start.max(steps[0] as usize);
+    start..span.end.min(steps[steps.len() - 1] as usize + 1).max(start)
+}
+
+fn assert_same_book(found: &BookFigures, stretches: &[f32], book: &BookResult, what: &str) {
+    let metrics = trading_metrics(book, 1.0);
+    let equity = &book.equity.equity;
+    assert_eq!(found.bars, equity.len(), "bars of {what}");
+    let last = equity.last().copied().unwrap_or(book.starting_cash);
+    assert_eq!(
+        found.final_equity.to_bits(),
+        last.to_bits(),
+        "final equity of {what}: {} and {last}",
+        found.final_equity
+    );
+    let drawdown = candlewick::metrics::drawdowns(equity, book.starting_cash).deepest;
+    assert_eq!(
+        found.max_drawdown.to_bits(),
+        drawdown.to_bits(),
+        "drawdown of {what}: {} and {drawdown}",
+        found.max_drawdown
+    );
+    assert_eq!(found.fills, book.fills.len(), "fills of {what}");
+    assert_eq!(found.trades, metrics.trades, "trades of {what}");
+    let wins = metrics.win_rate.map_or(0.0, |rate| rate * metrics.trades as f64).round();
+    assert_eq!(found.winning_trades as f64, wins, "winning trades of {what}");
+    assert_eq!(found.fees, metrics.fees, "fees of {what}");
+    assert_eq!(found.slippage_cost, metrics.slippage_cost, "slippage of {what}");
+    assert_eq!(
+        found.held_bars,
+        book.equity.exposure.iter().filter(|share| **share != 0.0).count(),
+        "held bars of {what}"
+    );
+    assert_eq!(found.bankrupt, book.bankrupt_at.is_some(), "bankruptcy of {what}");
+    assert_same_returns(found, &returns(book), what);
+    let mut before = book.starting_cash;
+    for (period, stretch) in stretches.iter().enumerate() {
+        let end = (period + 1) * equity.len() / stretches.len();
+        let worth = equity[end - 1];
+        let change = if before > 0.0 { worth / before - 1.0 } else { 0.0 };
+        assert_eq!(stretch.to_bits(), (change as f32).to_bits(), "stretch {period} of {what}");
+        before = worth;
+    }
+}
+
+/// Sums in another order: within 1e-10 of the deviation.
+fn assert_same_returns(found: &BookFigures, returns: &[f64], what: &str) {
+    let ratio = sharpe(returns, 1.0);
+    match (found.sharpe(1.0), ratio) {
+        (Some(found), Some(expected)) => {
+            assert!(
+                (found - expected).abs() <= 1e-10 * expected.abs().max(1e-3),
+                "Sharpe of {what}: {found} and {expected}"
+            );
+        }
+        (None, None) => {}
+        (found, expected) => panic!("Sharpe of {what}: {found:?} and {expected:?}"),
+    }
+}
+
+fn request<'a>(bars: &'a Bars, config: &'a BacktestConfig, span: Range<usize>) -> BatchRequest<'a> {
+    BatchRequest { bars, symbol: 0, config, span, periods: 37, instructions: Instructions::widest() }
+}
+
+fn pairs(direction: Direction) -> Vec<SmaCross> {
+    let lengths =
+        [(1, 2), (1, 7), (2, 9), (3, 64), (5, 20), (7, 8), (10, 63), (20, 65), (50, 200), (60, 5000)];
+    lengths.map(|(fast, slow)| SmaCross { fast, slow, direction }).to_vec()
+}
+
+fn configurations() -> Vec<BacktestConfig> {
+    let mut all = Vec::new();
+    for fill in [FillTime::NextOpen, FillTime::SameClose] {
+        for sizing in
+            [Sizing::AllIn {}, Sizing::Fraction { of_equity: 0.3 }, Sizing::Fixed { quantity: 300.0 }]
+        {
+            for bps in [0.0, 10.0, 300.0] {
+                let costs = vec![
+                    CostConfig::Proportional(Proportional { fee_bps: bps }),
+                    CostConfig::Slippage(Slippage { bps: bps / 2.0 }),
+                ];
+                all.push(BacktestConfig { fill, sizing: sizing.clone(), costs, ..BacktestConfig::default() });
+            }
+        }
+    }
+    all
+}
+
+fn compare_crosses(bars: &Bars, config: &BacktestConfig, span: &Range<usize>, pairs: &[SmaCross]) {
+    let span = listed(bars, 0, span);
+    let found = run_batch(&request(bars, config, span.clone()), Signals::SmaCross(pairs), &Silent).unwrap();
+    for (number, pair) in pairs.iter().enumerate() {
+        let book = ledger(bars, 0, decide(bars, pair), config, &span);
+        let what =
+            format!("{pair:?} over {span:?}, {:?}, {}, {:?}", config.fill, config.sizing, config.costs);
+        assert_same_book(&found.figures[number], found.returns.book(number), &book, &what);
+    }
+}
+
+#[test]
+fn crosses_of_a_batch_are_those_of_the_ledger_to_the_bit() {
+    let mut compared = 0;
+    for seed in 0..6 {
+        let rows = [700, 1023, 1024, 1025, 2100, 3333][seed as usize];
+        let bars = Bars::new(vec![random_symbol("ALPHA", rows, seed, 0.0)]).unwrap();
+        for config in configurations() {
+            for direction in [Direction::LongOnly, Direction::LongShort] {
+                for span in [0..rows, 1..rows, 63..rows - 1, 300..rows] {
+                    compare_crosses(&bars, &config, &span, &pairs(direction));
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 6 * 18 * 2 * 4);
+}
+
+#[test]
+fn crosses_of_a_batch_mind_gaps_and_short_histories() {
+    for seed in 0..4 {
+        let bars = random_bars(900, seed);
+        let mut symbols = bars.symbols().to_vec();
+        symbols.reverse();
+        let bars = Bars::new(symbols).unwrap();
+        for config in configurations() {
+            for span in [0..900, 5..890] {
+                compare_crosses(&bars, &config, &span, &pairs(Direction::LongShort));
+            }
+        }
+    }
+    for rows in [1, 2, 7, 8, 9, 63, 64, 65] {
+        let bars = Bars::new(vec![random_symbol("ALPHA", rows, 5, 0.0)]).unwrap();
+        for config in configurations() {
+            for span in [0..rows, rows / 2..rows, rows - 1..rows] {
+                compare_crosses(&bars, &config, &span, &pairs(Direction::LongShort));
+            }
+        }
+    }
+}
+
+#[test]
+fn means_are_the_exact_quotient_whatever_came_before() {
+    let bars = random_bars(3000, 3);
+    let close = bars.symbols()[0].close();
+    let sums = RunningSums::new(close);
+    for period in [1, 2, 3, 7, 60, 1000, 2999] {
+        let mut means = vec![0.0; close.len()];
+        sums.means(period, 0, &mut means);
+        let later = RunningSums::new(&close[500..]);
+        for row in 0..close.len() {
+            if row + 1 < period {
+                assert!(means[row].is_nan());
+                continue;
+            }
+            assert_eq!(means[row].to_bits(), (sums.sum(period, row) / period as f64).to_bits());
+            if row + 1 >= 500 + period {
+                assert_eq!(sums.sum(period, row).to_bits(), later.sum(period, row - 500).to_bits());
+            }
+        }
+    }
+}
+
+fn same(left: &BatchOutcome, right: &BatchOutcome) {
+    assert_eq!(left.figures, right.figures);
+    assert_eq!(left.returns.values(), right.returns.values());
+}
+
+#[test]
+fn neither_instructions_nor_threads_change_a_bit() {
+    let bars = Bars::new(vec![random_symbol("ALPHA", 5000, 9, 0.0)]).unwrap();
+    let pairs: Vec<SmaCross> = (1..30)
+        .flat_map(|fast| (30..60).map(move |slow| (fast, slow)))
+        .map(|(fast, slow)| SmaCross {
+            fast,
+            slow,
+            direction: if fast % 2 == 0 { Direction::LongOnly } else { Direction::LongShort },
+        })
+        .collect();
+    for config in [&configurations()[1], &configurations()[4]] {
+        let run = |instructions, threads| {
+            let request = BatchRequest { instructions, ..request(&bars, config, 100..5000) };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run_batch(&request, Signals::SmaCross(&pairs), &Silent)).unwrap()
+        };
+        let expected = run(Instructions::Portable, 1);
+        for instructions in [Instructions::Portable, Instructions::Avx2, Instructions::Avx512] {
+            for threads in [1, 2, 5] {
+                same(&run(instructions, threads), &expected);
+            }
+        }
+    }
+}
