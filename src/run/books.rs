@@ -3,9 +3,9 @@
 use super::RunError;
 use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
-use crate::domains::market::backtest::{self, Books};
-use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, World};
-use crate::metrics::trading_metrics;
+use crate::domains::market::backtest::{self, BacktestConfig, Books};
+use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, World};
+use crate::metrics::{returns, sharpe, trading_metrics};
 use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
 use crate::seed::Seed;
@@ -28,6 +28,8 @@ pub(super) struct Market<'a> {
 pub(super) struct Decided {
     pub name: String,
     pub config: StrategyConfig,
+    /// How its books are run: the section `backtest` with what the strategy replaces of it.
+    pub settings: BacktestConfig,
     /// Its first book; of a distribution each further one is decided when it is run.
     pub positions: Positions,
     /// The book that it matches.
@@ -89,9 +91,9 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let predictions = &market.fitted.first_validation;
     let on_models = decide_all(market, predictions, &span, |strategy| strategy.build().model().is_some())?;
     let settings = &market.plan.experiment.backtest;
-    let results = backtest::run_books(market.bars, &named(on_models.iter()), settings, span.clone(), &Silent);
+    let results = run_all(market, &on_models, &span, &Silent).into_iter().flatten();
     // A book that never traded has no Sharpe ratio, a forecast that never varies no rank IC; doing nothing counts as 0.
-    let candidates = results.iter().map(|book| {
+    let candidates = results.map(|book| {
         let rank_ic = rank_ic(market, strategy_of(&book.strategy)).unwrap_or(0.0);
         let periods = settings.annual_periods(&book.equity.time);
         (book.strategy.clone(), rank_ic, trading_metrics(book, periods).sharpe)
@@ -137,14 +139,14 @@ fn strategy_of(book: &str) -> &str {
 pub(super) fn decide(market: &Market, chosen: Option<&str>) -> Result<Vec<Decided>, RunError> {
     let (predictions, span) = (&market.fitted.predictions, &market.fitted.span);
     let mut decided = decide_all(market, predictions, span, |strategy| strategy.build().matches().is_none())?;
-    for (name, config) in &market.plan.experiment.strategies {
-        let Some(wanted) = config.build().matches() else { continue };
+    for (name, entry) in plain(market) {
+        let Some(wanted) = entry.build().matches() else { continue };
         // With a book a symbol validation chose `lstm@ALPHA`; its strategy decides for every symbol. Without any choice
         // the strategy does what it does without a reference.
         let wanted = wanted.or(chosen.map(strategy_of));
         let reference = decided.iter().find(|other| Some(other.name.as_str()) == wanted);
         let reference = reference.map(|other| other.positions.clone());
-        decided.push(decide_one(market, name, config, predictions, span, reference)?);
+        decided.push(decide_one(market, name, entry, predictions, span, reference)?);
     }
     decided.sort_by_key(|strategy| market.plan.experiment.strategies.get_index_of(&strategy.name));
     Ok(decided)
@@ -157,10 +159,24 @@ fn decide_all(
     wanted: impl Fn(&StrategyEntry) -> bool,
 ) -> Result<Vec<Decided>, RunError> {
     let mut decided = Vec::new();
-    for (name, config) in market.plan.experiment.strategies.iter().filter(|(_, config)| wanted(config)) {
-        decided.push(decide_one(market, name, config, predictions, span, None)?);
+    for (name, entry) in plain(market).filter(|(_, entry)| wanted(entry)) {
+        decided.push(decide_one(market, name, entry, predictions, span, None)?);
     }
     Ok(decided)
+}
+
+/// The strategies that are no grids.
+fn plain<'a>(market: &Market<'a>) -> impl Iterator<Item = (&'a String, &'a StrategyEntry)> {
+    market.plan.experiment.strategies.iter().filter(|(_, entry)| !entry.is_grid())
+}
+
+/// The section `backtest` with what a book replaces of it.
+pub(super) fn settings_of(market: &Market, book: &BookConfig) -> BacktestConfig {
+    let mut settings = market.plan.experiment.backtest.clone();
+    if let Some(sizing) = &book.sizing {
+        settings.sizing = sizing.clone();
+    }
+    settings
 }
 
 fn decide_one(
@@ -171,20 +187,14 @@ fn decide_one(
     span: &Range<usize>,
     reference: Option<Positions>,
 ) -> Result<Decided, RunError> {
-    let refuse = |reason: &str| RunError::Strategy { strategy: name.to_owned(), reason: reason.to_owned() };
-    if entry.is_grid() {
-        return Err(refuse("grids of parameters are not run yet; write single values"));
-    }
-    if entry.first().sizing.is_some() {
-        return Err(refuse("`sizing` of a single strategy is not run yet; write it under `backtest`"));
-    }
     let config = &entry.first().strategy;
     let positions = decide_book(market, name, config, predictions, (span, reference.as_ref(), 0))?;
-    Ok(Decided { name: name.to_owned(), config: config.clone(), positions, reference })
+    let settings = settings_of(market, entry.first());
+    Ok(Decided { name: name.to_owned(), config: config.clone(), settings, positions, reference })
 }
 
 /// One book of a strategy: where it runs, what it matches, its number.
-fn decide_book(
+pub(super) fn decide_book(
     market: &Market,
     name: &str,
     config: &StrategyConfig,
@@ -196,40 +206,79 @@ fn decide_book(
     config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
 }
 
-/// One strategy after its backtest: a book, or with a book a symbol one for each, that is shown.
+/// One strategy after its backtest.
 pub(super) struct Backtested {
     pub decided: Decided,
-    /// The shown books, in the order of symbols.
-    pub shown: Vec<BookResult>,
-    /// Beside each shown book the spread of the distribution that it stands for.
-    pub spreads: Vec<Option<SpreadSummary>>,
+    /// Its book, or with a book a symbol one for each, in the order of symbols.
+    pub shown: Vec<ShownBook>,
+}
+
+/// A book that is kept with its whole curve.
+pub(super) struct ShownBook {
+    pub result: BookResult,
+    /// Its symbol, where each symbol has a book of its own.
+    pub symbol: Option<usize>,
+    /// The spread of the distribution that it stands for.
+    pub spread: Option<SpreadSummary>,
+    /// The grid whose best book it is.
+    pub grid: Option<String>,
 }
 
 /// Runs every book over the test bars: all single ones together, then each distribution.
 pub(super) fn backtest(market: &Market, decided: Vec<Decided>) -> Result<Vec<Backtested>, RunError> {
-    let settings = &market.plan.experiment.backtest;
-    let single = |strategy: &&Decided| strategy.config.build().books() == 1;
-    let books: Vec<(String, Positions)> = named(decided.iter().filter(single));
-    let span = market.fitted.span.clone();
-    let mut results = backtest::run_books(market.bars, &books, settings, span, market.progress).into_iter();
-    let groups = if settings.books == Books::PerSymbol { market.bars.symbols().len() } else { 1 };
-    let mut backtested = Vec::new();
-    for strategy in decided {
-        if single(&&strategy) {
-            let shown: Vec<BookResult> = results.by_ref().take(groups).collect();
-            let spreads = vec![None; shown.len()];
-            backtested.push(Backtested { decided: strategy, shown, spreads });
-        } else {
-            backtested.push(distribution(market, strategy)?);
-        }
+    let (single, many): (Vec<Decided>, Vec<Decided>) =
+        decided.into_iter().partition(|strategy| strategy.config.build().books() == 1);
+    let results = run_all(market, &single, &market.fitted.span, market.progress);
+    let mut backtested: Vec<Backtested> = Vec::new();
+    for (decided, books) in single.into_iter().zip(results) {
+        let symbols = symbols(market, &decided.settings).into_iter();
+        let shown = books.into_iter().zip(symbols).map(|(result, symbol)| ShownBook {
+            result,
+            symbol,
+            spread: None,
+            grid: None,
+        });
+        backtested.push(Backtested { shown: shown.collect(), decided });
     }
+    for strategy in many {
+        backtested.push(distribution(market, strategy)?);
+    }
+    backtested.sort_by_key(|strategy| market.plan.experiment.strategies.get_index_of(&strategy.decided.name));
     Ok(backtested)
+}
+
+/// What the books of a strategy trade: all symbols together, or each alone.
+pub(super) fn symbols(market: &Market, settings: &BacktestConfig) -> Vec<Option<usize>> {
+    match settings.books {
+        Books::SharedCash => vec![None],
+        Books::PerSymbol => (0..market.bars.symbols().len()).map(Some).collect(),
+    }
+}
+
+/// The books of strategies that have one each (or one a symbol). Those that replace nothing of `backtest` run together.
+fn run_all(
+    market: &Market,
+    decided: &[Decided],
+    span: &Range<usize>,
+    progress: &dyn Progress,
+) -> Vec<Vec<BookResult>> {
+    let common = &market.plan.experiment.backtest;
+    let named = |strategy: &Decided| (strategy.name.clone(), strategy.positions.clone());
+    let books: Vec<(String, Positions)> =
+        decided.iter().filter(|strategy| strategy.settings == *common).map(named).collect();
+    let mut together = backtest::run_books(market.bars, &books, common, span.clone(), progress).into_iter();
+    let groups = symbols(market, common).len();
+    let of = |strategy: &Decided| match &strategy.settings {
+        settings if settings == common => together.by_ref().take(groups).collect(),
+        settings => backtest::run_books(market.bars, &[named(strategy)], settings, span.clone(), &Silent),
+    };
+    decided.iter().map(of).collect()
 }
 
 /// Runs a distribution of books, keeps their Sharpe ratios, and shows the book with the median one. Books without a
 /// Sharpe ratio count as 0.
 fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunError> {
-    let settings = &market.plan.experiment.backtest;
+    let settings = &strategy.settings;
     let run = |book: usize| -> Result<Vec<BookResult>, RunError> {
         let place = (&market.fitted.span, strategy.reference.as_ref(), book);
         let predictions = &market.fitted.predictions;
@@ -242,25 +291,25 @@ fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunErr
     let sharpes: Vec<Vec<f64>> = (0..total)
         .into_par_iter()
         .map(|book| {
-            let sharpe = |book: &BookResult| {
-                trading_metrics(book, settings.annual_periods(&book.equity.time)).sharpe.unwrap_or(0.0)
+            let ratio = |book: &BookResult| {
+                sharpe(&returns(book), settings.annual_periods(&book.equity.time)).unwrap_or(0.0)
             };
-            let sharpes = run(book)?.iter().map(sharpe).collect();
+            let sharpes = run(book)?.iter().map(ratio).collect();
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             market.progress.on(&Event::BooksDone { done, total: total as u64 });
             Ok(sharpes)
         })
         .collect::<Result<_, RunError>>()?;
-    let (mut shown, mut spreads) = (Vec::new(), Vec::new());
-    for group in 0..sharpes.first().map_or(0, Vec::len) {
+    let mut shown = Vec::new();
+    for (group, symbol) in symbols(market, settings).into_iter().enumerate() {
         let mut ranked: Vec<(f64, usize)> =
             sharpes.iter().enumerate().map(|(book, groups)| (groups[group], book)).collect();
         ranked.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         let (median, spread) = spread(&ranked);
-        shown.extend(run(median)?.into_iter().nth(group));
-        spreads.push(Some(spread));
+        let result = run(median)?.into_iter().nth(group);
+        shown.extend(result.map(|result| ShownBook { result, symbol, spread: Some(spread), grid: None }));
     }
-    Ok(Backtested { decided: strategy, shown, spreads })
+    Ok(Backtested { decided: strategy, shown })
 }
 
 /// The median book of a ranking, and the quantiles by nearest rank: each is the Sharpe ratio of a book that was run.
@@ -269,11 +318,6 @@ fn spread(ranked: &[(f64, usize)]) -> (usize, SpreadSummary) {
     let sharpe_quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| ranked[rank(share)].0);
     let sharpes = ranked.iter().map(|(sharpe, _)| *sharpe).collect();
     (ranked[rank(0.5)].1, SpreadSummary { books: ranked.len(), sharpe_quantiles, sharpes })
-}
-
-/// Books with the names of their strategies, for the ledger.
-fn named<'a>(decided: impl Iterator<Item = &'a Decided>) -> Vec<(String, Positions)> {
-    decided.map(|strategy| (strategy.name.clone(), strategy.positions.clone())).collect()
 }
 
 pub(super) fn describe(decided: &[Decided]) -> String {
