@@ -155,7 +155,7 @@ fn selection_overfitting_is_a_half_on_noise_and_none_with_skill() {
     assert!((mean - 0.5).abs() < 0.08, "{mean}");
     for seed in 0..10 {
         let mut values = noise(50, 320, seed);
-        values[320 * 7..320 * 8].iter_mut().for_each(|value| *value += 0.004);
+        values[320 * 7..320 * 8].iter_mut().for_each(|value| *value += 0.006);
         let found = overfitting_probability(&matrix(320, values)).unwrap();
         assert!(found < 0.01, "{found}");
     }
@@ -291,6 +291,7 @@ fn selection_tests_of_the_best_have_their_size_and_find_skill() {
         reality += usize::from(found.reality_check <= 0.1);
         assert!(found.lower <= found.consistent && found.consistent <= found.upper);
     }
+    println!("{consistent} and {reality} of 200");
     assert!((8..=32).contains(&consistent), "SPA: {consistent} of 200");
     assert!((8..=32).contains(&reality), "reality check: {reality} of 200");
     for seed in 0..10 {

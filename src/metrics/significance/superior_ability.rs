@@ -5,7 +5,7 @@
 //! The means of all books in all resamples are one matrix product: how often each resample takes each period, times what
 //! each book earned in each period.
 
-use super::bootstrap::{FEWEST_RETURNS, StationaryBlocks, block_length};
+use super::bootstrap::{FEWEST_RETURNS, StationaryBlocks, expected_block_length};
 use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
 use crate::metrics::returns::quantile;
 use crate::seed::Seed;
@@ -76,11 +76,13 @@ pub fn superior_ability(
     highest.figures(block_length)
 }
 
-/// Median of the block lengths of some books.
+/// Median of the block lengths of some books, by the automatic rule for means.
 fn common_block_length(books: usize, excess: impl Fn(usize) -> Vec<f64> + Sync) -> f64 {
     let sampled = books.min(BLOCK_LENGTH_BOOKS);
-    let mut lengths: Vec<f64> =
-        (0..sampled).into_par_iter().map(|number| block_length(&excess(number * books / sampled))).collect();
+    let mut lengths: Vec<f64> = (0..sampled)
+        .into_par_iter()
+        .map(|number| expected_block_length(&excess(number * books / sampled)))
+        .collect();
     lengths.sort_unstable_by(f64::total_cmp);
     quantile(&lengths, 0.5).unwrap_or(1.0)
 }
