@@ -33,7 +33,7 @@ pub(super) struct Decided {
     /// Its first book; of a distribution each further one is decided when it is run.
     pub positions: Positions,
     /// The book that it matches.
-    reference: Option<Positions>,
+    pub reference: Option<Positions>,
 }
 
 impl Decided {
@@ -96,7 +96,7 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let candidates = results.map(|book| {
         let rank_ic = rank_ic(market, strategy_of(&book.strategy)).unwrap_or(0.0);
         let periods = settings.annual_periods(&book.equity.time);
-        (book.strategy.clone(), rank_ic, trading_metrics(book, periods).sharpe)
+        (book.strategy.clone(), rank_ic, trading_metrics(&book, periods).sharpe)
     });
     let candidates: Vec<(String, f64, Option<f64>)> = candidates.collect();
     // The first of equals is taken.

@@ -3,10 +3,14 @@
 mod books;
 mod error;
 mod fit;
+mod grids;
 mod memory;
 mod preview;
 mod results;
+mod score;
+mod selection;
 mod stages;
+mod tables;
 mod verdict;
 
 pub use error::{RunError, run_dir_exit_code};
@@ -15,6 +19,7 @@ pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::device::ChosenDevice;
+use crate::domains::market::strategies::StrategyEntry;
 use crate::progress::Progress;
 use crate::report;
 use crate::rundir::{RunDir, Summary};
@@ -104,21 +109,37 @@ fn compare(
         || books::decide(world, chosen.strategy()),
         |books| books::describe(books),
     )?;
-    let backtested = stages.time(
+    let mut backtested = stages.time(
         "backtest",
         "Backtested",
         || books::backtest(world, books),
         |books| format!("{} strategies over {} bars", books.len(), world.fitted.span.len()),
     )?;
-    let scored = stages.time(
+    let grids = if world.plan.experiment.strategies.values().any(StrategyEntry::is_grid) {
+        let run = || grids::run_grids(world);
+        stages.time("grids", "Backtested", run, |grids| grids::describe(grids))?
+    } else {
+        Vec::new()
+    };
+    backtested.extend(grids::best_books(world, &grids)?);
+    let mut scored = stages.time(
         "score",
         "Scored",
-        || Ok(results::score(world, backtested, &chosen)),
+        || Ok(score::score(world, backtested, &chosen)),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
-    (outcome.trials, outcome.why_no_verdict) = (chosen.sharpes.len(), chosen.why_none);
+    outcome.own = grids::tried(&grids, &scored, &chosen);
+    outcome.tried = selection::count(outcome)?;
+    outcome.grids = stages.time(
+        "select",
+        "Judged",
+        || Ok(selection::judge(&grids, &mut scored, outcome.tried, world.seed)),
+        |_| format!("{} tried on these bars", counted(outcome.tried.books, "book")),
+    )?;
+    outcome.write_grids(&grids)?;
+    outcome.why_no_verdict = chosen.why_none;
     outcome.books = Some(scored);
-    outcome.verdict = verdict::reach(outcome, &chosen, world.seed)?;
+    outcome.verdict = verdict::reach(outcome, &chosen, world.seed);
     Ok(())
 }
 

@@ -1,10 +1,9 @@
 //! The honest answer: does the model that validation chose beat the best baseline, after costs, beyond chance?
 
-use super::RunError;
 use super::books::Choice;
 use super::results::Outcome;
 use crate::metrics::{returns, sharpe_difference};
-use crate::rundir::{Conclusion, RunDir, StrategyKind, Verdict, list_runs};
+use crate::rundir::{Conclusion, StrategyKind, Verdict};
 use crate::seed::Seed;
 
 /// Doing nothing: the baseline that everybody has. Its Sharpe ratio is 0.
@@ -13,16 +12,19 @@ const CASH: &str = "cash";
 /// Compares on the test bars. The baseline is the best of all on those very bars, chosen afterwards, which makes the
 /// test harder; the model was chosen before. Cash is always among the baselines: who loses less than others has proved
 /// nothing.
-pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Result<Option<Verdict>, RunError> {
-    let (Some((model, how)), Some(books)) = (&choice.chosen, &outcome.books) else { return Ok(None) };
+pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Option<Verdict> {
+    let (Some((model, how)), Some(books)) = (&choice.chosen, &outcome.books) else { return None };
     let position = |name: &str| books.strategies.iter().position(|strategy| strategy.name == name);
-    let Some(book) = position(model).map(|index| &books.shown[index]) else { return Ok(None) };
+    let book = position(model).map(|index| &books.shown[index])?;
     let model_returns = returns(book);
-    // A distribution of random books is a yardstick, not a strategy that anyone could have followed.
+    // A distribution of random books is a yardstick, not a strategy that anyone could have followed; nor is the best of
+    // thousands, found on the very bars of the test.
     let (best_baseline, _) = books
         .strategies
         .iter()
-        .filter(|strategy| strategy.kind == StrategyKind::Baseline && strategy.spread.is_none())
+        .filter(|strategy| {
+            strategy.kind == StrategyKind::Baseline && strategy.spread.is_none() && strategy.grid.is_none()
+        })
         .filter(|strategy| symbol_of(&strategy.name) == symbol_of(model))
         .map(|strategy| (strategy.name.as_str(), strategy.metrics.sharpe.unwrap_or(0.0)))
         .fold((CASH, 0.0), |best, next| if next.1 > best.1 { next } else { best });
@@ -32,16 +34,16 @@ pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Result<Op
     };
     let periods = outcome.plan.experiment.backtest.annual_periods(&book.equity.time);
     let difference = sharpe_difference(&model_returns, &baseline_returns, periods, seed.child("verdict", 0));
-    let Some((sharpe_difference, interval)) = difference else { return Ok(None) };
-    Ok(Some(Verdict {
+    let (sharpe_difference, interval) = difference?;
+    Some(Verdict {
         best_model: model.clone(),
         best_baseline: best_baseline.to_owned(),
         sharpe_difference,
         interval,
-        trials: trials(outcome)?,
+        trials: outcome.tried.on_models,
         conclusion: conclude(interval),
         choice: how.clone(),
-    }))
+    })
 }
 
 /// The symbol of a book that has only one, `ALPHA` of `sma@ALPHA`: such books are compared with books of the same symbol.
@@ -55,22 +57,4 @@ fn conclude([low, high]: [f64; 2]) -> Conclusion {
         () if high < 0.0 => Conclusion::Worse,
         () => Conclusion::NotProven,
     }
-}
-
-/// Books on models ever tried on these bars in this folder of runs, this run's included; the same plan counts once.
-fn trials(outcome: &Outcome) -> Result<usize, RunError> {
-    let mut seen = vec![outcome.plan.sha256.clone()];
-    let mut trials = outcome.trials;
-    let runs = outcome.directory.path().parent().unwrap_or(outcome.directory.path());
-    for run in list_runs(runs)? {
-        // A neighbour that is damaged says so when it is opened; it must not stop this run.
-        if let Ok(Some(manifest)) = RunDir::manifest(&run)
-            && manifest.data_sha256 == outcome.data_sha256
-            && !seen.contains(&manifest.plan_sha256)
-        {
-            trials += manifest.trials;
-            seen.push(manifest.plan_sha256);
-        }
-    }
-    Ok(trials)
 }

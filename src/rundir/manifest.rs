@@ -25,6 +25,9 @@ pub struct Manifest {
     pub device_reason: String,
     /// Books on models that this run tried.
     pub trials: usize,
+    /// Books that this run tried, those of grids included, random ones not.
+    #[serde(default)]
+    pub books: usize,
     /// How the run ended: "completed".
     pub stop_reason: String,
     /// Checksum of every other file, by its path below the run directory.

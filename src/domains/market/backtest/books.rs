@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The part of the span from a symbol's first bar to its last: a book of its own does not exist before, and figures over
 /// years of waiting would say nothing.
-fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
+pub fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
     let steps = bars.timeline().steps(symbol);
     let (first, last) = (steps[0] as usize, steps[steps.len() - 1] as usize);
     let start = span.start.max(first);
@@ -18,7 +18,7 @@ fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
 }
 
 /// Runs one book over all symbols, or the book of one symbol over the part of the span in which it is listed.
-pub(super) fn run_one(
+pub fn run_one(
     bars: &Bars,
     (name, positions): (&str, &Positions),
     config: &BacktestConfig,

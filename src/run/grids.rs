@@ -1,0 +1,241 @@
+//! Grids of parameters: thousands of books of which only figures are kept, and the best of each, which is shown.
+
+use super::RunError;
+use super::books::{Backtested, Choice, Decided, Market, ShownBook, decide_book, settings_of, symbols};
+use super::score::Scored;
+use super::selection::Tried;
+use crate::domains::market::backtest::{
+    self, BacktestConfig, BatchOutcome, BatchRequest, Signals, run_batch, supports,
+};
+use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, sma_cross::SmaCross};
+use crate::kernels::instructions::Instructions;
+use crate::metrics::{book_figures, stretch_returns};
+use crate::progress::Event;
+use crate::rundir::StrategySummary;
+use crate::table::{BookFigures, Positions, ReturnMatrix};
+use crate::units::counted;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stretches into which the test bars are cut for statistics over all books of a grid.
+const STRETCHES: usize = 512;
+
+/// Returns that are kept of a grid, all books together: 128 MiB. Larger grids are cut into fewer stretches.
+const MOST_RETURNS: usize = 1 << 25;
+
+/// Fewest stretches: what the cross-validation of overfitting needs.
+const FEWEST_STRETCHES: usize = 32;
+
+/// Books whose settings are in memory at the same time.
+const CHUNK: usize = 65_536;
+
+/// A grid of one strategy, or of one strategy and symbol, after its backtest.
+pub(super) struct GridRun<'a> {
+    /// The strategy's name, with a book a symbol `sma@ALPHA`.
+    pub name: String,
+    pub entry: &'a StrategyEntry,
+    strategy: &'a str,
+    symbol: Option<usize>,
+    /// Whether the batch ran it, or the ledger.
+    pub batch: bool,
+    /// Figures of each book.
+    pub figures: Vec<BookFigures>,
+    /// Returns of each book over equal stretches of the test bars.
+    pub returns: ReturnMatrix,
+    /// Bars a year of the books.
+    pub periods_per_year: f64,
+}
+
+impl GridRun<'_> {
+    /// The Sharpe ratio of every book; one without counts as 0.
+    pub(super) fn sharpes(&self) -> Vec<f64> {
+        self.figures.iter().map(|book| book.sharpe(self.periods_per_year).unwrap_or(0.0)).collect()
+    }
+
+    /// The book with the best Sharpe ratio, the first of equals.
+    pub(super) fn best(&self) -> usize {
+        let sharpes = self.sharpes();
+        (0..sharpes.len()).fold(0, |best, book| if sharpes[book] > sharpes[best] { book } else { best })
+    }
+
+    /// The name under which a book is shown: `sma[fast=10,slow=60]`, with a book a symbol `sma[...]@ALPHA`.
+    fn book_name(&self, book: usize) -> String {
+        format!("{}[{}]", self.strategy, self.entry.label(book))
+    }
+
+    /// The name of the best book among the shown ones.
+    pub(super) fn best_name(&self) -> String {
+        let symbol = self.name.strip_prefix(self.strategy).unwrap_or_default();
+        format!("{}{symbol}", self.book_name(self.best()))
+    }
+}
+
+/// Runs every grid over the test bars.
+pub(super) fn run_grids<'a>(market: &Market<'a>) -> Result<Vec<GridRun<'a>>, RunError> {
+    let mut grids = Vec::new();
+    for (name, entry) in market.plan.experiment.strategies.iter().filter(|(_, entry)| entry.is_grid()) {
+        for symbol in symbols(market, &market.plan.experiment.backtest) {
+            grids.push(run_grid(market, name, entry, symbol)?);
+        }
+    }
+    Ok(grids)
+}
+
+fn run_grid<'a>(
+    market: &Market<'a>,
+    strategy: &'a str,
+    entry: &'a StrategyEntry,
+    symbol: Option<usize>,
+) -> Result<GridRun<'a>, RunError> {
+    let span = symbol.map_or_else(
+        || market.fitted.span.clone(),
+        |symbol| backtest::listed(market.bars, symbol, &market.fitted.span),
+    );
+    let name = match symbol {
+        Some(symbol) => format!("{strategy}@{}", market.bars.symbols()[symbol].symbol()),
+        None => strategy.to_owned(),
+    };
+    let most = (MOST_RETURNS / entry.len().max(1)).max(FEWEST_STRETCHES);
+    let stretches = STRETCHES.min(most).min(span.len());
+    let work = GridWork { market, strategy, symbol, span: span.clone(), stretches };
+    let mut found = BatchOutcome::default();
+    let (mut batch, mut values) = (true, Vec::new());
+    for start in (0..entry.len()).step_by(CHUNK) {
+        let books: Vec<BookConfig> =
+            (start..entry.len().min(start + CHUNK)).map(|book| entry.config(book)).collect();
+        for (settings, books) in by_settings(market, &books) {
+            let (outcome, by_batch) = work.run(&settings, books)?;
+            found.figures.extend(outcome.figures);
+            values.extend_from_slice(outcome.returns.values());
+            batch &= by_batch;
+        }
+    }
+    let times = market.bars.timeline().times().get(span).unwrap_or_default();
+    Ok(GridRun {
+        name,
+        entry,
+        strategy,
+        symbol,
+        batch,
+        figures: found.figures,
+        returns: ReturnMatrix::new(stretches, values).unwrap_or_default(),
+        periods_per_year: market.plan.experiment.backtest.annual_periods(times),
+    })
+}
+
+/// Books that follow each other and are run alike, each group with its settings.
+fn by_settings<'b>(market: &Market, books: &'b [BookConfig]) -> Vec<(BacktestConfig, &'b [BookConfig])> {
+    let alike = books.chunk_by(|one, next| one.sizing == next.sizing);
+    alike.map(|group| (settings_of(market, &group[0]), group)).collect()
+}
+
+/// A grid while it is run.
+struct GridWork<'a, 'b> {
+    market: &'b Market<'a>,
+    strategy: &'a str,
+    symbol: Option<usize>,
+    span: std::ops::Range<usize>,
+    stretches: usize,
+}
+
+impl GridWork<'_, '_> {
+    /// Runs books of equal settings, in the batch where it can.
+    fn run(&self, settings: &BacktestConfig, books: &[BookConfig]) -> Result<(BatchOutcome, bool), RunError> {
+        if supports(self.market.bars, settings).is_err() {
+            return Ok((self.run_in_ledger(settings, books)?, false));
+        }
+        let request = BatchRequest {
+            bars: self.market.bars,
+            symbol: self.symbol.unwrap_or(0),
+            config: settings,
+            span: self.span.clone(),
+            periods: self.stretches,
+            instructions: Instructions::widest(),
+        };
+        let crosses: Vec<SmaCross> = books
+            .iter()
+            .filter_map(|book| match &book.strategy {
+                StrategyConfig::SmaCross(cross) => Some(cross.clone()),
+                _ => None,
+            })
+            .collect();
+        let decide = |book: usize| self.decide(&books[book]).map_err(|error| error.to_string());
+        let signals = if crosses.len() == books.len() {
+            Signals::SmaCross(&crosses)
+        } else {
+            Signals::Decided { books: books.len(), decide: &decide }
+        };
+        let outcome = run_batch(&request, signals, self.market.progress);
+        let fail = |reason| RunError::Strategy { strategy: self.strategy.to_owned(), reason };
+        Ok((outcome.map_err(fail)?, true))
+    }
+
+    fn decide(&self, book: &BookConfig) -> Result<Positions, RunError> {
+        let place = (&self.market.fitted.span, None, 0);
+        decide_book(self.market, self.strategy, &book.strategy, &self.market.fitted.predictions, place)
+    }
+
+    /// One book after the other; of each only figures are kept.
+    fn run_in_ledger(
+        &self,
+        settings: &BacktestConfig,
+        books: &[BookConfig],
+    ) -> Result<BatchOutcome, RunError> {
+        let (done, total) = (AtomicU64::new(0), books.len() as u64);
+        self.market.progress.on(&Event::BooksDone { done: 0, total });
+        let found: Vec<(BookFigures, Vec<f32>)> = books
+            .par_iter()
+            .map(|book| {
+                let positions = self.decide(book)?;
+                let result = backtest::run_one(
+                    self.market.bars,
+                    ("", &positions),
+                    settings,
+                    self.span.clone(),
+                    self.symbol,
+                );
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                self.market.progress.on(&Event::BooksDone { done, total });
+                Ok((book_figures(&result), stretch_returns(&result, self.stretches)))
+            })
+            .collect::<Result<_, RunError>>()?;
+        let (figures, returns): (Vec<BookFigures>, Vec<Vec<f32>>) = found.into_iter().unzip();
+        let returns = ReturnMatrix::new(self.stretches, returns.concat()).unwrap_or_default();
+        Ok(BatchOutcome { figures, returns })
+    }
+}
+
+/// The best book of each grid, run again with its whole curve.
+pub(super) fn best_books(market: &Market, grids: &[GridRun]) -> Result<Vec<Backtested>, RunError> {
+    grids.iter().map(|grid| best_book(market, grid)).collect()
+}
+
+fn best_book(market: &Market, grid: &GridRun) -> Result<Backtested, RunError> {
+    let book = grid.entry.config(grid.best());
+    let settings = settings_of(market, &book);
+    let place = (&market.fitted.span, None, 0);
+    let positions = decide_book(market, grid.strategy, &book.strategy, &market.fitted.predictions, place)?;
+    let name = grid.book_name(grid.best());
+    let span = market.fitted.span.clone();
+    let result = backtest::run_one(market.bars, (&name, &positions), &settings, span, grid.symbol);
+    let shown = ShownBook { result, symbol: grid.symbol, spread: None, grid: Some(grid.name.clone()) };
+    let decided =
+        Decided { name: grid.best_name(), config: book.strategy, settings, positions, reference: None };
+    Ok(Backtested { decided, shown: vec![shown] })
+}
+
+/// The books of this run: every one of a grid counts, and every single one; random ones are no trials.
+pub(super) fn tried(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
+    let single = |strategy: &&StrategySummary| strategy.spread.is_none() && strategy.grid.is_none();
+    let on_models = grids.iter().filter(|grid| grid.entry.build().model().is_some());
+    Tried {
+        on_models: choice.sharpes.len() + on_models.map(|grid| grid.figures.len()).sum::<usize>(),
+        books: scored.strategies.iter().filter(single).count()
+            + grids.iter().map(|grid| grid.figures.len()).sum::<usize>(),
+    }
+}
+
+pub(super) fn describe(grids: &[GridRun]) -> String {
+    let books: usize = grids.iter().map(|grid| grid.figures.len()).sum();
+    format!("{} of {}", counted(books, "book"), counted(grids.len(), "grid"))
+}

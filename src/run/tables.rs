@@ -1,0 +1,254 @@
+//! The result tables of a run directory.
+
+use super::fit::Fitted;
+use super::grids::GridRun;
+use super::score::Scored;
+use crate::metrics::annual_growth;
+use crate::rundir::{Column, StrategySummary, TableFile};
+use crate::table::{Bars, BookFigures, BookResult, Fill, Side};
+use crate::units::Time;
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
+    let (mut model, mut symbol) = (Vec::new(), Vec::new());
+    let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut prediction, mut actual) = (Vec::new(), Vec::new());
+    let symbols = shared_names(bars);
+    for predictions in &fitted.predictions.0 {
+        let name: Arc<str> = predictions.model.as_str().into();
+        for (index, sample) in predictions.samples.iter().enumerate() {
+            let source = &bars.symbols()[sample.symbol as usize];
+            for (output, bars_ahead) in predictions.horizons.iter().enumerate() {
+                let place = index * predictions.horizons.len() + output;
+                model.push(name.clone());
+                symbol.push(symbols[sample.symbol as usize].clone());
+                fold.push(i64::from(predictions.fold[index]));
+                horizon.push(i64::from(*bars_ahead));
+                time.push(source.time()[sample.row as usize]);
+                prediction.push(predictions.values[place]);
+                actual.push(predictions.actual[place]);
+            }
+        }
+    }
+    TableFile::default()
+        .with("model", Column::Text(model))
+        .with("fold", Column::Integer(fold))
+        .with("symbol", Column::Text(symbol))
+        .with("timestamp", Column::Time(time))
+        .with("horizon", Column::Integer(horizon))
+        .with("prediction", Column::Float(prediction))
+        .with("actual", Column::Float(actual))
+}
+
+pub(super) fn folds_table(fitted: &Fitted) -> TableFile {
+    let folds = &fitted.folds;
+    let time = |of: fn(&crate::data::Fold) -> crate::units::Time| {
+        Column::Time(folds.iter().map(|(fold, _)| of(fold)).collect())
+    };
+    let count =
+        |part: usize| Column::Integer(folds.iter().map(|(_, windows)| windows[part] as i64).collect());
+    TableFile::default()
+        .with("fold", Column::Integer(folds.iter().map(|(fold, _)| fold.index as i64).collect()))
+        .with("train_start", time(|fold| fold.train.first().map_or(fold.test.start, |range| range.start)))
+        .with("train_end", time(|fold| fold.train.last().map_or(fold.test.start, |range| range.end)))
+        .with("validation_start", time(|fold| fold.validation.start))
+        .with("validation_end", time(|fold| fold.validation.end))
+        .with("test_start", time(|fold| fold.test.start))
+        .with("test_end", time(|fold| fold.test.end))
+        .with("train_windows", count(0))
+        .with("validation_windows", count(1))
+        .with("test_windows", count(2))
+}
+
+pub(super) fn training_table(fitted: &Fitted) -> TableFile {
+    let (mut model, mut fold, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut training, mut validation, mut rate) = (Vec::new(), Vec::new(), Vec::new());
+    for record in &fitted.models {
+        let name: Arc<str> = record.name.as_str().into();
+        for (index, fit) in record.fits.iter().enumerate() {
+            for row in &fit.epochs {
+                model.push(name.clone());
+                fold.push(index as i64);
+                epoch.push(row.epoch as i64);
+                training.push(row.training_loss);
+                validation.push(row.validation_loss);
+                rate.push(row.learning_rate);
+            }
+        }
+    }
+    TableFile::default()
+        .with("model", Column::Text(model))
+        .with("fold", Column::Integer(fold))
+        .with("epoch", Column::Integer(epoch))
+        .with("training_loss", Column::Float(training))
+        .with("validation_loss", Column::Float(validation))
+        .with("learning_rate", Column::Float(rate))
+}
+
+/// A row a book and step of the span. A book of one symbol that is listed later, or not to the end, waits in cash.
+pub(super) fn equity_table(times: &[Time], books: &[BookResult]) -> TableFile {
+    let (mut name, mut time) = (Vec::new(), Vec::new());
+    let (mut equity, mut cash, mut exposure, mut drawdown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for book in books {
+        let book_name: Arc<str> = book.strategy.as_str().into();
+        let own = &book.equity;
+        let first = own.time.first().map_or(times.len(), |first| times.partition_point(|time| time < first));
+        let rest = times.len() - first - own.time.len();
+        let last = |values: &[f64], none: f64| values.last().copied().unwrap_or(none);
+        let padded = |all: &mut Vec<f64>, values: &[f64], before: f64| {
+            all.extend(std::iter::repeat_n(before, first));
+            all.extend(values);
+            all.extend(std::iter::repeat_n(last(values, before), rest));
+        };
+        name.extend(std::iter::repeat_n(book_name, times.len()));
+        time.extend_from_slice(times);
+        padded(&mut equity, &own.equity, book.starting_cash);
+        padded(&mut cash, &own.cash, book.starting_cash);
+        padded(&mut exposure, &own.exposure, 0.0);
+        padded(&mut drawdown, &own.drawdown(book.starting_cash), 0.0);
+    }
+    TableFile::default()
+        .with("strategy", Column::Text(name))
+        .with("timestamp", Column::Time(time))
+        .with("equity", Column::Float(equity))
+        .with("cash", Column::Float(cash))
+        .with("exposure", Column::Float(exposure))
+        .with("drawdown", Column::Float(drawdown))
+}
+
+pub(super) fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
+    let symbols = shared_names(bars);
+    let sides = [Side::Buy, Side::Sell].map(|side| Arc::<str>::from(side.name()));
+    let fills: Vec<&Fill> = books.iter().flat_map(|book| &book.fills).collect();
+    let names = books
+        .iter()
+        .flat_map(|book| std::iter::repeat_n(Arc::<str>::from(book.strategy.as_str()), book.fills.len()));
+    let float = |of: fn(&Fill) -> f64| Column::Float(fills.iter().map(|fill| of(fill)).collect());
+    let text = |of: &dyn Fn(&Fill) -> Arc<str>| Column::Text(fills.iter().map(|fill| of(fill)).collect());
+    TableFile::default()
+        .with("strategy", Column::Text(names.collect()))
+        .with("symbol", text(&|fill| symbols[fill.symbol as usize].clone()))
+        .with("timestamp", Column::Time(fills.iter().map(|fill| fill.time).collect()))
+        .with("side", text(&|fill| sides[usize::from(fill.side == Side::Sell)].clone()))
+        .with("quantity", float(|fill| fill.quantity))
+        .with("price", float(|fill| fill.price))
+        .with("reference_price", float(|fill| fill.reference_price))
+        .with("fee", float(|fill| fill.fee))
+        .with("gas", float(|fill| fill.gas))
+        .with("spread", float(|fill| fill.spread))
+        .with("slippage", float(|fill| fill.slippage))
+        .with("impact", float(|fill| fill.impact))
+}
+
+/// The names of the symbols, to be shared by the rows of a table.
+fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
+    bars.names().into_iter().map(Arc::from).collect()
+}
+
+pub(super) fn positions_table(bars: &Bars, scored: &Scored) -> TableFile {
+    let (mut strategy, mut symbol, mut time, mut target) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let symbols = shared_names(bars);
+    for (name, positions) in &scored.decided {
+        let name: Arc<str> = name.as_str().into();
+        for (index, source) in bars.symbols().iter().enumerate() {
+            for (row, value) in
+                positions.targets(index).iter().enumerate().filter(|(_, value)| !value.is_nan())
+            {
+                strategy.push(name.clone());
+                symbol.push(symbols[index].clone());
+                time.push(source.time()[row]);
+                target.push(*value);
+            }
+        }
+    }
+    TableFile::default()
+        .with("strategy", Column::Text(strategy))
+        .with("symbol", Column::Text(symbol))
+        .with("timestamp", Column::Time(time))
+        .with("target", Column::Float(target))
+}
+
+pub(super) fn metrics_table(strategies: &[StrategySummary]) -> TableFile {
+    let (mut name, mut metric, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for strategy in strategies {
+        // The figures' own names, so that a new figure needs no line here.
+        let figures = serde_json::to_value(&strategy.metrics).unwrap_or_default();
+        for (key, figure) in figures.as_object().into_iter().flatten() {
+            name.push(Arc::from(strategy.name.as_str()));
+            metric.push(Arc::from(key.as_str()));
+            value.push(figure.as_f64().unwrap_or(f64::NAN));
+        }
+    }
+    TableFile::default()
+        .with("strategy", Column::Text(name))
+        .with("metric", Column::Text(metric))
+        .with("value", Column::Float(value))
+}
+
+/// A row a book of all grids, with a column for every parameter that varies in one of them; null where it does not.
+pub(super) fn books_table(grids: &[GridRun]) -> TableFile {
+    let (mut grid_name, mut number) = (Vec::new(), Vec::new());
+    for grid in grids {
+        let name: Arc<str> = grid.name.as_str().into();
+        grid_name.extend(std::iter::repeat_n(name, grid.figures.len()));
+        number.extend(0..grid.figures.len() as i64);
+    }
+    let mut table =
+        TableFile::default().with("grid", Column::Text(grid_name)).with("book", Column::Integer(number));
+    let mut parameters: Vec<&str> = Vec::new();
+    for axis in grids.iter().flat_map(|grid| grid.entry.axes()) {
+        if !parameters.contains(&axis.parameter.as_str()) {
+            parameters.push(&axis.parameter);
+        }
+    }
+    for parameter in parameters {
+        table = table.with(parameter, parameter_column(grids, parameter));
+    }
+    let float = |of: &dyn Fn(&BookFigures, f64) -> f64| {
+        let books =
+            grids.iter().flat_map(|grid| grid.figures.iter().map(|book| of(book, grid.periods_per_year)));
+        Column::Float(books.collect())
+    };
+    let count = |of: fn(&BookFigures) -> usize| {
+        Column::Integer(
+            grids.iter().flat_map(|grid| grid.figures.iter().map(|book| of(book) as i64)).collect(),
+        )
+    };
+    let known = |figure: Option<f64>| figure.unwrap_or(f64::NAN);
+    table
+        .with("total_return", float(&|book, _| book.total_return()))
+        .with(
+            "cagr",
+            float(&|book, periods| known(annual_growth(1.0 + book.total_return(), book.bars, periods))),
+        )
+        .with("volatility", float(&|book, periods| book.return_deviation * periods.sqrt()))
+        .with("sharpe", float(&|book, periods| known(book.sharpe(periods))))
+        .with("max_drawdown", float(&|book, _| book.max_drawdown))
+        .with("trades", count(|book| book.trades))
+        .with("fills", count(|book| book.fills))
+        .with("win_rate", float(&|book, _| book.winning_trades as f64 / book.trades as f64))
+        .with("fees", float(&|book, _| book.fees))
+        .with("slippage_cost", float(&|book, _| book.slippage_cost))
+        .with("exposure", float(&|book, _| book.held_bars as f64 / book.bars as f64))
+        .with("final_equity", float(&|book, _| book.final_equity))
+}
+
+/// The values of a parameter: numbers where all are numbers, else text.
+fn parameter_column(grids: &[GridRun], parameter: &str) -> Column {
+    let axis = |grid: &GridRun| grid.entry.axes().iter().position(|axis| axis.parameter == parameter);
+    let values: Vec<Option<&Value>> = grids
+        .iter()
+        .flat_map(|grid| {
+            let axis = axis(grid);
+            (0..grid.figures.len()).map(move |book| axis.map(|axis| grid.entry.coordinates(book)[axis]))
+        })
+        .collect();
+    if values.iter().flatten().all(|value| value.is_number()) {
+        return Column::Float(
+            values.iter().map(|value| value.and_then(Value::as_f64).unwrap_or(f64::NAN)).collect(),
+        );
+    }
+    let spoken = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Column::Text(values.iter().map(|value| Arc::from(value.map(spoken).unwrap_or_default())).collect())
+}
