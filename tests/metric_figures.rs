@@ -1,5 +1,5 @@
-//! Every figure against empyrical, quantstats and ffn on four committed series, and the one-pass equity curve against the
-//! plain formulas.
+//! Every figure against empyrical, quantstats and ffn on four committed series, and the one-pass equity curve against
+//! the plain formulas.
 
 use candlewick::metrics::{
     BenchmarkMetrics, TradingMetrics, annual_growth, benchmark_figures, conditional_value_at_risk, drawdowns,
@@ -231,8 +231,9 @@ fn check_curve(equity: &[f64], starting_cash: f64) {
     );
 }
 
-/// Sizes on both sides of a piece and of the size from which tails are sampled; walks, books that seldom trade (many equal
-/// returns, in the tail and beside it), steadily rising ones, and samples that mislead: every 20th row is a crash.
+/// Sizes on both sides of a piece and of the size from which tails are sampled; walks, books that seldom trade (many
+/// equal returns, in the tail and beside it), steadily rising ones, and samples that mislead: every 20th row is a
+/// crash.
 #[test]
 fn metric_figures_of_the_one_pass_curve_equal_the_plain_formulas() {
     for rows in [1, 2, 3, 7, 1023, 1024, 1025, 5000, 65_536, 65_537, 200_000] {

@@ -4,8 +4,8 @@ use super::finite;
 use super::returns::{annual_growth, moments};
 use serde::{Deserialize, Serialize};
 
-/// A book beside a benchmark. Returns are simple returns a period, risk-free rate 0. `None` where a figure is not defined
-/// (no variance, no period of the kind).
+/// A book beside a benchmark. Returns are simple returns a period, risk-free rate 0. `None` where a figure is not
+/// defined (no variance, no period of the kind).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BenchmarkMetrics {
     /// Covariance of both over the variance of the benchmark's returns (Sharpe 1964).
@@ -15,11 +15,11 @@ pub struct BenchmarkMetrics {
     pub alpha: Option<f64>,
     /// Sample deviation of the differences of returns, times sqrt(periods per year).
     pub tracking_error: Option<f64>,
-    /// Mean over sample deviation of the differences, times sqrt(periods per year) (Goodwin 1998; empyrical and quantstats
-    /// do not annualise).
+    /// Mean over sample deviation of the differences, times sqrt(periods per year) (Goodwin 1998; empyrical and
+    /// quantstats do not annualise).
     pub information_ratio: Option<f64>,
-    /// Annual growth of the book over that of the benchmark, both over the periods in which the benchmark rose, and with a
-    /// year of those periods (empyrical).
+    /// Annual growth of the book over that of the benchmark, both over the periods in which the benchmark rose, and
+    /// with a year of those periods (empyrical).
     pub up_capture: Option<f64>,
     /// The same over the periods in which it fell.
     pub down_capture: Option<f64>,

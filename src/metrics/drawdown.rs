@@ -7,8 +7,8 @@ pub struct Drawdowns {
     pub deepest: f64,
     /// Bars of the longest stretch below the high.
     pub longest_bars: usize,
-    /// Bars from the lowest point of the deepest drawdown to the first bar back at its high; `None` where it is not back,
-    /// or where there is no drawdown.
+    /// Bars from the lowest point of the deepest drawdown to the first bar back at its high; `None` where it is not
+    /// back, or where there is no drawdown.
     pub recovery_bars: Option<usize>,
     /// Square root of the mean squared drawdown over all bars (Martin and `McCann`: "The investor's guide to Fidelity
     /// funds", 1989).
@@ -57,7 +57,8 @@ pub struct DrawdownPeriod {
     pub recovery: Option<usize>,
 }
 
-/// The `count` deepest drawdowns, the deepest first, of equal ones the earlier; the starting cash counts as the first high.
+/// The `count` deepest drawdowns, the deepest first, of equal ones the earlier; the starting cash counts as the first
+/// high.
 pub fn worst_drawdowns(equity: &[f64], starting_cash: f64, count: usize) -> Vec<DrawdownPeriod> {
     let mut periods: Vec<DrawdownPeriod> = Vec::new();
     let (mut high, mut below) = (starting_cash, None::<DrawdownPeriod>);

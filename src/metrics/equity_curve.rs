@@ -109,8 +109,11 @@ fn fill_returns(values: &mut [f64], equity: &[f64], before: f64) {
     }
 }
 
-/// Sums of what `parts` makes of each value.
-fn lane_sums<const SUMS: usize>(values: &[f64], parts: impl Fn(f64) -> [f64; SUMS]) -> [f64; SUMS] {
+/// Sums of what `parts` makes of each value, in an order that depends on the number of values alone.
+pub(super) fn lane_sums<const SUMS: usize>(
+    values: &[f64],
+    parts: impl Fn(f64) -> [f64; SUMS],
+) -> [f64; SUMS] {
     let mut lanes = [[0.0; LANES]; SUMS];
     let (whole, rest) = values.as_chunks::<LANES>();
     for chunk in whole {

@@ -39,10 +39,10 @@ impl Open {
 
 /// An excursion for each round trip, in the order of [`round_trips`](super::round_trips).
 ///
-/// A bar's high and low count while the position was held over the whole bar. Of the bar of a fill they come after a fill at
-/// its open and before a fill at its close; of a fill within the bar (a stop, a target) the price of the fill alone is known
-/// to have been seen. Whether a fill was at the open or at the close is read from its reference price. The price of the
-/// fill that closes counts as well.
+/// A bar's high and low count while the position was held over the whole bar. Of the bar of a fill they come after a
+/// fill at its open and before a fill at its close; of a fill within the bar (a stop, a target) the price of the fill
+/// alone is known to have been seen. Whether a fill was at the open or at the close is read from its reference price.
+/// The price of the fill that closes counts as well.
 pub fn excursions(fills: &[Fill], bars: &Bars) -> Vec<Excursion> {
     let mut open: BTreeMap<u32, Open> = BTreeMap::new();
     let mut closed = Vec::new();

@@ -55,9 +55,9 @@ pub fn forecast_metrics(
     }
 }
 
-/// How much a signal changes: the sum of absolute changes of each symbol's forecast from one of its rows to the next, over
-/// the sum of absolute forecasts of the same rows. 0 for a constant forecast, 2 for one that changes its sign every time.
-/// `symbols`, `times` and `predictions` are `[N]`, in any order. `None` without two rows of a symbol.
+/// How much a signal changes: the sum of absolute changes of each symbol's forecast from one of its rows to the next,
+/// over the sum of absolute forecasts of the same rows. 0 for a constant forecast, 2 for one that changes its sign
+/// every time. `symbols`, `times` and `predictions` are `[N]`, in any order. `None` without two rows of a symbol.
 pub fn signal_turnover(symbols: &[u32], times: &[Time], predictions: &[f64]) -> Option<f64> {
     let mut rows: Vec<(u32, Time, f64)> = symbols
         .iter()

@@ -36,6 +36,7 @@ pub use trades::{
 };
 
 use crate::table::{BookResult, Fill};
+use equity_curve::lane_sums;
 use returns::{StandardMoments, sample_excess_kurtosis, sample_skew};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +64,8 @@ pub struct ForecastMetrics {
     /// The same with ranks.
     #[serde(default)]
     pub rank_icir: Option<f64>,
-    /// Mean outcome of the highest less that of the lowest tenth of the forecasts, in units of the label: of each time with
-    /// ten symbols, else of all rows.
+    /// Mean outcome of the highest less that of the lowest tenth of the forecasts, in units of the label: of each time
+    /// with ten symbols, else of all rows.
     #[serde(default)]
     pub decile_spread: Option<f64>,
 }
@@ -166,8 +167,8 @@ pub struct TradingMetrics {
     /// Probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
     #[serde(default)]
     pub probabilistic_sharpe: Option<f64>,
-    /// Bars after which a Sharpe ratio of this kind is above 0 with a probability of 95 % (the same); not defined where the
-    /// ratio is not positive.
+    /// Bars after which a Sharpe ratio of this kind is above 0 with a probability of 95 % (the same); not defined where
+    /// the ratio is not positive.
     #[serde(default)]
     pub minimum_track_record: Option<f64>,
     /// Sample skewness of the returns.
@@ -249,10 +250,9 @@ fn return_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_y
         return;
     };
     metrics.set_curve(&curve, periods_per_year);
-    let inside = book.equity.exposure.iter().filter(|exposure| **exposure != 0.0).count();
-    let rows = curve.rows as f64;
-    metrics.exposure = finite(inside as f64 / rows);
-    metrics.gross_exposure = finite(book.equity.exposure.iter().sum::<f64>() / rows);
+    let [inside, gross] = lane_sums(&book.equity.exposure, |exposure| [f64::from(exposure != 0.0), exposure]);
+    metrics.exposure = finite(inside / curve.rows as f64);
+    metrics.gross_exposure = finite(gross / curve.rows as f64);
 }
 
 fn trade_figures(metrics: &mut TradingMetrics, trips: &[RoundTrip]) {

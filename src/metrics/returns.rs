@@ -141,22 +141,22 @@ pub(super) fn sample_excess_kurtosis(population: f64, count: usize) -> Option<f6
     finite((count - 1.0) / ((count - 2.0) * (count - 3.0)) * ((count + 1.0) * excess + 6.0))
 }
 
-/// Gaussian value at risk: the quantile at `share` of a normal distribution with the mean and the sample deviation of the
-/// returns; negative for a loss (quantstats' convention; ours by default is the historical [`quantile`]).
+/// Gaussian value at risk: the quantile at `share` of a normal distribution with the mean and the sample deviation of
+/// the returns; negative for a loss (quantstats' convention; ours by default is the historical [`quantile`]).
 pub fn gaussian_value_at_risk(returns: &[f64], share: f64) -> Option<f64> {
     let (mean, deviation) = moments(returns)?;
     finite(mean + deviation * normal_quantile(share))
 }
 
-/// Recovery factor: total return over the absolute maximum drawdown. quantstats takes the absolute sum of returns instead
-/// of the compounded total.
+/// Recovery factor: total return over the absolute maximum drawdown. quantstats takes the absolute sum of returns
+/// instead of the compounded total.
 pub fn recovery_factor(total_return: f64, max_drawdown: f64) -> Option<f64> {
     finite(total_return / max_drawdown.abs())
 }
 
 /// Stability: R squared of a straight line through the logarithm of the equity over its rows, the starting cash not
-/// included (empyrical's `stability_of_timeseries`). `None` for fewer than two rows, for equity that was used up, and for a
-/// flat line.
+/// included (empyrical's `stability_of_timeseries`). `None` for fewer than two rows, for equity that was used up, and
+/// for a flat line.
 pub fn stability(equity: &[f64]) -> Option<f64> {
     let count = equity.len() as f64;
     let logarithms: Vec<f64> = equity.iter().map(|value| value.ln()).collect();

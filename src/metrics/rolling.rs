@@ -1,8 +1,8 @@
 //! Figures over the last `window` rows of every row, in one pass.
 //!
-//! The rows are cut into blocks as long as the window, so that every window is the end of one block and the beginning of
-//! the next. Ends and beginnings are gathered by adding rows only: nothing is ever taken away, so no rounding is left of a
-//! row that has passed.
+//! The rows are cut into blocks as long as the window, so that every window is the end of one block and the beginning
+//! of the next. Ends and beginnings are gathered by adding rows only: nothing is ever taken away, so no rounding is
+//! left of a row that has passed.
 
 use crate::table::NULL;
 
@@ -72,8 +72,8 @@ fn rolling(one: &[f64], other: &[f64], window: usize, figure: impl Fn(&Gathered)
     figures
 }
 
-/// Sharpe ratio of the last `window` returns of every row, annualised; null before the first whole window, for a window of
-/// less than two rows, and where the returns do not vary.
+/// Sharpe ratio of the last `window` returns of every row, annualised; null before the first whole window, for a window
+/// of less than two rows, and where the returns do not vary.
 pub fn rolling_sharpe(returns: &[f64], window: usize, periods_per_year: f64) -> Vec<f64> {
     let scale = periods_per_year.sqrt();
     rolling(returns, returns, window, |rows| rows.means[0] / rows.deviation(0) * scale)

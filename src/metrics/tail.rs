@@ -1,7 +1,7 @@
 //! Exact quantiles of very many returns without sorting them.
 //!
-//! A sample says where the tail surely ends; what lies beyond that is gathered while the returns pass by, and the quantile is
-//! selected among the few.
+//! A sample says where the tail surely ends; what lies beyond that is gathered while the returns pass by, and the
+//! quantile is selected among the few.
 
 use super::equity_curve::{PIECE, simple_return, simple_returns};
 use super::finite;
@@ -68,8 +68,8 @@ impl Tail {
         self.gathered.extend_from_slice(&kept[..count]);
     }
 
-    /// The quantile, linear between neighbours as [`quantile`](super::quantile), and the mean of the returns of the tail up
-    /// to it. The curve that was read is read again where the sample was misleading or many returns are equal.
+    /// The quantile, linear between neighbours as [`quantile`](super::quantile), and the mean of the returns of the
+    /// tail up to it. The curve that was read is read again where the sample was misleading or many returns are equal.
     pub(super) fn quantile(mut self, equity: &[f64], starting_cash: f64) -> (Option<f64>, Option<f64>) {
         let last = equity.len() - 1;
         let share = if self.sign > 0.0 { SHARE } else { 1.0 - SHARE };

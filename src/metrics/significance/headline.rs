@@ -1,16 +1,17 @@
 //! Intervals of the figures that depend on the order of the returns, such as the drawdown.
 //!
-//! A drawdown is not a sum over blocks, but it follows from four numbers of a piece of the curve: its growth, its highest
-//! and lowest point, and the deepest fall within. So the bars are cut into at most 2,000 cells, which are resampled by the
-//! stationary bootstrap as bars would be; the cost of a resample does not grow with the bars.
+//! A drawdown is not a sum over blocks, but it follows from four numbers of a piece of the curve: its growth, its
+//! highest and lowest point, and the deepest fall within. So the bars are cut into at most 2,000 cells, which are
+//! resampled by the stationary bootstrap as bars would be; the cost of a resample does not grow with the bars.
 
 use super::bootstrap::{FEWEST_RETURNS, RESAMPLES, StationaryBlocks, block_length, percentile_interval};
 use crate::metrics::returns::{annual_growth, moments};
 use crate::seed::Seed;
 use rayon::prelude::*;
 
-/// Up to this many bars every bar is a cell and the bootstrap is exact. Beyond, blocks begin and end at borders of cells: of
-/// a block, which has a 500th of the bars at least, each end is moved by half a cell at most, which is an eighth of it.
+/// Up to this many bars every bar is a cell and the bootstrap is exact. Beyond, blocks begin and end at borders of
+/// cells: of a block, which has a 500th of the bars at least, each end is moved by half a cell at most, which is an
+/// eighth of it.
 const MOST_CELLS: usize = 2000;
 
 /// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of 2,000 resamples. `None` where an end is not finite.

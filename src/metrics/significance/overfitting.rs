@@ -1,8 +1,8 @@
 //! Probability of backtest overfitting (Bailey, Borwein, Lopez de Prado, Zhu: "The probability of backtest overfitting",
 //! Journal of Computational Finance, 2017).
 //!
-//! Combinatorially symmetric cross-validation needs sixteen block moments a book and nothing else: the sums of a half are
-//! two look-ups, in tables of the 256 subsets of the first and of the last eight blocks.
+//! Combinatorially symmetric cross-validation needs sixteen block moments a book and nothing else: the sums of a half
+//! are two look-ups, in tables of the 256 subsets of the first and of the last eight blocks.
 
 use crate::table::ReturnMatrix;
 use rayon::prelude::*;
@@ -41,8 +41,8 @@ struct Split {
 /// blocks is not above the median of all books on the other blocks: logit of its relative rank <= 0.
 ///
 /// Blocks are as equal as whole periods allow. A half without variance has the Sharpe ratio 0. Of several best books in
-/// sample the first one counts; out of sample equal books share the middle of their ranks. `None` for fewer than two books
-/// or fewer than 32 periods. The number of threads changes no bit.
+/// sample the first one counts; out of sample equal books share the middle of their ranks. `None` for fewer than two
+/// books or fewer than 32 periods. The number of threads changes no bit.
 pub fn overfitting_probability(returns: &ReturnMatrix) -> Option<f64> {
     let books = returns.books();
     if books < 2 || returns.periods() < FEWEST_PERIODS {

@@ -13,10 +13,10 @@ const MOST_MEMORY: f64 = 0.97;
 /// Two-sided p-value of the hypothesis that two series of returns over the same periods have equal Sharpe ratios.
 ///
 /// Delta method: the difference is a mean of influences `w_t = sum of gradient x (r, s, r^2, s^2)_t`, and its standard
-/// error is that of a mean of dependent numbers: `HAC` with Parzen's kernel after prewhitening with an AR(1), bandwidth by
-/// the automatic rule of Andrews (1991) - Ledoit and Wolf's `HAC_PW`, taken of the scalar series of influences rather than of
-/// the four-dimensional one. A series without variance (cash) has the ratio 0 and no influence. `None` for series of
-/// unequal length, of fewer than ten returns, or whose difference has no variance: they are the same.
+/// error is that of a mean of dependent numbers: `HAC` with Parzen's kernel after prewhitening with an AR(1), bandwidth
+/// by the automatic rule of Andrews (1991) - Ledoit and Wolf's `HAC_PW`, taken of the scalar series of influences
+/// rather than of the four-dimensional one. A series without variance (cash) has the ratio 0 and no influence. `None`
+/// for series of unequal length, of fewer than ten returns, or whose difference has no variance: they are the same.
 pub fn sharpe_difference_test(model_returns: &[f64], baseline_returns: &[f64]) -> Option<f64> {
     if model_returns.len() != baseline_returns.len() || model_returns.len() < FEWEST_RETURNS {
         return None;

@@ -38,13 +38,14 @@ pub struct SuperiorAbility {
     pub block_length: f64,
 }
 
-/// Tests the returns of many books against those of a benchmark over the same periods; without one against doing nothing.
+/// Tests the returns of many books against those of a benchmark over the same periods; without one against doing
+/// nothing.
 ///
-/// 1,000 resamples by the stationary bootstrap, the same for all books. `block_length` is expected, in periods and at least 1;
-/// without one it is the median of the automatic lengths of at most 100 evenly spaced books. Means are studentised by the
-/// variance that the bootstrap itself implies (Hansen's kernel). A p-value is the share of resamples whose statistic is not
-/// below the one that was found. Books whose returns above the benchmark do not vary are left out. `None` where there is no
-/// other, for fewer than ten periods, or a benchmark of another length.
+/// 1,000 resamples by the stationary bootstrap, the same for all books. `block_length` is expected, in periods and at
+/// least 1; without one it is the median of the automatic lengths of at most 100 evenly spaced books. Means are
+/// studentised by the variance that the bootstrap itself implies (Hansen's kernel). A p-value is the share of resamples
+/// whose statistic is not below the one that was found. Books whose returns above the benchmark do not vary are left
+/// out. `None` where there is no other, for fewer than ten periods, or a benchmark of another length.
 pub fn superior_ability(
     returns: &ReturnMatrix,
     benchmark: Option<&[f64]>,
