@@ -1,7 +1,7 @@
 //! Several runs side by side: verdicts, metrics, curves of the chosen models, and what their configurations differ in.
 
 use super::ReportError;
-use super::line_chart::{Line, LineChart, wide};
+use super::line_chart::{Line, LineChart, Unit, wide};
 use super::markup::{escape, keyed, number_cell, number_heading, scrolling, section};
 use super::number::{NONE, SPACE, counted, date, decimal, maybe, percent};
 use super::page::frame;
@@ -144,7 +144,9 @@ fn curves(runs: &[RunFiles]) -> String {
     for lines in panels {
         let label = "Growth of one book of every run".to_owned();
         let logarithmic = wide(lines.iter().flat_map(|line| &line.values));
-        charts += &LineChart { label, height: 340, lines, bands: Vec::new(), logarithmic }.draw();
+        charts +=
+            &LineChart { label, height: 340, lines, bands: Vec::new(), logarithmic, unit: Unit::Percent }
+                .draw();
     }
     format!("<div class=\"linked\">\n{legend}</ul>\n<div class=\"panes\">{charts}</div>\n</div>\n")
 }
