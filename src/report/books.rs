@@ -72,7 +72,10 @@ impl BookFile {
             found: format!("in grid {} {found}", grid.name),
             expected: format!("a column `{}` with the values of that axis in summary.json", axis.name),
         };
-        let place = |row: usize| match (self.table.float(&axis.name), self.table.text(&axis.name)) {
+        let numbers = self.table.float(&axis.name).map(<[f64]>::to_vec).or_else(|| {
+            self.table.integer(&axis.name).map(|whole| whole.iter().map(|value| *value as f64).collect())
+        });
+        let place = |row: usize| match (&numbers, self.table.text(&axis.name)) {
             (Some(numbers), _) => axis.place_of_number(numbers[row]).ok_or_else(|| numbers[row].to_string()),
             (_, Some(texts)) => axis.place_of_text(&texts[row]).ok_or_else(|| texts[row].to_string()),
             _ => Err("nothing".to_owned()),

@@ -43,6 +43,17 @@ fn page(runs: &[RunFiles]) -> String {
         body += "<aside class=\"warnings\"><h2>Before you compare</h2><ul><li>The runs used different data: their figures \
                  are not about the same market.</li></ul></aside>\n";
     }
+    let failed: Vec<String> = runs
+        .iter()
+        .filter(|run| run.summary.audit.as_ref().is_some_and(|audit| !audit.passed))
+        .map(|run| format!("<li>{}</li>\n", label(run)))
+        .collect();
+    if !failed.is_empty() {
+        body += &format!(
+            "<aside class=\"alarm\" role=\"alert\">\n<h2>These runs failed their look-ahead audit</h2>\n<ul>\n{}</ul>\n</aside>\n",
+            failed.concat()
+        );
+    }
     let note = "Over the test bars of each run, after costs.";
     body += &section("verdicts", "Verdicts", "", &verdicts(runs));
     let growth = "Growth since the start, after costs, of the model of each verdict; without a verdict of the book with the best \

@@ -180,16 +180,19 @@
     };
     const draw = () => {
       const values = data[figure.value];
+      const counts = figure.value === "trades";
+      // Counts spread over factors.
+      const scaled = (value) => (counts ? Math.log1p(value) : value);
       const sorted = values.filter(finite).sort((left, right) => left - right);
       // A few extreme books must not take the colours from all others.
       const [low, high] = [sorted[Math.floor(0.01 * (sorted.length - 1))], sorted[Math.ceil(0.99 * (sorted.length - 1))]];
-      const counts = figure.value === "trades";
-      const paint = painter(colours(map, counts ? "--count-ramp" : "--ramp"), low, high, counts);
+      const [from, to] = [scaled(low), scaled(high)];
+      const paint = painter(colours(map, counts ? "--count-ramp" : "--ramp"), from, to, counts);
       fill(cells.querySelector("canvas"), (x, y) => {
         const value = values[bookAt(x, rows - 1 - y)];
-        return finite(value) ? paint(value) : null;
+        return finite(value) ? paint(scaled(value)) : null;
       });
-      fill(map.querySelector(".ramp canvas"), (x) => paint(low + ((high - low) * x) / 199));
+      fill(map.querySelector(".ramp canvas"), (x) => paint(from + ((to - from) * x) / 199));
       const text = (value) => (finite(value) ? written[figure.value](value, figure.value === "sharpe" ? 2 : 1) : "");
       part("low").textContent = (low > sorted[0] ? "\u2264\u00a0" : "") + text(low);
       part("high").textContent = (high < sorted[sorted.length - 1] ? "\u2265\u00a0" : "") + text(high);

@@ -74,9 +74,8 @@ pub(super) fn checks(summary: &Summary, grid: &GridSummary) -> Vec<(&'static str
             "Deflated Sharpe ratio",
             percent(Some(probability), 1),
             format!(
-                "Probability that the book has more skill than luck would show. Money staked on it has a chance of {} of \
-                 standing on luck alone; 95{SPACE}% is the usual bar.",
-                percent(Some(1.0 - probability), 1)
+                "Probability that the true ratio of this book is above what luck would show. Below 95{SPACE}%, the usual \
+                 bar, money staked on it trusts in luck."
             ),
             probability < CERTAIN,
         ));
@@ -87,7 +86,7 @@ pub(super) fn checks(summary: &Summary, grid: &GridSummary) -> Vec<(&'static str
             percent(Some(share), 1),
             format!(
                 "In {} of the ways to halve the history, the best book of one half was below the middle in the other. \
-                 From 50{SPACE}% on, picking the winner of a backtest earns nothing.",
+                 From 50{SPACE}% on, picking winners by backtest is no better than a coin.",
                 percent(Some(share), 0)
             ),
             share >= COIN,

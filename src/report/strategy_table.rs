@@ -116,11 +116,9 @@ type Probability = (&'static str, &'static str, fn(&StrategySummary) -> Option<f
 
 /// Columns that old runs do not have.
 const PROBABILITIES: [Probability; 2] = [
-    (
-        "Sharpe above 0",
-        "probability that the true Sharpe ratio is above 0 (probabilistic Sharpe ratio)",
-        |book| book.probabilistic_sharpe,
-    ),
+    ("Above 0", "probability that the true Sharpe ratio is above 0 (probabilistic Sharpe ratio)", |book| {
+        book.probabilistic_sharpe
+    }),
     (
         "Above luck",
         "probability that it is above what the best of all trials would show by luck (deflated Sharpe ratio)",
@@ -209,6 +207,10 @@ pub(super) fn conventions(files: &RunFiles) -> String {
     if let Some(backtest) = &files.summary.backtest {
         let bars = counted(backtest.periods_per_year.round() as usize, "bar");
         text += &format!("Ratios are annualised with {bars} a year. ");
+    }
+    if files.summary.strategies.iter().any(|book| book.deflated_sharpe.is_some()) {
+        text += "Above 0 and above luck: probability that the true Sharpe ratio is above 0, and above what the best of all \
+                 trials shows by luck. ";
     }
     text + "Intervals hold 95\u{a0}% of a stationary bootstrap. The best value of a column is marked; press a heading to sort."
 }

@@ -141,7 +141,6 @@ fn the_page_says_what_luck_would_show_and_whether_neighbours_agree() {
     assert!(proven.ends_with("<span class=\"conclusion proven\">more than luck</span>."), "{proven}");
     for text in [
         "<b class=\"num\">62.2\u{a0}%</b>",
-        "a chance of 37.8\u{a0}% of standing on luck alone",
         "In 41\u{a0}% of the ways to halve the history",
         "come up in 23.1\u{a0}% of resampled histories",
         "19.4\u{a0}% of histories without an edge look as good",
