@@ -2,11 +2,11 @@
 
 use super::markets::{columns, shared};
 use candlewick::metrics::{
-    ForecastMetrics, annual_growth, conditional_value_at_risk, drawdowns, forecast_metrics, gain_to_pain,
-    kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips, sharpe, skew,
-    sortino, system_quality, tail_ratio, trading_metrics, volatility,
+    ForecastMetrics, annual_growth, conditional_value_at_risk, drawdowns, excursions, forecast_metrics,
+    gain_to_pain, kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips,
+    sharpe, signal_turnover, skew, sortino, system_quality, tail_ratio, trading_metrics, volatility,
 };
-use candlewick::table::{BookResult, Equity, Fill, LabelKind, NULL, Side};
+use candlewick::table::{BarColumns, Bars, BookResult, Equity, Fill, LabelKind, NULL, Side, SymbolBars};
 use candlewick::units::Time;
 
 fn near(found: Option<f64>, expected: f64, what: &str) {
@@ -233,4 +233,87 @@ fn metrics_of_forecasts_know_what_is_neutral() {
     assert_eq!(none, ForecastMetrics::default());
     let constant = forecast_metrics(&times, LabelKind::Return, &[1.0; 4], &[1.0, 2.0, 3.0, 4.0]);
     assert_eq!((constant.ic, constant.rank_ic), (None, None));
+}
+
+#[test]
+fn metrics_of_signals_by_hand() {
+    // Three times with three symbols: coefficients 1, -1 and 0.5.
+    let times: Vec<Time> = [0, 0, 0, 1, 1, 1, 2, 2, 2].into_iter().map(Time).collect();
+    let predictions = [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0, 2.0, 3.0];
+    let actual = [1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 1.0, 3.0, 2.0];
+    let found = forecast_metrics(&times, LabelKind::Return, &predictions, &actual);
+    let deviation = ((0.25 + 49.0 / 36.0 + 1.0 / 9.0 - 0.25 + 25.0 / 36.0) / 2.0_f64).sqrt();
+    near(found.ic, 0.5 / 3.0, "ic");
+    near(found.icir, 0.5 / 3.0 / deviation, "icir");
+    near(found.rank_icir, 0.5 / 3.0 / deviation, "rank icir");
+    assert_eq!(found.decile_spread, None, "nine rows have no tenth");
+    let rows: Vec<Time> = (0..20).map(Time).collect();
+    let predictions: Vec<f64> = (0..20).map(|row| f64::from((row * 7) % 20)).collect();
+    let actual: Vec<f64> = predictions.iter().map(|value| value * value).collect();
+    let found = forecast_metrics(&rows, LabelKind::Return, &predictions, &actual);
+    near(found.decile_spread, (19.0 * 19.0 + 18.0 * 18.0) / 2.0 - 0.5, "spread of all rows");
+    assert_eq!(found.icir, None);
+    let one: Vec<Time> = vec![Time(0); 20];
+    let found = forecast_metrics(&one, LabelKind::Return, &predictions, &actual);
+    near(found.decile_spread, (19.0 * 19.0 + 18.0 * 18.0) / 2.0 - 0.5, "spread of one time");
+}
+
+#[test]
+fn metrics_of_signal_turnover_by_hand() {
+    let times: Vec<Time> = [2, 0, 1, 0, 1].into_iter().map(Time).collect();
+    let symbols = [0, 0, 0, 1, 1];
+    // Symbol 0: 1, -1, 2; symbol 1: 3, 3.
+    near(signal_turnover(&symbols, &times, &[2.0, 1.0, -1.0, 3.0, 3.0]), 5.0 / 6.0, "turnover");
+    near(signal_turnover(&symbols, &times, &[1.0; 5]), 0.0, "a constant");
+    near(signal_turnover(&[0; 3], &[Time(0), Time(1), Time(2)], &[1.0, -1.0, 1.0]), 2.0, "turns");
+    assert_eq!(signal_turnover(&[0, 1], &[Time(0), Time(0)], &[1.0, 2.0]), None);
+}
+
+#[test]
+fn metrics_of_excursions_by_hand() {
+    //           open, high,  low, close
+    let rows = [
+        [10.0, 10.5, 9.5, 10.0],
+        [10.0, 11.0, 9.0, 10.2],
+        [10.2, 13.0, 10.0, 12.0],
+        [12.0, 12.5, 8.0, 9.0],
+        [9.0, 9.6, 7.0, 8.0],
+    ];
+    let mut columns = BarColumns::default();
+    for (row, [open, high, low, close]) in rows.into_iter().enumerate() {
+        columns.time.push(Time(row as i64));
+        columns.open.push(open);
+        columns.high.push(high);
+        columns.low.push(low);
+        columns.close.push(close);
+        columns.volume.push(1.0);
+    }
+    let bars = Bars::new(vec![SymbolBars::new("ONE", columns).unwrap()]).unwrap();
+    let of = |fills: &[Fill]| {
+        excursions(fills, &bars).iter().map(|it| [it.adverse, it.favourable]).collect::<Vec<[f64; 2]>>()
+    };
+    // From the open of bar 1 to the open of bar 3: bars 1 and 2 were seen, bar 3 was not.
+    let at_open = of(&[fill(0, 1, 1.0, 10.0, 0.0), fill(0, 3, -1.0, 12.0, 0.0)]);
+    assert_eq!(at_open, [[9.0 / 10.0 - 1.0, 13.0 / 10.0 - 1.0]]);
+    // From the close of bar 1 to the close of bar 3: bars 2 and 3 were.
+    let at_close = of(&[fill(0, 1, 1.0, 10.2, 0.0), fill(0, 3, -1.0, 9.0, 0.0)]);
+    assert_eq!(at_close, [[8.0 / 10.2 - 1.0, 13.0 / 10.2 - 1.0]]);
+    // A stop at 11 within bar 3: its low was not seen any more. Slippage makes the price worse than the reference.
+    let mut stop = fill(0, 3, -1.0, 11.0, 0.0);
+    stop.reference_price = 11.1;
+    assert_eq!(of(&[fill(0, 2, 1.0, 12.0, 0.0), stop]), [[11.0 / 12.0 - 1.0, 0.0]]);
+    // A short that is added to, then turned at the open of bar 3; the long is closed at the close of bar 4.
+    let turned = of(&[
+        fill(0, 1, -1.0, 10.0, 0.0),
+        fill(0, 2, -1.0, 10.2, 0.0),
+        fill(0, 3, 3.0, 12.0, 0.0),
+        fill(0, 4, -1.0, 8.0, 0.0),
+    ]);
+    let average = 10.1;
+    let expected = [[1.0 - 13.0 / average, 1.0 - 9.0 / 10.0], [7.0 / 12.0 - 1.0, 12.5 / 12.0 - 1.0]];
+    for (found, expected) in turned.iter().flatten().zip(expected.iter().flatten()) {
+        assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+    }
+    assert_eq!(turned.len(), 2);
+    assert!(of(&[fill(0, 1, 1.0, 10.0, 0.0)]).is_empty());
 }

@@ -43,3 +43,39 @@ pub fn drawdowns(equity: &[f64], starting_cash: f64) -> Drawdowns {
     found.ulcer_index = (squares / (equity.len() as f64).max(1.0)).sqrt();
     found
 }
+
+/// One stretch below an earlier high. Rows count from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DrawdownPeriod {
+    /// Lowest equity over the high before it, minus 1: negative.
+    pub depth: f64,
+    /// The first row below the high.
+    pub start: usize,
+    /// The first row of the lowest equity.
+    pub trough: usize,
+    /// The first row back at the high; `None` where it is not back at the end.
+    pub recovery: Option<usize>,
+}
+
+/// The `count` deepest drawdowns, the deepest first, of equal ones the earlier; the starting cash counts as the first high.
+pub fn worst_drawdowns(equity: &[f64], starting_cash: f64, count: usize) -> Vec<DrawdownPeriod> {
+    let mut periods: Vec<DrawdownPeriod> = Vec::new();
+    let (mut high, mut below) = (starting_cash, None::<DrawdownPeriod>);
+    for (row, value) in equity.iter().enumerate() {
+        if *value >= high {
+            high = *value;
+            periods.extend(below.take().map(|period| DrawdownPeriod { recovery: Some(row), ..period }));
+            continue;
+        }
+        let depth = value / high - 1.0;
+        let period = below.get_or_insert(DrawdownPeriod { depth, start: row, trough: row, recovery: None });
+        if depth < period.depth {
+            (period.depth, period.trough) = (depth, row);
+        }
+    }
+    periods.extend(below);
+    // A stable sort: of equal ones the earlier stays first.
+    periods.sort_by(|one, other| one.depth.total_cmp(&other.depth));
+    periods.truncate(count);
+    periods
+}

@@ -7,6 +7,16 @@ use crate::units::Time;
 /// With fewer symbols a correlation across them is noise.
 const FEWEST_SYMBOLS: usize = 3;
 
+/// Tenths of the rows.
+const DECILES: usize = 10;
+
+/// An information coefficient over all times.
+struct Coefficient {
+    mean: Option<f64>,
+    /// Mean over sample deviation of the coefficients of the times; none for one correlation over all rows.
+    ratio: Option<f64>,
+}
+
 /// Scores forecasts row by row: `times`, `predictions` and `actual` are `[N]`, a row a symbol and time in any order.
 /// Rows whose outcome is null are skipped. The information coefficients are means over times of the correlation across
 /// symbols where there are three symbols a time on average, otherwise one correlation over all rows.
@@ -29,15 +39,50 @@ pub fn forecast_metrics(
         finite(rows.iter().map(|(_, prediction, actual)| error(prediction - actual)).sum::<f64>() / count)
     };
     let (directional_accuracy, directional_base_rate) = directions(kind, &rows);
+    let ic = information_coefficient(&rows, correlation);
+    let rank_ic = information_coefficient(&rows, |x, y| correlation(&ranks(x), &ranks(y)));
     ForecastMetrics {
         rows: rows.len(),
         mse: mean(&|error| error * error),
         mae: mean(&f64::abs),
         directional_accuracy,
         directional_base_rate,
-        ic: information_coefficient(&rows, correlation),
-        rank_ic: information_coefficient(&rows, |x, y| correlation(&ranks(x), &ranks(y))),
+        ic: ic.mean,
+        rank_ic: rank_ic.mean,
+        icir: ic.ratio,
+        rank_icir: rank_ic.ratio,
+        decile_spread: decile_spread(&rows),
     }
+}
+
+/// How much a signal changes: the sum of absolute changes of each symbol's forecast from one of its rows to the next, over
+/// the sum of absolute forecasts of the same rows. 0 for a constant forecast, 2 for one that changes its sign every time.
+/// `symbols`, `times` and `predictions` are `[N]`, in any order. `None` without two rows of a symbol.
+pub fn signal_turnover(symbols: &[u32], times: &[Time], predictions: &[f64]) -> Option<f64> {
+    let mut rows: Vec<(u32, Time, f64)> = symbols
+        .iter()
+        .zip(times.iter().zip(predictions))
+        .map(|(symbol, (time, prediction))| (*symbol, *time, *prediction))
+        .collect();
+    rows.sort_by_key(|row| (row.0, row.1));
+    let pairs = || rows.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    let changes: f64 = pairs().map(|pair| (pair[1].2 - pair[0].2).abs()).sum();
+    finite(changes / pairs().map(|pair| pair[1].2.abs()).sum::<f64>())
+}
+
+/// Mean outcome of the tenth of the rows with the highest forecasts less that of the tenth with the lowest: of each time
+/// with at least ten symbols, the mean over times; without such a time of all rows together.
+fn decile_spread(rows: &[(Time, f64, f64)]) -> Option<f64> {
+    let of = |rows: &[(Time, f64, f64)]| {
+        let tenth = rows.len() / DECILES;
+        let mut sorted = rows.to_vec();
+        sorted.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let mean = |rows: &[(Time, f64, f64)]| rows.iter().map(|row| row.2).sum::<f64>() / tenth as f64;
+        finite(mean(&sorted[rows.len() - tenth..]) - mean(&sorted[..tenth]))
+    };
+    let spreads: Vec<f64> =
+        rows.chunk_by(|a, b| a.0 == b.0).filter(|rows| rows.len() >= DECILES).filter_map(of).collect();
+    if spreads.is_empty() { of(rows) } else { finite(spreads.iter().sum::<f64>() / spreads.len() as f64) }
 }
 
 /// Share of forecasts on the side of the outcome, and of the more frequent side. A forecast at neutral is on no side.
@@ -59,18 +104,21 @@ fn directions(kind: LabelKind, rows: &[(Time, f64, f64)]) -> (Option<f64>, Optio
 fn information_coefficient(
     rows: &[(Time, f64, f64)],
     correlation: impl Fn(&[f64], &[f64]) -> Option<f64>,
-) -> Option<f64> {
+) -> Coefficient {
     let of = |rows: &[(Time, f64, f64)]| {
         let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
         correlation(&x, &y)
     };
-    let moments: Vec<&[(Time, f64, f64)]> = rows.chunk_by(|a, b| a.0 == b.0).collect();
-    if rows.len() < FEWEST_SYMBOLS * moments.len() {
-        return of(rows);
+    let times: Vec<&[(Time, f64, f64)]> = rows.chunk_by(|a, b| a.0 == b.0).collect();
+    if rows.len() < FEWEST_SYMBOLS * times.len() {
+        return Coefficient { mean: of(rows), ratio: None };
     }
     let coefficients: Vec<f64> =
-        moments.iter().filter(|rows| rows.len() >= FEWEST_SYMBOLS).filter_map(|rows| of(rows)).collect();
-    finite(coefficients.iter().sum::<f64>() / coefficients.len() as f64)
+        times.iter().filter(|rows| rows.len() >= FEWEST_SYMBOLS).filter_map(|rows| of(rows)).collect();
+    Coefficient {
+        mean: finite(coefficients.iter().sum::<f64>() / coefficients.len() as f64),
+        ratio: moments(&coefficients).and_then(|(mean, deviation)| finite(mean / deviation)),
+    }
 }
 
 /// Pearson's correlation; `None` where one side does not vary.

@@ -1,25 +1,40 @@
 //! Pure functions from numbers to figures. Each formula stands with its source in the documentation of its function.
 
+mod benchmark;
 mod drawdown;
+mod equity_curve;
+mod excursion;
 mod forecast;
+mod normal;
 mod returns;
+mod rolling;
 mod significance;
+mod tail;
 mod trades;
 
-pub use drawdown::{Drawdowns, drawdowns};
-pub use forecast::forecast_metrics;
+pub use benchmark::{BenchmarkMetrics, benchmark_figures};
+pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
+pub use equity_curve::{EquityCurve, equity_curve};
+pub use excursion::{Excursion, excursions};
+pub use forecast::{forecast_metrics, signal_turnover};
+pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
-    annual_growth, conditional_value_at_risk, gain_to_pain, kurtosis, omega, quantile, returns, sharpe, skew,
-    sortino, tail_ratio, volatility,
+    annual_growth, conditional_value_at_risk, gain_to_pain, gaussian_value_at_risk, kurtosis, omega,
+    quantile, recovery_factor, returns, sharpe, skew, sortino, stability, tail_ratio, volatility,
 };
+pub use rolling::{rolling_beta, rolling_sharpe, rolling_volatility};
 pub use significance::{
-    RESAMPLES, StationaryBlocks, expected_block_length, sharpe_difference, sharpe_interval,
+    Headline, RESAMPLES, SelectionFigures, SharpeEstimate, StationaryBlocks, SuperiorAbility,
+    deflated_sharpe, expected_block_length, expected_maximum_sharpe, headline_intervals,
+    overfitting_probability, probabilistic_sharpe, selection_figures, sharpe_difference,
+    sharpe_difference_test, sharpe_interval, superior_ability,
 };
 pub use trades::{
     RoundTrip, expectancy, kelly, longest_streak, payoff, profit_factor, round_trips, system_quality,
 };
 
 use crate::table::BookResult;
+use returns::{StandardMoments, sample_excess_kurtosis, sample_skew};
 use serde::{Deserialize, Serialize};
 
 /// How well forecasts matched what came. `None` where a figure is not defined (no row, no variance).
@@ -40,6 +55,16 @@ pub struct ForecastMetrics {
     pub ic: Option<f64>,
     /// The same with ranks (Spearman).
     pub rank_ic: Option<f64>,
+    /// Mean over sample deviation of the times' Pearson correlations; not defined for one correlation over all rows.
+    #[serde(default)]
+    pub icir: Option<f64>,
+    /// The same with ranks.
+    #[serde(default)]
+    pub rank_icir: Option<f64>,
+    /// Mean outcome of the highest less that of the lowest tenth of the forecasts, in units of the label: of each time with
+    /// ten symbols, else of all rows.
+    #[serde(default)]
+    pub decile_spread: Option<f64>,
 }
 
 impl ForecastMetrics {
@@ -57,6 +82,9 @@ impl ForecastMetrics {
             directional_base_rate: mean(|part| part.directional_base_rate),
             ic: mean(|part| part.ic),
             rank_ic: mean(|part| part.rank_ic),
+            icir: mean(|part| part.icir),
+            rank_icir: mean(|part| part.rank_icir),
+            decile_spread: mean(|part| part.decile_spread),
         }
     }
 }
@@ -112,6 +140,19 @@ pub struct TradingMetrics {
     pub var_95: Option<f64>,
     /// Mean of the returns at or below `var_95`: expected shortfall.
     pub cvar_95: Option<f64>,
+    /// 5 % quantile of a normal distribution with the mean and deviation of the returns: Gaussian value at risk.
+    #[serde(default)]
+    pub gaussian_var_95: Option<f64>,
+    /// Total return over the absolute maximum drawdown.
+    #[serde(default)]
+    pub recovery_factor: Option<f64>,
+    /// Probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
+    #[serde(default)]
+    pub probabilistic_sharpe: Option<f64>,
+    /// Bars after which a Sharpe ratio of this kind is above 0 with a probability of 95 % (the same); not defined where the
+    /// ratio is not positive.
+    #[serde(default)]
+    pub minimum_track_record: Option<f64>,
     /// Sample skewness of the returns.
     pub skew: Option<f64>,
     /// Sample excess kurtosis of the returns; 0 for a normal distribution.
@@ -142,6 +183,41 @@ pub struct TradingMetrics {
     pub worst_trade: Option<f64>,
 }
 
+impl TradingMetrics {
+    /// Sets what follows from the equity curve alone. `periods_per_year` is the number of bars a year.
+    pub fn set_curve(&mut self, curve: &EquityCurve, periods_per_year: f64) {
+        let (moments, falls) = (&curve.moments, &curve.drawdowns);
+        let scale = periods_per_year.sqrt();
+        let of_moments = |figure: &dyn Fn(&StandardMoments) -> Option<f64>| moments.as_ref().and_then(figure);
+        self.total_return = finite(curve.growth - 1.0);
+        self.cagr = annual_growth(curve.growth, curve.rows, periods_per_year);
+        self.volatility =
+            if curve.rows > 1 { finite(moments.map_or(0.0, |it| it.deviation) * scale) } else { None };
+        self.sharpe = of_moments(&|it| finite(it.mean / it.deviation * scale));
+        self.sortino = finite(curve.mean / curve.downside.sqrt() * scale);
+        self.max_drawdown = finite(falls.deepest);
+        self.calmar = self.cagr.and_then(|growth| finite(growth / falls.deepest.abs()));
+        self.recovery_factor = recovery_factor(curve.growth - 1.0, falls.deepest);
+        self.max_drawdown_bars = falls.longest_bars;
+        self.recovery_bars = falls.recovery_bars;
+        self.ulcer_index = finite(falls.ulcer_index);
+        self.omega = finite(curve.gains / curve.losses);
+        self.gain_to_pain = finite((curve.gains - curve.losses) / curve.losses);
+        self.skew = of_moments(&|it| sample_skew(it.skew, curve.rows));
+        self.kurtosis = of_moments(&|it| sample_excess_kurtosis(it.kurtosis, curve.rows));
+        self.var_95 = curve.lower_tail;
+        self.cvar_95 = curve.shortfall;
+        self.gaussian_var_95 = of_moments(&|it| finite(it.mean + it.deviation * normal_quantile(0.05)));
+        self.tail_ratio = curve
+            .upper_tail
+            .zip(curve.lower_tail)
+            .and_then(|(upper, lower)| finite(upper.abs() / lower.abs()));
+        let estimate = curve.sharpe_estimate();
+        self.probabilistic_sharpe = estimate.and_then(|it| it.probability_above(0.0));
+        self.minimum_track_record = estimate.and_then(|it| it.minimum_track_record(0.0, 0.95));
+    }
+}
+
 /// All figures of a book. `periods_per_year` is the number of bars a year.
 pub fn trading_metrics(book: &BookResult, periods_per_year: f64) -> TradingMetrics {
     let mut metrics = TradingMetrics::default();
@@ -152,34 +228,12 @@ pub fn trading_metrics(book: &BookResult, periods_per_year: f64) -> TradingMetri
 }
 
 fn return_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_year: f64) {
-    let equity = &book.equity.equity;
-    let Some(last) = equity.last() else {
+    let Some(curve) = equity_curve(&book.equity.equity, book.starting_cash) else {
         return;
     };
-    let returns = returns(book);
-    let growth = last / book.starting_cash;
-    let drawdowns = drawdowns(equity, book.starting_cash);
-    metrics.total_return = finite(growth - 1.0);
-    metrics.cagr = annual_growth(growth, returns.len(), periods_per_year);
-    metrics.volatility = volatility(&returns, periods_per_year);
-    metrics.sharpe = sharpe(&returns, periods_per_year);
-    metrics.sortino = sortino(&returns, periods_per_year);
-    metrics.max_drawdown = finite(drawdowns.deepest);
-    metrics.calmar = metrics.cagr.and_then(|growth| finite(growth / drawdowns.deepest.abs()));
-    metrics.max_drawdown_bars = drawdowns.longest_bars;
-    metrics.recovery_bars = drawdowns.recovery_bars;
-    metrics.ulcer_index = finite(drawdowns.ulcer_index);
-    metrics.omega = omega(&returns);
-    metrics.gain_to_pain = gain_to_pain(&returns);
-    metrics.skew = skew(&returns);
-    metrics.kurtosis = kurtosis(&returns);
-    let mut sorted = returns;
-    sorted.sort_unstable_by(f64::total_cmp);
-    metrics.var_95 = quantile(&sorted, 0.05);
-    metrics.cvar_95 = conditional_value_at_risk(&sorted, 0.05);
-    metrics.tail_ratio = tail_ratio(&sorted);
+    metrics.set_curve(&curve, periods_per_year);
     let inside = book.equity.exposure.iter().filter(|exposure| **exposure != 0.0).count();
-    let rows = equity.len() as f64;
+    let rows = curve.rows as f64;
     metrics.exposure = finite(inside as f64 / rows);
     metrics.gross_exposure = finite(book.equity.exposure.iter().sum::<f64>() / rows);
 }

@@ -1,18 +1,14 @@
 //! Figures of a series of returns. Returns are simple returns a bar, risk-free rate 0.
 
+use super::equity_curve::simple_returns;
 use super::finite;
+use super::normal::normal_quantile;
 use crate::table::BookResult;
 
 /// Simple returns of the equity, a return a row; the first is against the starting cash. Once the equity is used up
 /// there is nothing to earn a return on, and returns are 0.
 pub fn returns(book: &BookResult) -> Vec<f64> {
-    let mut before = book.starting_cash;
-    let follow = book.equity.equity.iter().map(|equity| {
-        let change = if before > 0.0 { equity / before - 1.0 } else { 0.0 };
-        before = *equity;
-        change
-    });
-    follow.collect()
+    simple_returns(&book.equity.equity, book.starting_cash).collect()
 }
 
 /// Compound annual growth rate: `growth ^ (periods per year / periods) - 1`, where `growth` is last over first equity.
@@ -97,29 +93,77 @@ pub fn tail_ratio(sorted: &[f64]) -> Option<f64> {
     finite(quantile(sorted, 0.95)?.abs() / quantile(sorted, 0.05)?.abs())
 }
 
-/// Mean of the powers 2, 3 and 4 of the distance from the mean.
-fn central_moments(values: &[f64]) -> Option<[f64; 3]> {
-    let (mean, _) = moments(values)?;
+/// Mean, sample standard deviation (ddof 1), and population skewness and kurtosis (3 for a normal distribution).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StandardMoments {
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+    pub(super) skew: f64,
+    pub(super) kurtosis: f64,
+}
+
+/// `None` where [`moments`] is.
+pub(super) fn standard_moments(values: &[f64]) -> Option<StandardMoments> {
+    let (mean, deviation) = moments(values)?;
     let mut sums = [0.0; 3];
     for value in values {
         let distance = value - mean;
         let square = distance * distance;
         sums = [sums[0] + square, sums[1] + square * distance, sums[2] + square * square];
     }
-    Some(sums.map(|sum| sum / values.len() as f64))
+    let [second, third, fourth] = sums.map(|sum| sum / values.len() as f64);
+    Some(StandardMoments {
+        mean,
+        deviation,
+        skew: third / second.powf(1.5),
+        kurtosis: fourth / (second * second),
+    })
 }
 
 /// Sample skewness, the adjusted Fisher-Pearson coefficient G1 (Joanes and Gill 1998); needs three values.
 pub fn skew(values: &[f64]) -> Option<f64> {
-    let count = values.len() as f64;
-    let [second, third, _] = central_moments(values)?;
-    finite((count * (count - 1.0)).sqrt() / (count - 2.0) * third / second.powf(1.5))
+    sample_skew(standard_moments(values)?.skew, values.len())
+}
+
+pub(super) fn sample_skew(population: f64, count: usize) -> Option<f64> {
+    let count = count as f64;
+    finite((count * (count - 1.0)).sqrt() / (count - 2.0) * population)
 }
 
 /// Sample excess kurtosis G2 (Joanes and Gill 1998); needs four values.
 pub fn kurtosis(values: &[f64]) -> Option<f64> {
-    let count = values.len() as f64;
-    let [second, _, fourth] = central_moments(values)?;
-    let excess = fourth / (second * second) - 3.0;
+    sample_excess_kurtosis(standard_moments(values)?.kurtosis, values.len())
+}
+
+pub(super) fn sample_excess_kurtosis(population: f64, count: usize) -> Option<f64> {
+    let count = count as f64;
+    let excess = population - 3.0;
     finite((count - 1.0) / ((count - 2.0) * (count - 3.0)) * ((count + 1.0) * excess + 6.0))
+}
+
+/// Gaussian value at risk: the quantile at `share` of a normal distribution with the mean and the sample deviation of the
+/// returns; negative for a loss (quantstats' convention; ours by default is the historical [`quantile`]).
+pub fn gaussian_value_at_risk(returns: &[f64], share: f64) -> Option<f64> {
+    let (mean, deviation) = moments(returns)?;
+    finite(mean + deviation * normal_quantile(share))
+}
+
+/// Recovery factor: total return over the absolute maximum drawdown. quantstats takes the absolute sum of returns instead
+/// of the compounded total.
+pub fn recovery_factor(total_return: f64, max_drawdown: f64) -> Option<f64> {
+    finite(total_return / max_drawdown.abs())
+}
+
+/// Stability: R squared of a straight line through the logarithm of the equity over its rows, the starting cash not
+/// included (empyrical's `stability_of_timeseries`). `None` for fewer than two rows, for equity that was used up, and for a
+/// flat line.
+pub fn stability(equity: &[f64]) -> Option<f64> {
+    let count = equity.len() as f64;
+    let logarithms: Vec<f64> = equity.iter().map(|value| value.ln()).collect();
+    let (mean, deviation) = moments(&logarithms)?;
+    let middle = (count - 1.0) / 2.0;
+    let products: f64 =
+        logarithms.iter().enumerate().map(|(row, value)| (row as f64 - middle) * (value - mean)).sum();
+    let rows = count * (count * count - 1.0) / 12.0;
+    finite(products * products / (rows * deviation * deviation * (count - 1.0)))
 }

@@ -381,6 +381,7 @@ fn model(name: &str, kind: &str) -> ModelSummary {
         directional_base_rate: Some(0.507),
         ic: Some(0.021),
         rank_ic: Some(0.019),
+        ..ForecastMetrics::default()
     };
     ModelSummary {
         name: name.into(),

@@ -1,11 +1,11 @@
-//! What luck could have done: intervals by the stationary bootstrap (Politis and Romano: "The stationary bootstrap",
+//! Intervals of the Sharpe ratio by the stationary bootstrap (Politis and Romano: "The stationary bootstrap",
 //! 1994).
 //!
 //! A resample is a chain of blocks with random starts and geometric lengths from the circle of returns, so that returns
 //! keep the company of their neighbours. The Sharpe ratio needs a block's sum and sum of squares only, and both are
 //! differences of running sums: the cost of a resample is a few operations a block, not a bar.
 
-use super::returns::{moments, quantile};
+use crate::metrics::returns::{moments, quantile};
 use crate::seed::{Seed, Stream};
 use rayon::prelude::*;
 
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 pub const RESAMPLES: usize = 2000;
 
 /// With fewer returns an interval says nothing.
-const FEWEST_RETURNS: usize = 10;
+pub(super) const FEWEST_RETURNS: usize = 10;
 
 /// The blocks `(start, length)` of one resample; lengths add up to the number of returns. A block that reaches the end
 /// goes on at the beginning.
@@ -94,7 +94,7 @@ pub fn expected_block_length(returns: &[f64]) -> f64 {
 /// The block length that intervals use: the automatic rule, but at least n^(1/3). The rule looks at the returns alone;
 /// the spread of a Sharpe ratio depends on the clustering of their squares as well, which the floor keeps. Of a long
 /// series at least a 500th: five hundred blocks say how far a mean spreads, more only cost time.
-fn block_length(returns: &[f64]) -> f64 {
+pub(super) fn block_length(returns: &[f64]) -> f64 {
     let count = returns.len() as f64;
     expected_block_length(returns).max(count.cbrt()).max(count / 500.0)
 }
@@ -167,7 +167,7 @@ fn resampled<const SERIES: usize>(
 }
 
 /// From the 2.5 % to the 97.5 % quantile, times `scale`.
-fn percentile_interval(mut values: Vec<f64>, scale: f64) -> Option<[f64; 2]> {
+pub(super) fn percentile_interval(mut values: Vec<f64>, scale: f64) -> Option<[f64; 2]> {
     values.sort_unstable_by(f64::total_cmp);
     Some([quantile(&values, 0.025)? * scale, quantile(&values, 0.975)? * scale])
 }
