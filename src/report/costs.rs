@@ -8,28 +8,22 @@ use crate::rundir::StrategySummary;
 use crate::units::BASIS_POINT;
 
 /// The sentences above the table.
-pub(super) const NOTE: &str = "In per cent of the starting cash. Slippage is what the fills lost against the bar\u{2019}s price, spread \
-    included. Break-even fee: the fee per traded notional at which the book would have earned nothing, with the \
-    same trades and slippage; a dash where it earned nothing even without fees.";
+pub(super) const NOTE: &str = "In per cent of the starting cash. Slippage is what the fills lost against the bar\u{2019}s price; spread and impact stand \
+     apart where a book paid them. Break-even fee: the fee per traded notional at which the book would have earned nothing, \
+     with the same trades and slippage; a dash where it earned nothing even without fees.";
 
-/// What a book may have paid: keys of the metrics and titles. Columns that are 0 for every book are left out.
-const PARTS: [(&str, &str); 7] = [
-    ("fees", "Fees"),
-    ("slippage_cost", "Slippage"),
-    ("spread_cost", "Spread"),
-    ("impact_cost", "Impact"),
-    ("gas", "Gas"),
-    ("funding", "Funding"),
-    ("borrow", "Borrow"),
-];
-
-/// Parts without which no table of costs is.
+/// What a book may have paid. Parts that no book paid have no column, but the first two.
+const PARTS: [&str; 7] = ["Fees", "Slippage", "Spread", "Impact", "Gas", "Funding", "Borrow"];
 const ALWAYS: usize = 2;
 
-/// What a book paid, by part, in quote currency.
+/// What a book paid, by [`PARTS`], in quote currency; the metrics of old runs know fewer of them, which are 0.
 fn paid(book: &StrategySummary) -> [f64; PARTS.len()] {
     let metrics = serde_json::to_value(&book.metrics).unwrap_or_default();
-    PARTS.map(|(key, _)| metrics[key].as_f64().unwrap_or(0.0))
+    let of = |key: &str| metrics[key].as_f64().unwrap_or(0.0);
+    let (spread, impact) = (of("spread_cost"), of("impact_cost"));
+    // What fills lost against the bar's price holds the spread and the impact.
+    let slippage = of("slippage_cost") - spread - impact;
+    [of("fees"), slippage, spread, impact, of("gas_cost"), of("funding_cost"), of("borrow_cost")]
 }
 
 /// A row a book.
@@ -43,7 +37,7 @@ pub(super) fn costs(files: &RunFiles) -> String {
         (0..PARTS.len()).filter(|part| *part < ALWAYS || all.iter().any(|paid| paid[*part] != 0.0)).collect();
     let mut table = String::from("<table>\n<thead><tr><th scope=\"col\">Strategy</th>");
     table += &number_heading("Before costs");
-    table += &parts.iter().map(|part| number_heading(PARTS[*part].1)).collect::<String>();
+    table += &parts.iter().map(|part| number_heading(PARTS[*part])).collect::<String>();
     table += &["After costs", "Fills", "Traded", "Fee rate", "Break-even fee", "Turnover"]
         .map(number_heading)
         .concat();

@@ -4,20 +4,11 @@ use super::markup::{escape, number_cell, number_heading, scrolling};
 use super::number::{NONE, count, percent};
 use super::run_files::{Curve, RunFiles};
 use super::strategy_table::ranked;
+use crate::metrics::{DrawdownPeriod, worst_drawdowns};
 use crate::units::Time;
 
 /// Rows of a table.
 const SHOWN: usize = 5;
-
-/// A fall from a high until the high is reached again. Rows are bars; the high before the first bar is the cash.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Fall {
-    high: Option<usize>,
-    lowest: usize,
-    back: Option<usize>,
-    /// Lowest equity over the high, minus 1.
-    depth: f64,
-}
 
 /// A table a strategy, one shown at a time, first that of the chosen model.
 pub(super) fn worst(files: &RunFiles) -> String {
@@ -34,7 +25,7 @@ pub(super) fn worst(files: &RunFiles) -> String {
         let (selected, hidden) =
             if index == chosen.unwrap_or(0) { (" selected", "") } else { ("", " hidden") };
         options += &format!("<option value=\"{index}\"{selected}>{name}</option>\n");
-        let table = table(&falls(&curve.equity, files.cash()), &files.times, &name);
+        let table = table(&worst_drawdowns(&curve.equity, files.cash(), SHOWN), &files.times, &name);
         tables += &format!("<div class=\"choice\" data-choice=\"{index}\"{hidden}>\n{table}</div>\n");
     }
     format!(
@@ -43,29 +34,7 @@ pub(super) fn worst(files: &RunFiles) -> String {
     )
 }
 
-/// All falls, deepest first; equal ones by time.
-fn falls(equity: &[f64], cash: f64) -> Vec<Fall> {
-    let mut found: Vec<Fall> = Vec::new();
-    let (mut high, mut high_row) = (cash, None);
-    let mut open: Option<Fall> = None;
-    for (row, value) in equity.iter().copied().enumerate() {
-        if value >= high {
-            found.extend(open.take().map(|fall| Fall { back: Some(row), ..fall }));
-            (high, high_row) = (value, Some(row));
-            continue;
-        }
-        let depth = value / high - 1.0;
-        let fall = open.get_or_insert(Fall { high: high_row, lowest: row, back: None, depth });
-        if depth < fall.depth {
-            (fall.lowest, fall.depth) = (row, depth);
-        }
-    }
-    found.extend(open);
-    found.sort_by(|left, right| left.depth.total_cmp(&right.depth));
-    found
-}
-
-fn table(falls: &[Fall], times: &[Time], name: &str) -> String {
+fn table(falls: &[DrawdownPeriod], times: &[Time], name: &str) -> String {
     if falls.is_empty() {
         return format!("<p>{name} never fell below an earlier high.</p>\n");
     }
@@ -77,16 +46,15 @@ fn table(falls: &[Fall], times: &[Time], name: &str) -> String {
         number_heading("Bars down"),
         number_heading("Bars under water")
     );
-    for (rank, fall) in falls.iter().take(SHOWN).enumerate() {
+    for (rank, fall) in falls.iter().enumerate() {
         table += &format!("<tr><th scope=\"row\">{}</th>", rank + 1);
         table += &number_cell(&percent(Some(fall.depth), 1));
-        table += &fall.high.map_or_else(|| "<td class=\"span\">start</td>".to_owned(), day);
-        table += &day(fall.lowest);
-        table += &fall.back.map_or_else(|| "<td class=\"span\">not yet</td>".to_owned(), day);
-        // The cash stands one bar before the first.
-        let bars = |row: usize| fall.high.map_or(row + 1, |high| row - high);
-        table += &number_cell(&count(bars(fall.lowest)));
-        table += &number_cell(&fall.back.map_or(NONE.to_owned(), |row| count(bars(row))));
+        // The high stands one bar before the first below it; before the first of all stands the cash.
+        table += &fall.start.checked_sub(1).map_or_else(|| "<td class=\"span\">start</td>".to_owned(), day);
+        table += &day(fall.trough);
+        table += &fall.recovery.map_or_else(|| "<td class=\"span\">not yet</td>".to_owned(), day);
+        table += &number_cell(&count(fall.trough + 1 - fall.start));
+        table += &number_cell(&fall.recovery.map_or(NONE.to_owned(), |row| count(row + 1 - fall.start)));
         table += "</tr>\n";
     }
     scrolling("Worst drawdowns", &(table + "</tbody>\n</table>\n"))
