@@ -5,7 +5,10 @@
     reason = "a test fails by panicking, and its example prints"
 )]
 
+mod grids;
+mod sections;
 mod synthetic;
+mod synthetic_grids;
 
 use candlewick::report::{ReportError, compare, render, terminal};
 use candlewick::rundir::{Column, Conclusion, Summary, TableFile};
@@ -262,7 +265,8 @@ fn months_and_curves_agree_with_the_total_return() {
     let summary = Synthetic::default().write(&run);
     let page = drawn(&run);
     let total = summary.strategies[0].metrics.total_return.unwrap();
-    let months = page.split("<caption>lstm</caption>").nth(1).unwrap().split("</table>").next().unwrap();
+    let months = page.split("<section id=\"months\"").nth(1).unwrap();
+    let months = months.split("<caption>lstm</caption>").nth(1).unwrap().split("</table>").next().unwrap();
     let number = |text: &str| text.replace('\u{2212}', "-").replace(',', "").parse::<f64>().unwrap() / 100.0;
     let growth: f64 = months
         .split("<td class=\"")
@@ -454,8 +458,17 @@ fn an_example_to_look_at() {
     let Some(root) = std::env::var_os("CANDLEWICK_REPORT_EXAMPLE").map(PathBuf::from) else { return };
     let runs = [root.join("first"), root.join("second")];
     for (index, run) in runs.iter().enumerate() {
-        Synthetic { seed: 7 + index as u64, ..Synthetic::default() }.write(run);
+        Synthetic { seed: 7 + index as u64, complete: index == 0, ..Synthetic::default() }.write(run);
     }
+    let alone = root.join("grid");
+    let mut summary = Synthetic { complete: true, ..Synthetic::default() }.write(&alone);
+    for file in ["predictions", "training", "folds"] {
+        fs::remove_file(alone.join(format!("{file}.parquet"))).unwrap();
+    }
+    (summary.verdict, summary.audit) = (None, Some(synthetic_grids::audit(false)));
+    summary.models.clear();
+    fs::write(alone.join("summary.json"), serde_json::to_string(&summary).unwrap()).unwrap();
+    render(&alone).unwrap();
     for _ in 0..5 {
         let start = std::time::Instant::now();
         render(&runs[0]).unwrap();

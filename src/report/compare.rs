@@ -1,7 +1,7 @@
 //! Several runs side by side: verdicts, metrics, curves of the chosen models, and what their configurations differ in.
 
 use super::ReportError;
-use super::line_chart::{Line, LineChart, wide};
+use super::line_chart::{Line, LineChart, Unit, wide};
 use super::markup::{escape, keyed, number_cell, number_heading, scrolling, section};
 use super::number::{NONE, SPACE, counted, date, decimal, maybe, percent};
 use super::page::frame;
@@ -42,6 +42,17 @@ fn page(runs: &[RunFiles]) -> String {
     if !same {
         body += "<aside class=\"warnings\"><h2>Before you compare</h2><ul><li>The runs used different data: their figures \
                  are not about the same market.</li></ul></aside>\n";
+    }
+    let failed: Vec<String> = runs
+        .iter()
+        .filter(|run| run.summary.audit.as_ref().is_some_and(|audit| !audit.passed))
+        .map(|run| format!("<li>{}</li>\n", label(run)))
+        .collect();
+    if !failed.is_empty() {
+        body += &format!(
+            "<aside class=\"alarm\" role=\"alert\">\n<h2>These runs failed their look-ahead audit</h2>\n<ul>\n{}</ul>\n</aside>\n",
+            failed.concat()
+        );
     }
     let note = "Over the test bars of each run, after costs.";
     body += &section("verdicts", "Verdicts", "", &verdicts(runs));
@@ -144,7 +155,9 @@ fn curves(runs: &[RunFiles]) -> String {
     for lines in panels {
         let label = "Growth of one book of every run".to_owned();
         let logarithmic = wide(lines.iter().flat_map(|line| &line.values));
-        charts += &LineChart { label, height: 340, lines, bands: Vec::new(), logarithmic }.draw();
+        charts +=
+            &LineChart { label, height: 340, lines, bands: Vec::new(), logarithmic, unit: Unit::Percent }
+                .draw();
     }
     format!("<div class=\"linked\">\n{legend}</ul>\n<div class=\"panes\">{charts}</div>\n</div>\n")
 }

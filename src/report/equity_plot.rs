@@ -1,7 +1,7 @@
 //! Equity and drawdown over time, one above the other, with one legend and one crosshair.
 
-use super::line_chart::{Band, LOWEST_FACTOR, Line, LineChart, wide};
-use super::markup::{escape, escape_json};
+use super::line_chart::{Band, LOWEST_FACTOR, Line, LineChart, Unit, wide};
+use super::markup::{breakable, escape_json};
 use super::number::{SPACE, decimal, percent, signed_percent};
 use super::run_files::{Curve, RunFiles};
 use crate::units::Time;
@@ -48,6 +48,7 @@ pub(super) fn equity(files: &RunFiles) -> String {
         lines: lines(files, values),
         bands: bands(files),
         logarithmic: false,
+        unit: Unit::Percent,
     };
     let top = chart("Growth of every book since the start", 340, &|index| growth[index].clone());
     let bottom = chart("Drawdown of every book", 190, &|index| files.curves[index].drawdown.clone());
@@ -114,7 +115,7 @@ fn legend(files: &RunFiles, growth: &[Vec<f64>]) -> String {
             "<li><button type=\"button\" aria-pressed=\"true\" class=\"{}\" data-series=\"{index}\"><span class=\"key\"></span>\
              <span class=\"name\">{}</span><span class=\"now\">{}</span><span class=\"fall\">{}</span></button></li>\n",
             files.role(&curve.strategy),
-            escape(&curve.strategy),
+            breakable(&curve.strategy),
             signed_percent(value, 1),
             percent(fall, 1)
         );

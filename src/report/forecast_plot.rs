@@ -6,6 +6,12 @@ use super::run_files::{Forecasts, RunFiles};
 use super::svg::{Axis, scale, share};
 use rayon::prelude::*;
 
+/// The sentences above the charts.
+pub(super) const NOTE: &str = "Test rows only. Dots are the mean outcome in each tenth of the forecasts, whiskers two standard errors with \
+    rows taken as independent (too narrow where horizons overlap), dashes the mean forecast. Dots that rise from \
+    left to right are skill. Direction right is marked where it is above the base rate, what always guessing \
+    the more frequent side reaches.";
+
 const BINS: usize = 10;
 /// Pixels of a chart.
 const HEIGHT: f64 = 164.0;

@@ -12,7 +12,7 @@ pub(super) struct Line<'a> {
     /// The class that gives it colour: `model`, `baseline`, `other`, `run0` ...
     pub(super) class: String,
     pub(super) times: &'a [Time],
-    /// Ratios, shown as per cent; as many as times.
+    /// As many as times.
     pub(super) values: Vec<f64>,
     /// Parts of the curve of which the lowest and highest value are drawn.
     pub(super) buckets: usize,
@@ -25,7 +25,15 @@ pub(super) struct Band {
     pub(super) name: String,
 }
 
-/// Curves with one axis of ratios and one of time.
+/// How the values of an axis are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Ratios as per cent.
+    Percent,
+    Plain,
+}
+
+/// Curves with one axis of values and one of time.
 pub(super) struct LineChart<'a> {
     /// Read aloud in place of the picture.
     pub(super) label: String,
@@ -37,6 +45,7 @@ pub(super) struct LineChart<'a> {
     /// Equal factors of growth, instead of equal differences, are equally high; values below [`LOWEST_FACTOR`] of the
     /// start lie on the lower edge.
     pub(super) logarithmic: bool,
+    pub(super) unit: Unit,
 }
 
 /// What is left of the start where a logarithmic axis ends.
@@ -133,7 +142,11 @@ impl LineChart<'_> {
     /// The values of the axis, beside the curves so that neither crosses out the other.
     fn labels(&self, axis: &Axis) -> String {
         let labels = axis.ticks.iter().map(|tick| {
-            let text = if self.logarithmic { axis.factor_label(*tick) } else { axis.percent_label(*tick) };
+            let text = match self.unit {
+                _ if self.logarithmic => axis.factor_label(*tick),
+                Unit::Percent => axis.percent_label(*tick),
+                Unit::Plain => axis.label(*tick),
+            };
             (self.down(axis, *tick), text)
         });
         scale(GUTTER, f64::from(self.height), labels)

@@ -16,6 +16,11 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
+/// A name made safe, which may be broken after brackets and commas: `sma[fast=10,slow=60]`.
+pub(super) fn breakable(name: &str) -> String {
+    escape(name).replace('[', "[<wbr>").replace(',', ",<wbr>")
+}
+
 /// JSON made safe inside a `<script>` element: nothing in it can close the element or open a comment.
 pub(super) fn escape_json(json: &str) -> String {
     json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")

@@ -3,19 +3,29 @@
 //! Reports read run directories only, never live objects, so that any old run can be drawn again. A page is one file
 //! that makes no request: our own SVG, our own small script, system fonts. The same directory gives the same bytes.
 
+mod audit;
+mod books;
 mod compare;
 mod costs;
+mod drawdown_table;
 mod equity_plot;
 mod folds;
 mod forecast_plot;
+mod grid_line;
+mod grid_map;
+mod grids;
 mod heat_map;
+mod histogram;
 mod line_chart;
 mod markup;
 mod number;
 mod overview;
 mod page;
 mod provenance;
+mod rolling_plot;
 mod run_files;
+mod scenarios;
+mod selection;
 mod strategy_table;
 mod svg;
 mod terminal;

@@ -4,8 +4,8 @@ use super::markup::{escape, escape_json, section};
 use super::number::date;
 use super::run_files::RunFiles;
 use super::{
-    costs, equity_plot, folds, forecast_plot, heat_map, overview, provenance, strategy_table, training_plot,
-    verdict,
+    audit, costs, drawdown_table, equity_plot, folds, forecast_plot, grids, heat_map, overview, provenance,
+    rolling_plot, scenarios, strategy_table, training_plot, verdict,
 };
 use sha2::{Digest, Sha256};
 
@@ -26,6 +26,7 @@ pub(super) fn run_page(files: &RunFiles) -> String {
     }
     body += "</p>\n";
     body += &verdict::headline(files);
+    body += &audit::line(summary);
     body += "</header>\n";
     body += &overview::facts(summary);
     body += &overview::warnings(summary);
@@ -52,10 +53,25 @@ fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> 
             strategy_table::strategies(files),
         ),
         (
+            "grids",
+            "Grids",
+            "Many books of one strategy. The best of many looks good by chance alone, so each grid says how good chance \
+             would look, and what is left."
+                .to_owned(),
+            grids::grids(files),
+        ),
+        (
             "equity",
             "Equity and drawdown",
             equity_plot::caption(files),
             equity_plot::equity(files),
+        ),
+        ("rolling", "Rolling risk", rolling_plot::note(files), rolling_plot::rolling(files)),
+        (
+            "drawdowns",
+            "Worst drawdowns",
+            "The five deepest falls from a high until the high is reached again.".to_owned(),
+            drawdown_table::worst(files),
         ),
         (
             "months",
@@ -81,21 +97,14 @@ fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> 
         (
             "forecasts",
             "Forecasts against outcomes",
-            "Test rows only. Dots are the mean outcome in each tenth of the forecasts, whiskers two standard errors with \
-             rows taken as independent (too narrow where horizons overlap), dashes the mean forecast. Dots that rise from \
-             left to right are skill. Direction right is marked where it is above the base rate, what always guessing \
-             the more frequent side reaches."
-                .to_owned(),
+            forecast_plot::NOTE.to_owned(),
             forecast_plot::forecasts(files),
         ),
         (
             "costs",
             "Costs",
-            "In per cent of the starting cash. Slippage is what the fills lost against the bar\u{2019}s price, spread \
-             included. Break-even fee: the fee per traded notional at which the book would have earned nothing, with the \
-             same trades and slippage; a dash where it earned nothing even without fees."
-                .to_owned(),
-            costs::costs(files),
+            costs::NOTE.to_owned(),
+            costs::costs(files) + &scenarios::scenarios(files),
         ),
         (
             "folds",
@@ -104,6 +113,7 @@ fn parts(files: &RunFiles) -> Vec<(&'static str, &'static str, String, String)> 
                 .to_owned(),
             folds::table(files),
         ),
+        ("audit", "Look-ahead audit", audit::note(&files.summary), audit::table(&files.summary)),
         ("provenance", "Provenance", String::new(), provenance::provenance(files)),
     ]
 }

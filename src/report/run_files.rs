@@ -1,6 +1,7 @@
 //! Everything a report draws from, read from one run directory and checked once.
 
 use super::ReportError;
+use super::books::{GridBooks, read_books};
 use super::strategy_table::ranked;
 use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
 use crate::units::Time;
@@ -27,6 +28,8 @@ pub(super) struct RunFiles {
     pub(super) folds: Vec<Fold>,
     /// In the order of the table.
     pub(super) trainings: Vec<Training>,
+    /// In the order of the summary; empty without the file of the books.
+    pub(super) grids: Vec<GridBooks>,
 }
 
 /// One book over time.
@@ -81,6 +84,7 @@ impl RunFiles {
             || rayon::join(|| read_equity(folder), || read_fills(folder)),
             || rayon::join(|| read_forecasts(folder), || (read_folds(folder), read_trainings(folder))),
         );
+        let grids = read_books(folder, &summary.grids)?;
         let (times, curves) = books.0?;
         Ok(RunFiles {
             folder: folder.to_owned(),
@@ -93,6 +97,7 @@ impl RunFiles {
             forecasts: forecasts?,
             folds: folds?,
             trainings: trainings?,
+            grids,
         })
     }
 

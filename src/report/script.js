@@ -124,4 +124,117 @@
       show(stop + step, true);
     });
   }
+
+  // Maps of grids: numbers in the page become cells; the pointer and the arrow keys read them.
+  const finite = (value) => value !== null && value !== undefined;
+  const signed = (value, digits, sign) => {
+    if (!finite(value)) return "\u2013";
+    const text = Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    const zero = !/[1-9]/.test(text);
+    return (value < 0 && !zero ? "\u2212" : sign && !zero ? "+" : "") + text;
+  };
+  const written = {
+    sharpe: (value, digits = 3) => signed(finite(value) ? value / 1000 : value, digits, false),
+    total_return: (value, digits = 2) => signed(finite(value) ? value / 100 : value, digits, true) + (finite(value) ? "\u00a0%" : ""),
+    max_drawdown: (value, digits = 2) => signed(finite(value) ? value / 100 : value, digits, false) + (finite(value) ? "\u00a0%" : ""),
+    trades: (value) => signed(value, 0, false),
+  };
+  const colours = (element, name) => getComputedStyle(element).getPropertyValue(name).trim().split(/\s+/).map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  // Zero is the pale middle of the ramp where values lie on both sides of it; otherwise one half serves all values.
+  const painter = (ramp, low, high, counts) => (value) => {
+    const within = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 1;
+    let place = within;
+    if (!counts && low < 0 && high > 0) place = (1 + Math.max(-1, Math.min(1, value / Math.max(-low, high)))) / 2;
+    else if (!counts) place = low >= 0 ? 0.56 + 0.44 * within : 0.44 * within;
+    const last = ramp.length - 1;
+    const index = Math.min(last - 1, Math.floor(place * last));
+    return ramp[index].map((from, channel) => Math.round(from + (place * last - index) * (ramp[index + 1][channel] - from)));
+  };
+  const fill = (canvas, colour) => {
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(canvas.width, canvas.height);
+    for (let pixel = 0; pixel < canvas.width * canvas.height; pixel += 1) {
+      const found = colour(pixel % canvas.width, Math.floor(pixel / canvas.width));
+      if (found) image.data.set([...found, 255], 4 * pixel);
+    }
+    context.putImageData(image, 0, 0);
+  };
+  for (const map of all(document, ".grid-map")) {
+    const data = JSON.parse(document.getElementById(map.dataset.map).textContent);
+    const sizes = data.axes.map((axis) => axis.values.length);
+    const [columns, rows] = sizes;
+    const books = new Int32Array(sizes.reduce((product, size) => product * size, 1)).fill(-1);
+    data.cell.reduce((cell, step, book) => { books[cell + step] = book; return cell + step; }, 0);
+    const figure = map.querySelector("select[data-figure]");
+    const slices = all(map, "select[data-slice]");
+    const cells = map.querySelector(".cells");
+    const cursor = map.querySelector(".cursor");
+    const mark = map.querySelector(".best-book");
+    const readout = map.querySelector(".readout");
+    const best = readout.textContent;
+    const part = (name) => map.querySelector(`.ramp .${name}`);
+    // Row 0 is the lowest value of the second axis, at the bottom.
+    const bookAt = (column, row) => {
+      const rest = slices.reduceRight((place, select, index) => place * sizes[index + 2] + Number(select.value), 0);
+      return books[column + columns * (row + rows * rest)];
+    };
+    const draw = () => {
+      const values = data[figure.value];
+      const counts = figure.value === "trades";
+      // Counts spread over factors.
+      const scaled = (value) => (counts ? Math.log1p(value) : value);
+      const sorted = values.filter(finite).sort((left, right) => left - right);
+      // A few extreme books must not take the colours from all others.
+      const [low, high] = [sorted[Math.floor(0.01 * (sorted.length - 1))], sorted[Math.ceil(0.99 * (sorted.length - 1))]];
+      const [from, to] = [scaled(low), scaled(high)];
+      const paint = painter(colours(map, counts ? "--count-ramp" : "--ramp"), from, to, counts);
+      fill(cells.querySelector("canvas"), (x, y) => {
+        const value = values[bookAt(x, rows - 1 - y)];
+        return finite(value) ? paint(scaled(value)) : null;
+      });
+      fill(map.querySelector(".ramp canvas"), (x) => paint(from + ((to - from) * x) / 199));
+      const text = (value) => (finite(value) ? written[figure.value](value, figure.value === "sharpe" ? 2 : 1) : "");
+      part("low").textContent = (low > sorted[0] ? "\u2264\u00a0" : "") + text(low);
+      part("high").textContent = (high < sorted[sorted.length - 1] ? "\u2265\u00a0" : "") + text(high);
+      const zero = -low / (high - low);
+      part("middle").textContent = zero > 0.06 && zero < 0.94 ? "0" : "";
+      part("middle").style.left = `${100 * zero}%`;
+      mark.classList.toggle("elsewhere", slices.map((select) => select.value).join(",") !== mark.dataset.slice);
+    };
+    let [column, row] = [-1, -1];
+    const show = (x, y) => {
+      [column, row] = [Math.max(0, Math.min(columns - 1, x)), Math.max(0, Math.min(rows - 1, y))];
+      const book = bookAt(column, row);
+      const places = [column, row, ...slices.map((select) => Number(select.value))];
+      const named = data.axes.map((axis, index) => `${axis.name} ${axis.values[places[index]]}`).join(", ");
+      const said = { sharpe: "Sharpe", total_return: "return", max_drawdown: "max\u00a0drawdown", trades: "trades" };
+      const figures = Object.keys(said).map((key) => `${said[key]}\u00a0${written[key](data[key][book])}`).join(", ");
+      readout.textContent = `${named}: ${book < 0 ? "no book" : figures}`;
+      cursor.setAttribute("x", `${(100 * column) / columns}%`);
+      cursor.setAttribute("y", `${(380 * (rows - 1 - row)) / rows}`);
+      cursor.classList.add("on");
+    };
+    const leave = () => {
+      cursor.classList.remove("on");
+      readout.textContent = best;
+    };
+    cells.addEventListener("pointermove", (event) => {
+      const box = cells.querySelector("canvas").getBoundingClientRect();
+      const [across, down] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      if (across < 0 || across >= 1 || down < 0 || down >= 1) leave();
+      else show(Math.floor(across * columns), rows - 1 - Math.floor(down * rows));
+    });
+    cells.addEventListener("pointerleave", leave);
+    cells.addEventListener("blur", leave);
+    cells.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      if (column < 0) show(Math.floor(columns / 2), Math.floor(rows / 2));
+      else show(column + step[0], row + step[1]);
+    });
+    for (const select of [figure, ...slices]) select.addEventListener("change", () => { draw(); leave(); });
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", draw);
+    draw();
+  }
 })();

@@ -1,10 +1,11 @@
 //! Every book and its figures, sortable, with the interval of the Sharpe ratio drawn in the row.
 
-use super::markup::{escape, folded, keyed, number_cell, scrolling};
-use super::number::{NONE, counted, decimal, maybe, percent};
+use super::histogram::{Mark, histogram};
+use super::markup::{breakable, escape, folded, keyed, number_cell, scrolling};
+use super::number::{NONE, SPACE, counted, decimal, maybe, percent};
 use super::run_files::RunFiles;
 use super::svg::{Axis, share};
-use crate::rundir::{SpreadSummary, StrategyKind, StrategySummary, Summary};
+use crate::rundir::{HeadlineIntervals, SpreadSummary, StrategyKind, StrategySummary, Summary};
 use serde_json::Value;
 
 /// One column of figures.
@@ -15,6 +16,8 @@ struct Figure {
     shown: fn(f64) -> String,
     /// Whether the highest value is marked as the best.
     best: bool,
+    /// Its 95 % interval.
+    interval: fn(&HeadlineIntervals) -> Option<[f64; 2]>,
 }
 
 const FIGURES: &[Figure] = &[
@@ -24,6 +27,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.total_return,
         shown: share_of_one,
         best: true,
+        interval: |found| found.total_return,
     },
     Figure {
         title: "CAGR",
@@ -31,6 +35,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.cagr,
         shown: share_of_one,
         best: true,
+        interval: |found| found.cagr,
     },
     Figure {
         title: "Volatility",
@@ -38,6 +43,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.volatility,
         shown: share_of_one,
         best: false,
+        interval: |found| found.volatility,
     },
     Figure {
         title: "Sortino",
@@ -45,6 +51,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.sortino,
         shown: two_digits,
         best: true,
+        interval: |found| found.sortino,
     },
     Figure {
         title: "Max drawdown",
@@ -52,6 +59,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.max_drawdown,
         shown: share_of_one,
         best: true,
+        interval: |found| found.max_drawdown,
     },
     Figure {
         title: "Calmar",
@@ -59,6 +67,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.calmar,
         shown: two_digits,
         best: true,
+        interval: |_| None,
     },
     Figure {
         title: "Turnover",
@@ -66,6 +75,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.turnover,
         shown: |value| format!("{}\u{d7}", decimal(value, 1)),
         best: false,
+        interval: |_| None,
     },
     Figure {
         title: "Trades",
@@ -73,6 +83,7 @@ const FIGURES: &[Figure] = &[
         value: |book| Some(book.metrics.trades as f64),
         shown: |value| decimal(value, 0),
         best: false,
+        interval: |_| None,
     },
     Figure {
         title: "Win rate",
@@ -80,6 +91,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.win_rate,
         shown: share_of_one,
         best: true,
+        interval: |_| None,
     },
     Figure {
         title: "Time in market",
@@ -87,6 +99,7 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.exposure,
         shown: share_of_one,
         best: false,
+        interval: |_| None,
     },
     Figure {
         title: "Exposure",
@@ -94,7 +107,23 @@ const FIGURES: &[Figure] = &[
         value: |book| book.metrics.gross_exposure,
         shown: share_of_one,
         best: false,
+        interval: |_| None,
     },
+];
+
+/// Title, explanation and value of a probability about the Sharpe ratio.
+type Probability = (&'static str, &'static str, fn(&StrategySummary) -> Option<f64>);
+
+/// Columns that old runs do not have.
+const PROBABILITIES: [Probability; 2] = [
+    ("Above 0", "probability that the true Sharpe ratio is above 0 (probabilistic Sharpe ratio)", |book| {
+        book.probabilistic_sharpe
+    }),
+    (
+        "Above luck",
+        "probability that it is above what the best of all trials would show by luck (deflated Sharpe ratio)",
+        |book| book.deflated_sharpe,
+    ),
 ];
 
 fn share_of_one(value: f64) -> String {
@@ -130,10 +159,15 @@ pub(super) fn strategies(files: &RunFiles) -> String {
     }
     let spread = books.iter().find_map(|book| book.spread.as_ref());
     let axis = whisker_axis(&books);
+    let mut probabilities = PROBABILITIES.to_vec();
+    probabilities.retain(|(_, _, value)| books.iter().any(|book| value(book).is_some()));
     let mut table = String::from("<table class=\"sortable\">\n<thead><tr>\n");
     table += "<th scope=\"col\"><button type=\"button\">Strategy</button></th>\n";
     table += &heading("Sharpe", "mean over standard deviation of the returns, annualised");
-    table += &format!("<th scope=\"col\" class=\"n\">95{}% interval</th>\n", super::number::SPACE);
+    table += &format!("<th scope=\"col\" class=\"n\">95{}% interval</th>\n", SPACE);
+    for (title, explained, _) in &probabilities {
+        table += &heading(title, explained);
+    }
     for figure in FIGURES {
         table += &heading(figure.title, figure.explained);
     }
@@ -144,11 +178,15 @@ pub(super) fn strategies(files: &RunFiles) -> String {
     let best: Vec<Option<f64>> = FIGURES.iter().map(|figure| highest(&books, figure.value)).collect();
     let best_sharpe = highest(&books, |book| book.metrics.sharpe);
     for book in &books {
-        table += &format!("<tr class=\"{}\">\n{}", files.role(&book.name), name_cell(book));
+        table += &format!("<tr class=\"{}\">\n{}", files.role(&book.name), name_cell(&files.summary, book));
         table += &figure_cell(book.metrics.sharpe, two_digits, best_sharpe);
         table += &format!("<td class=\"n whiskers\">{}</td>\n", whisker(book, &axis));
+        for (_, _, value) in &probabilities {
+            table += &figure_cell(value(book), share_of_one, None);
+        }
         for (figure, best) in FIGURES.iter().zip(&best) {
-            table += &figure_cell((figure.value)(book), figure.shown, best.filter(|_| figure.best));
+            let cell = figure_cell((figure.value)(book), figure.shown, best.filter(|_| figure.best));
+            table += &with_interval(cell, book.intervals.as_ref().and_then(figure.interval), figure);
         }
         if let Some(spread) = spread {
             let share = book.metrics.sharpe.and_then(|sharpe| beaten(spread, sharpe));
@@ -170,7 +208,11 @@ pub(super) fn conventions(files: &RunFiles) -> String {
         let bars = counted(backtest.periods_per_year.round() as usize, "bar");
         text += &format!("Ratios are annualised with {bars} a year. ");
     }
-    text + "Intervals are from a stationary bootstrap. The best value of a column is marked; press a heading to sort."
+    if files.summary.strategies.iter().any(|book| book.deflated_sharpe.is_some()) {
+        text += "Above 0 and above luck: probability that the true Sharpe ratio is above 0, and above what the best of all \
+                 trials shows by luck. ";
+    }
+    text + "Intervals hold 95\u{a0}% of a stationary bootstrap. The best value of a column is marked; press a heading to sort."
 }
 
 fn heading(title: &str, explained: &str) -> String {
@@ -198,8 +240,29 @@ fn figure_cell(value: Option<f64>, shown: fn(f64) -> String, best: Option<f64>) 
     format!("<td class=\"n\" data-value=\"{value}\">{text}</td>\n")
 }
 
-fn name_cell(book: &StrategySummary) -> String {
+/// The cell with the interval of its figure on a second line, exact in its tooltip.
+fn with_interval(cell: String, interval: Option<[f64; 2]>, figure: &Figure) -> String {
+    let Some([low, high]) = interval.filter(|ends| ends.iter().all(|end| end.is_finite())) else {
+        return cell;
+    };
+    let exact = format!("95{SPACE}% interval: {} to {}", (figure.shown)(low), (figure.shown)(high));
+    let ratio = (figure.shown)(0.0).ends_with('%');
+    let digits = usize::from(low.abs().max(high.abs()) < if ratio { 0.1 } else { 10.0 });
+    let (scale, unit) = if ratio { (100.0, "%") } else { (1.0, "") };
+    let [low, high] = [low, high].map(|end| decimal(scale * end, digits));
+    let line = format!("<small class=\"ends\" title=\"{exact}\">{low} to {high}{unit}</small></td>");
+    cell.replacen("</td>", &line, 1)
+}
+
+fn name_cell(summary: &Summary, book: &StrategySummary) -> String {
+    let grid = book.grid.as_ref().map(|name| {
+        let books =
+            summary.grids.iter().find(|grid| grid.name == *name).map(|grid| counted(grid.books, "book"));
+        let of = books.map_or(String::new(), |books| format!(" of {books}"));
+        format!("<span class=\"chosen\">best{of}</span> in {}", escape(name))
+    });
     let what = match (&book.model, &book.spread) {
+        (None, None) if grid.is_some() => grid.clone().unwrap_or_default(),
         (Some(model), _) => format!("model {}", escape(model)),
         (None, Some(spread)) => {
             format!("{}, median of {}", escape(&book.strategy), counted(spread.books, "book"))
@@ -214,7 +277,10 @@ fn name_cell(book: &StrategySummary) -> String {
     };
     let what = if what == book.name { String::new() } else { format!("<small>{what}</small>") };
     let name = escape(&book.name);
-    format!("<th scope=\"row\" data-value=\"{name}\">{}</th>\n", keyed(&format!("{name}{what}")))
+    format!(
+        "<th scope=\"row\" data-value=\"{name}\">{}</th>\n",
+        keyed(&format!("{}{what}", breakable(&book.name)))
+    )
 }
 
 fn whisker_axis(books: &[&StrategySummary]) -> Axis {
@@ -242,66 +308,33 @@ fn whisker(book: &StrategySummary, axis: &Axis) -> String {
 
 /// The Sharpe ratios of the random books as a histogram, with the two books of the verdict marked.
 fn spread_plot(files: &RunFiles, book: &StrategySummary) -> Option<String> {
-    const BINS: usize = 40;
     let spread = book.spread.as_ref().filter(|spread| !spread.sharpes.is_empty())?;
-    let marked: Vec<(&'static str, &str, f64)> =
-        [("model", files.best_model()), ("baseline", files.best_baseline())]
-            .into_iter()
-            .filter_map(|(role, name)| {
-                let found = super::run_files::strategy(&files.summary, name?)?;
-                Some((role, found.name.as_str(), found.metrics.sharpe?))
-            })
-            .collect();
-    let values = spread.sharpes.iter().copied();
-    let axis = Axis::covering(values.clone().chain(marked.iter().map(|mark| mark.2)), 6).padded(0.02);
-    let mut bins = [0_usize; BINS];
-    for value in values.filter(|value| value.is_finite()) {
-        bins[((axis.share(value) * BINS as f64) as usize).min(BINS - 1)] += 1;
-    }
-    let tallest = bins.iter().max().copied().unwrap_or(1).max(1) as f64;
-    let mut svg = String::from("<svg class=\"spread\" width=\"100%\" height=\"120\" aria-hidden=\"true\">\n");
-    for (bin, books) in bins.iter().enumerate().filter(|(_, books)| **books > 0) {
-        let height = 76.0 * *books as f64 / tallest;
-        svg += &format!(
-            "<rect class=\"bin\" x=\"{}\" width=\"{}\" y=\"{:.1}\" height=\"{height:.1}\"/>",
-            share(bin as f64 / BINS as f64),
-            share(0.85 / BINS as f64),
-            100.0 - height
-        );
-    }
-    for tick in &axis.ticks {
-        let x = share(axis.share(*tick));
-        svg += &format!(
-            "<text class=\"tick\" x=\"{x}\" y=\"116\" text-anchor=\"middle\">{}</text>\n",
-            axis.label(*tick)
-        );
-    }
-    let mut sentences = Vec::new();
-    for (row, (role, name, sharpe)) in marked.iter().enumerate() {
-        let place = axis.share(*sharpe);
-        let (x, anchor) = (share(place), if place > 0.7 { "end" } else { "start" });
-        let (y, nudge) = (10 + 14 * row, if place > 0.7 { -6 } else { 6 });
-        svg += &format!(
-            "<line class=\"mark {role}\" x1=\"{x}\" x2=\"{x}\" y1=\"{row_top}\" y2=\"100\"/><text class=\"mark {role}\" x=\"{x}\" \
-             dx=\"{nudge}\" y=\"{y}\" text-anchor=\"{anchor}\">{}</text>\n",
-            escape(name),
-            row_top = 14 * row
-        );
-        let beats = percent(beaten(spread, *sharpe), 0);
-        sentences.push(format!("<b class=\"{role}\">{}</b> beats {beats}", escape(name)));
-    }
-    svg += "</svg>\n";
+    let marks: Vec<Mark<'_>> = [("model", files.best_model()), ("baseline", files.best_baseline())]
+        .into_iter()
+        .filter_map(|(class, name)| {
+            let found = super::run_files::strategy(&files.summary, name?)?;
+            Some(Mark { class, name: &found.name, value: found.metrics.sharpe? })
+        })
+        .collect();
+    let sentences: Vec<String> = marks
+        .iter()
+        .map(|mark| {
+            let beats = percent(beaten(spread, mark.value), 0);
+            format!("<b class=\"{}\">{}</b> beats {beats}", mark.class, escape(mark.name))
+        })
+        .collect();
     let [low, _, median, _, high] = spread.sharpe_quantiles;
     let against =
         if sentences.is_empty() { String::new() } else { format!(" {} of them.", sentences.join("; ")) };
     Some(format!(
         "<figure>\n<figcaption><h3>Against {}</h3> Sharpe ratios of <em>{}</em>: median {}, 5th to 95th \
-         percentile {} to {}.{against}</figcaption>\n{svg}</figure>\n",
+         percentile {} to {}.{against}</figcaption>\n{}</figure>\n",
         counted(spread.books, "random book"),
         escape(&book.name),
         decimal(median, 2),
         decimal(low, 2),
-        decimal(high, 2)
+        decimal(high, 2),
+        histogram(&spread.sharpes, &marks)
     ))
 }
 

@@ -1,10 +1,11 @@
 //! The table that is printed after a run.
 
-use super::number::{SPACE, decimal, maybe, percent};
+use super::number::{NONE, SPACE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::verdict::claim;
+use super::{audit, selection};
 use crate::ruled_table::ruled_table;
-use crate::rundir::{Conclusion, StrategyKind, StrategySummary, Summary};
+use crate::rundir::{Conclusion, GridSummary, StrategyKind, StrategySummary, Summary};
 use comfy_table::CellAlignment;
 
 /// Columns after the name; costs are fees and slippage over the starting cash.
@@ -27,6 +28,10 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
         text += &plain(&format!("{}: IC {ic}, direction right {right}\n", model.name));
     }
+    for grid in &summary.grids {
+        text += &(wrapped(&plain(&grid_line(summary, grid)), width) + "\n");
+    }
+    text += &audit_line(summary, width, colour);
     if let Some(verdict) = &summary.verdict {
         let code = match verdict.conclusion {
             Conclusion::Proven => "1;32",
@@ -43,6 +48,32 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A grid's best book, and what is left of it: `Grid sma, 10,000 books: best sma[fast=10] Sharpe 1.90, luck alone 1.71,
+/// deflated 62%, PBO 41%`.
+fn grid_line(summary: &Summary, grid: &GridSummary) -> String {
+    let found = &grid.selection;
+    let best = grid.best.as_deref().unwrap_or(NONE);
+    format!(
+        "Grid {}, {} books: best {} Sharpe {}, luck alone {}, deflated {}, PBO {}.",
+        cut(&grid.name, usize::MAX),
+        count(grid.books),
+        cut(best, usize::MAX),
+        maybe(selection::best_sharpe(summary, grid), 2),
+        maybe(found.luck_sharpe, 2),
+        percent(found.deflated_sharpe, 0),
+        percent(found.overfitting, 0)
+    )
+}
+
+/// Whether anything knew the future, red where it did; nothing without an audit.
+fn audit_line(summary: &Summary, width: usize, colour: bool) -> String {
+    let Some(audit) = &summary.audit else { return String::new() };
+    let finding = cut(&audit::finding(audit), usize::MAX);
+    let lines = wrapped(&plain(&format!("Look-ahead audit: {finding}.")), width);
+    let painted = |line: &str| paint(line, "1;31", colour && !audit.passed) + "\n";
+    lines.lines().map(painted).collect()
 }
 
 /// Breaks a sentence at spaces so that no line is longer than `width`, where its words allow.

@@ -3,6 +3,7 @@
 use super::markup::escape;
 use super::number::{SPACE, count, counted, decimal, maybe};
 use super::run_files::{RunFiles, strategy};
+use super::selection;
 use super::svg::{Axis, share};
 use crate::rundir::{Conclusion, StrategyKind, Summary, Verdict};
 
@@ -35,11 +36,7 @@ pub(super) fn class(conclusion: Conclusion) -> &'static str {
 pub(super) fn headline(files: &RunFiles) -> String {
     let summary = &files.summary;
     let Some(verdict) = &summary.verdict else {
-        let body = format!(
-            "<p class=\"lead\">{}</p>\n",
-            "A verdict needs at least one strategy on a model and one baseline in the same backtest."
-        );
-        return format!("<h1>{}</h1>\n{body}", without_verdict(summary));
+        return without_verdict(summary);
     };
     let mut html = format!(
         "<h1>{}: <span class=\"conclusion {}\">{}</span>.</h1>\n",
@@ -68,7 +65,23 @@ pub(super) fn headline(files: &RunFiles) -> String {
     html
 }
 
+/// The best of the first grid against luck; without a grid, what a verdict needs.
 fn without_verdict(summary: &Summary) -> String {
+    if let Some(grid) = summary.grids.first() {
+        let (class, word) = selection::conclusion(&grid.selection);
+        return format!(
+            "<h1>{}: <span class=\"conclusion {class}\">{word}</span>.</h1>\n",
+            escape(&selection::claim(summary, grid))
+        );
+    }
+    format!(
+        "<h1>{}</h1>\n<p class=\"lead\">A verdict needs at least one strategy on a model and one baseline in the same \
+         backtest.</p>\n",
+        nothing_to_judge(summary)
+    )
+}
+
+fn nothing_to_judge(summary: &Summary) -> String {
     let (models, strategies) = (summary.models.len(), summary.strategies.len());
     match (models, strategies) {
         (_, 0) => {

@@ -1,5 +1,6 @@
 //! A seeded synthetic run directory of realistic size.
 
+use super::synthetic_grids::{self, SyntheticGrid};
 use candlewick::metrics::{ForecastMetrics, TradingMetrics};
 use candlewick::rundir::{
     BacktestSummary, Column, Conclusion, DataSummary, ModelSummary, SpreadSummary, Stage, StrategyKind,
@@ -25,18 +26,31 @@ pub(super) struct Synthetic {
     pub(super) seed: u64,
     /// The name of the first book on a model.
     pub(super) first: &'static str,
+    /// With grids, an audit, intervals and cost scenarios.
+    pub(super) complete: bool,
 }
 
 impl Default for Synthetic {
     fn default() -> Self {
-        Synthetic { bars: 8760, seed: 7, first: "lstm" }
+        Synthetic { bars: 8760, seed: 7, first: "lstm", complete: false }
     }
 }
 
 impl Synthetic {
     fn names(&self) -> Vec<String> {
         let models = [self.first, "transformer", "ridge_signal"];
-        models.iter().chain(&BASELINES).map(|name| (*name).to_owned()).collect()
+        let names = models.iter().chain(&BASELINES).map(|name| (*name).to_owned());
+        names.chain(self.grids().iter().map(SyntheticGrid::best_name)).collect()
+    }
+
+    pub(super) fn grids(&self) -> Vec<SyntheticGrid> {
+        if self.complete { synthetic_grids::all() } else { Vec::new() }
+    }
+
+    /// The Sharpe ratio that each book should have.
+    fn sharpes(&self) -> Vec<f64> {
+        let best = |grid: &SyntheticGrid| grid.books[grid.best()].1;
+        SHARPES.iter().copied().chain(self.grids().iter().map(best)).collect()
     }
 
     fn times(&self) -> Vec<Time> {
@@ -49,6 +63,11 @@ impl Synthetic {
         fs::create_dir_all(folder).unwrap();
         let books = self.equity(folder);
         let summary = self.summary(folder, &books);
+        if self.complete {
+            let best: Vec<TradingMetrics> =
+                books[SHARPES.len()..].iter().map(|(_, metrics)| metrics.clone()).collect();
+            synthetic_grids::write_books(folder, &self.grids(), &best);
+        }
         let json = serde_json::to_string_pretty(&summary).unwrap();
         fs::write(folder.join("summary.json"), json).unwrap();
         self.fills(folder);
@@ -69,13 +88,13 @@ impl Synthetic {
     pub(super) fn equity(&self, folder: &Path) -> Vec<(String, TradingMetrics)> {
         let times = self.times();
         let mut columns = (vec![], vec![], vec![], vec![], vec![], vec![]);
-        let mut books = Vec::new();
+        let (mut books, sharpes) = (Vec::new(), self.sharpes());
         for (index, name) in self.names().into_iter().enumerate() {
             let mut stream = Seed(self.seed).stream("equity", index as u64);
             let noise: Vec<f64> = times.iter().map(|_| 0.004 * stream.normal()).collect();
             let mean = noise.iter().sum::<f64>() / noise.len() as f64;
             // The drift gives each book about the Sharpe ratio that is wanted of it.
-            let drift = SHARPES[index] * 0.004 / 8760.0_f64.sqrt() - mean;
+            let drift = sharpes[index] * 0.004 / 8760.0_f64.sqrt() - mean;
             let (mut equity, mut high, mut deepest) = (100_000.0_f64, 100_000.0_f64, 0.0_f64);
             let mut returns = Vec::new();
             for (time, noise) in times.iter().zip(noise) {
@@ -255,8 +274,8 @@ impl Synthetic {
             stages: stages(),
             models: MODELS.iter().map(|(name, kind)| model(name, kind)).collect(),
             strategies,
-            grids: Vec::new(),
-            audit: None,
+            grids: self.grids().iter().map(SyntheticGrid::summary).collect(),
+            audit: self.complete.then(|| synthetic_grids::audit(true)),
             verdict: Some(verdict),
             backtest: Some(BacktestSummary {
                 start,
@@ -278,10 +297,13 @@ impl Synthetic {
         let mut sharpes: Vec<f64> = (0..1000).map(|_| -0.6 + 0.9 * stream.normal()).collect();
         sharpes.sort_by(f64::total_cmp);
         let quantiles = [50, 250, 500, 750, 950].map(|rank| sharpes[rank]);
-        StrategySummary {
+        let grid = index.checked_sub(SHARPES.len()).map(|grid| self.grids()[grid].strategy());
+        let (strategy, grid) =
+            grid.unwrap_or_else(|| (if is_model { "model_signal" } else { name }.to_owned(), None));
+        let mut book = StrategySummary {
             name: name.to_owned(),
             kind: if is_model { StrategyKind::Model } else { StrategyKind::Baseline },
-            strategy: if is_model { "model_signal" } else { name }.to_owned(),
+            strategy,
             model: is_model.then(|| MODELS[index].0.to_owned()),
             metrics: metrics.clone(),
             sharpe_interval: metrics.sharpe.map(|sharpe| [sharpe - 1.9, sharpe + 1.95]),
@@ -297,8 +319,12 @@ impl Synthetic {
             deflated_sharpe: None,
             cost_scenarios: Vec::new(),
             break_even_cost_multiple: None,
-            grid: None,
+            grid,
+        };
+        if self.complete {
+            synthetic_grids::complete(&mut book);
         }
+        book
     }
 }
 
