@@ -8,6 +8,7 @@ mod bad_input;
 mod causality;
 mod cli;
 mod config;
+mod costs;
 mod data;
 mod datasets;
 mod doubtful_data;

@@ -99,8 +99,10 @@ impl<'a> Ledger<'a> {
         symbols: Range<usize>,
     ) -> Ledger<'a> {
         // Costs that a check would have refused give no equity at all, rather than free trades.
-        let costs = PreparedCosts::new(&config.costs, bars, symbols.clone())
-            .unwrap_or_else(|_| PreparedCosts::unknown(symbols.len()));
+        let (costs, cash) = match PreparedCosts::new(&config.costs, bars, symbols.clone()) {
+            Ok(costs) => (costs, config.cash),
+            Err(_) => (PreparedCosts::none(symbols.len()), f64::NAN),
+        };
         let carry = |symbol: usize| {
             carry_rates(&config.costs, &bars.symbols()[symbol], config.periods_per_year).unwrap_or_default()
         };
@@ -125,7 +127,7 @@ impl<'a> Ledger<'a> {
             costs,
             times: bars.timeline().times(),
             holdings,
-            cash: config.cash,
+            cash,
             carried: Carried::default(),
             fills: Vec::new(),
             orders: Vec::new(),

@@ -14,7 +14,7 @@ mod sizing;
 pub use books::run_books;
 pub use config::{BacktestConfig, Books, FillTime, periods_per_year};
 pub use cost_scenarios::{break_even_multiple, cost_scenarios};
-pub use costs::{Cost, CostConfig, carry_rates, lower};
+pub use costs::{Cost, CostConfig, carry_rates, check_columns, lower};
 pub use ledger::run_book;
 pub use optimism::optimistic;
 pub use sizing::Sizing;

@@ -33,11 +33,10 @@ impl PreparedCosts {
         Ok(PreparedCosts { rates, columns, traded: TrailingNotional::default(), varies })
     }
 
-    /// Costs that nobody knows: every fill makes the equity not a number, rather than free.
-    pub fn unknown(symbols: usize) -> PreparedCosts {
-        let taker = CostParameters { fee_rate: f64::NAN, slippage_rate: f64::NAN };
+    /// No costs.
+    pub fn none(symbols: usize) -> PreparedCosts {
         PreparedCosts {
-            rates: CostRates { taker, maker_fee_rate: f64::NAN, ..CostRates::default() },
+            rates: CostRates::default(),
             columns: vec![CostColumns::default(); symbols],
             traded: TrailingNotional::default(),
             varies: false,
