@@ -134,9 +134,12 @@ impl FillCosts {
         let price = if change > 0.0 { reference * (1.0 + rate) } else { reference * (1.0 - rate).max(0.0) };
         // What a sale cannot lose, because nothing is left of its price, no part of its cost has taken.
         let part = |of: f64| quantity * reference * if change < 0.0 && rate > 1.0 { of / rate } else { of };
+        // Where a pool is asked for more than it holds the price is infinite, which a fee of 0 must not make a NaN.
+        let notional_fee =
+            if self.rates.fee_rate > 0.0 { self.rates.fee_rate * quantity * price } else { 0.0 };
         Charge {
             price,
-            fee: self.rates.fee_rate * quantity * price + self.fixed_fee + self.pool_fee(change, reference),
+            fee: notional_fee + self.fixed_fee + self.pool_fee(change, reference),
             gas: self.gas,
             spread: part(self.spread_rate),
             slippage: part(slippage_rate),
