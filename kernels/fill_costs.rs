@@ -115,6 +115,11 @@ impl FillCosts {
             && self.rates.fee_rate < 1.0
     }
 
+    /// Whether [`FillCosts::rates`] say all there is to pay.
+    pub fn is_linear(&self) -> bool {
+        self.in_proportion() && self.fixed_fee + self.gas == 0.0
+    }
+
     /// What a fill of this change (not 0) is charged.
     pub fn charge(&self, change: f64, reference: f64) -> Charge {
         let quantity = change.abs();
@@ -221,7 +226,7 @@ pub fn largest_share(fits: impl Fn(f64) -> bool) -> f64 {
 /// [`backtest_step::order_for_value`] under costs of every kind: from flat, a purchase spends at most `value`, and all of
 /// it but for rounding.
 pub fn order_for_value(held: f64, value: f64, reference: f64, costs: &FillCosts) -> Order {
-    if costs.in_proportion() && costs.fixed_fee + costs.gas == 0.0 {
+    if costs.is_linear() {
         return backtest_step::order_for_value(held, value, reference, &costs.rates);
     }
     let current = held * reference;

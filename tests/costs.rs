@@ -55,7 +55,7 @@ fn costs_agree_with_their_closed_forms() {
     for case in document["cases"].as_array().unwrap() {
         let costs: Vec<CostConfig> = serde_json::from_value(case["costs"].clone()).unwrap();
         lower(&costs).unwrap();
-        let prepared = PreparedCosts::new(&costs, &bars, 0..1).unwrap();
+        let prepared = PreparedCosts::new(&costs, &bars, 0..1, None).unwrap();
         for fill in case["fills"].as_array().unwrap() {
             let row = fill["row"].as_u64().unwrap() as usize;
             let change = number(&fill["change"]);
@@ -171,7 +171,7 @@ fn costs_are_never_negative_free_at_zero_and_dearer_with_the_multiple() {
             let mut before = 0.0;
             for multiple in [0.0, 0.01, 0.5, 1.0, 2.0, 4.0, 30.0, 100.0] {
                 let dear = scaled(&costs, multiple);
-                let charge = PreparedCosts::new(&dear, &bars, 0..2)
+                let charge = PreparedCosts::new(&dear, &bars, 0..2, None)
                     .unwrap()
                     .fill_costs(1, row)
                     .charge(change, reference);
@@ -411,7 +411,7 @@ fn a_resting_order_pays_the_maker_and_no_spread() {
         CostConfig::Spread(Spread { bps: Some(4.0), ..Spread::default() }),
         CostConfig::Fixed(Fixed { fee: 0.5 }),
     ];
-    let prepared = PreparedCosts::new(&costs, &bars, 0..1).unwrap();
+    let prepared = PreparedCosts::new(&costs, &bars, 0..1, None).unwrap();
     let charge = prepared.fill_costs(0, 2).resting(prepared.maker_fee_rate()).charge(-10.0, 100.0);
     assert_eq!((charge.price, charge.spread, charge.slippage), (100.0, 0.0, 0.0));
     near(charge.fee, 1000.0 * 1e-4 + 0.5, "maker's fee");

@@ -6,7 +6,7 @@ use candlewick::metrics::{
     kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips, sharpe, skew,
     sortino, system_quality, tail_ratio, trading_metrics, volatility,
 };
-use candlewick::table::{BookResult, Carried, Equity, Fill, LabelKind, NULL, Side};
+use candlewick::table::{BookResult, Carried, Equity, Fill, FillReason, LabelKind, NULL, Side};
 use candlewick::units::Time;
 
 fn near(found: Option<f64>, expected: f64, what: &str) {
@@ -100,7 +100,21 @@ fn fill(symbol: u32, step: u32, signed: f64, price: f64, fee: f64) -> Fill {
     let time = Time(i64::from(step));
     let quantity = signed.abs();
     let (reference_price, gas, spread, slippage, impact) = (price, 0.0, 0.0, 0.0, 0.0);
-    Fill { symbol, step, time, side, quantity, price, reference_price, fee, gas, spread, slippage, impact }
+    Fill {
+        symbol,
+        step,
+        time,
+        side,
+        quantity,
+        price,
+        reference_price,
+        fee,
+        gas,
+        spread,
+        slippage,
+        impact,
+        reason: FillReason::Signal,
+    }
 }
 
 #[test]
