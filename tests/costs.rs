@@ -787,3 +787,42 @@ fn costs_of_a_real_pool_follow_its_value_locked() {
     assert!(book.equity.cash.iter().all(|cash| *cash >= -1e-6));
     attribution(&bars, &book, "real pool");
 }
+
+/// The volume of a made market stands in for gas: what matters is the way from the file to the fills.
+#[test]
+fn costs_from_columns_go_from_the_file_to_the_fills() {
+    let scratch = Scratch::new();
+    scratch.market(500, 0.1);
+    let yaml = |extra: &str, cost: &str| {
+        format!(
+            "name: gas\ndata: {{path: market.parquet, resample: 4h, columns: {{extra: {{{extra}}}}}}}\n\
+             strategies: {{hold: {{buy_and_hold: {{}}}}}}\n\
+             backtest: {{costs: [{{proportional: {{fee_bps: 5}}}}, {{{cost}}}]}}\n"
+        )
+    };
+    let run = |extra: &str, cost: &str, code: i32| {
+        scratch.write("gas.yaml", &yaml(extra, cost));
+        scratch.candlewick(&["backtest", "gas.yaml", "--json", "--no-report"]).exits(code)
+    };
+    let gas = "gas: {units: 100000, price: {column: gwei}, token_price: {constant: 2}}";
+    let document = run("gwei: volume", gas, 0).json();
+    let metrics = &document["strategies"][0]["metrics"];
+    assert!(
+        metrics["gas_cost"].as_f64().unwrap() > 0.0 && metrics["fees"].as_f64().unwrap() > 0.0,
+        "{metrics}"
+    );
+    let told = document["backtest"]["costs"][1].as_str().unwrap().to_owned();
+    assert!(told.contains("100000 units") && told.contains("the column gwei"), "{told}");
+    let warnings = document["warnings"].to_string();
+    assert!(warnings.contains("no spread, no slippage, no impact"), "{warnings}");
+    let missing = run("gwei: volume", "gas: {cost: {column: gwie}}", 2).stderr;
+    assert!(
+        missing.contains("gas.cost") && missing.contains("gwie") && missing.contains("there: gwei"),
+        "{missing}"
+    );
+    let kept = run("funding_rate: volume", "funding: {column: funding_rate}", 2).stderr;
+    assert!(kept.contains("resample: sum"), "{kept}");
+    let summed = "funding_rate: {column: volume, resample: sum}";
+    let document = run(summed, "funding: {column: funding_rate, multiple: 1.0e-12}", 0).json();
+    assert!(document["strategies"][0]["metrics"]["funding_cost"].as_f64().unwrap() > 0.0);
+}
