@@ -115,19 +115,21 @@ impl FillCosts {
             && self.rates.fee_rate < 1.0
     }
 
+    /// Whether [`FillCosts::rates`] say all there is to pay.
+    pub fn is_linear(&self) -> bool {
+        self.in_proportion() && self.fixed_fee + self.gas == 0.0
+    }
+
     /// What a fill of this change (not 0) is charged.
     pub fn charge(&self, change: f64, reference: f64) -> Charge {
         let quantity = change.abs();
         if self.in_proportion() {
             let price = self.rates.fill_price(change, reference);
             let fee = self.rates.fee_rate * quantity * price + self.fixed_fee;
-            let lost = quantity * (price - reference).abs();
-            let spread = if self.rates.slippage_rate > 0.0 {
-                lost * (self.spread_rate / self.rates.slippage_rate)
-            } else {
-                0.0
-            };
-            return Charge { price, fee, gas: self.gas, spread, slippage: lost - spread, impact: 0.0 };
+            let worth = quantity * reference;
+            let (spread, slippage) = (self.spread_rate, self.rates.slippage_rate - self.spread_rate);
+            let (spread, slippage) = (spread * worth, slippage * worth);
+            return Charge { price, fee, gas: self.gas, spread, slippage, impact: 0.0 };
         }
         let slippage_rate = self.rates.slippage_rate - self.spread_rate
             + self.linear_slippage * quantity
@@ -135,11 +137,14 @@ impl FillCosts {
         let impact_rate = self.square_root_impact * quantity.sqrt() + self.pool_rate(change);
         let rate = self.spread_rate + slippage_rate + impact_rate;
         let price = if change > 0.0 { reference * (1.0 + rate) } else { reference * (1.0 - rate).max(0.0) };
-        let lost = quantity * (price - reference).abs();
-        let part = |rate_of_part: f64| if rate > 0.0 { lost * (rate_of_part / rate) } else { 0.0 };
+        // What a sale cannot lose, because nothing is left of its price, no part of its cost has taken.
+        let part = |of: f64| quantity * reference * if change < 0.0 && rate > 1.0 { of / rate } else { of };
+        // Where a pool is asked for more than it holds the price is infinite, which a fee of 0 must not make a NaN.
+        let notional_fee =
+            if self.rates.fee_rate > 0.0 { self.rates.fee_rate * quantity * price } else { 0.0 };
         Charge {
             price,
-            fee: self.rates.fee_rate * quantity * price + self.fixed_fee + self.pool_fee(change, reference),
+            fee: notional_fee + self.fixed_fee + self.pool_fee(change, reference),
             gas: self.gas,
             spread: part(self.spread_rate),
             slippage: part(slippage_rate),
@@ -162,14 +167,14 @@ impl FillCosts {
         if self.pool_fee_rate == 0.0 {
             return 0.0;
         }
-        let kept = (1.0 - self.pool_fee_rate).max(0.0);
-        let swapped = change.abs() * reference;
+        let rate = self.pool_fee_rate.min(1.0);
+        let kept = 1.0 - rate;
+        let worth = change.abs() * reference;
         if change > 0.0 {
-            let paid = swapped * (1.0 + self.pool_rate(change));
-            return paid / kept - paid;
+            return worth * (1.0 + self.pool_rate(change)) * (rate / kept);
         }
-        let whole = swapped * (1.0 - self.pool_rate(change));
-        whole - swapped * kept * (1.0 - self.pool_rate(change * kept))
+        // P q x / (x + q) - P q (1 - f) x / (x + q (1 - f)), without the difference of two large numbers.
+        worth * rate * (1.0 - self.pool_rate(change)) * (1.0 - self.pool_rate(change * kept))
     }
 
     /// What a trade from flat takes from the free equity, in quote currency: for a purchase of `quantity` the cash spent,
@@ -221,7 +226,7 @@ pub fn largest_share(fits: impl Fn(f64) -> bool) -> f64 {
 /// [`backtest_step::order_for_value`] under costs of every kind: from flat, a purchase spends at most `value`, and all of
 /// it but for rounding.
 pub fn order_for_value(held: f64, value: f64, reference: f64, costs: &FillCosts) -> Order {
-    if costs.in_proportion() && costs.fixed_fee + costs.gas == 0.0 {
+    if costs.is_linear() {
         return backtest_step::order_for_value(held, value, reference, &costs.rates);
     }
     let current = held * reference;

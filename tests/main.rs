@@ -4,11 +4,17 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod backtest;
+mod backtest_exact;
+mod backtest_exits;
+mod backtest_margin;
+mod backtest_properties;
+mod backtest_sizing;
 mod bad_input;
 mod batch;
 mod causality;
 mod cli;
 mod config;
+mod costs;
 mod data;
 mod datasets;
 mod doubtful_data;

@@ -7,7 +7,7 @@ use candlewick::metrics::{
     sharpe, signal_turnover, skew, sortino, system_quality, tail_ratio, trading_metrics, volatility,
 };
 use candlewick::table::{
-    BarColumns, Bars, BookResult, Carried, Equity, Fill, LabelKind, NULL, Side, SymbolBars,
+    BarColumns, Bars, BookResult, Carried, Equity, Fill, FillReason, LabelKind, NULL, Side, SymbolBars,
 };
 use candlewick::units::Time;
 
@@ -102,7 +102,21 @@ fn fill(symbol: u32, step: u32, signed: f64, price: f64, fee: f64) -> Fill {
     let time = Time(i64::from(step));
     let quantity = signed.abs();
     let (reference_price, gas, spread, slippage, impact) = (price, 0.0, 0.0, 0.0, 0.0);
-    Fill { symbol, step, time, side, quantity, price, reference_price, fee, gas, spread, slippage, impact }
+    Fill {
+        symbol,
+        step,
+        time,
+        side,
+        quantity,
+        price,
+        reference_price,
+        fee,
+        gas,
+        spread,
+        slippage,
+        impact,
+        reason: FillReason::Signal,
+    }
 }
 
 #[test]

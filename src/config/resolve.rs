@@ -3,7 +3,8 @@
 use super::ExperimentConfig;
 use super::diagnostic::Diagnostic;
 use super::tree::Node;
-use crate::domains::market::backtest::lower;
+use crate::data::Resampling;
+use crate::domains::market::backtest::{CostConfig, lower};
 use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
@@ -63,9 +64,29 @@ fn check_backtest(experiment: &ExperimentConfig, complain: &mut Complain) {
         ("backtest.sizing", settings.sizing.check()),
         ("backtest", settings.check()),
     ];
+    check_funding(experiment, complain);
     // The check of the whole repeats what the parts have found.
     if let Some((path, Err(message))) = parts.into_iter().find(|(_, result)| result.is_err()) {
         complain(path, message, String::new());
+    }
+}
+
+/// Funding is paid several times within a longer bar, so the rates of resampled bars are sums.
+fn check_funding(experiment: &ExperimentConfig, complain: &mut Complain) {
+    if experiment.data.resample.is_none() {
+        return;
+    }
+    for cost in &experiment.backtest.costs {
+        let CostConfig::Funding(funding) = cost else { continue };
+        let extra = experiment.data.columns.extra.get(&funding.column);
+        if let Some(extra) = extra.filter(|extra| extra.resample != Resampling::Sum) {
+            let (name, column) = (&funding.column, &extra.column);
+            complain(
+                &format!("data.columns.extra.{name}"),
+                format!("funding reads `{name}`, of which data.resample keeps one value a bar"),
+                format!("write `{name}: {{column: {column}, resample: sum}}`"),
+            );
+        }
     }
 }
 

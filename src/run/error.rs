@@ -38,6 +38,9 @@ pub enum RunError {
         /// Why.
         source: FitError,
     },
+    /// Costs that read what the bars do not have.
+    #[error("backtest.{0}")]
+    Costs(String),
     /// A strategy's decision.
     #[error("strategy {strategy}: {reason}")]
     Strategy {
@@ -92,7 +95,7 @@ impl RunError {
             RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
             RunError::Data(DataError::Output(_)) => 5,
             RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::Changed { .. } => 3,
-            RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
+            RunError::Features(_) | RunError::Labels(_) | RunError::Costs(_) | RunError::Strategy { .. } => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
             RunError::Report(_) => 1,

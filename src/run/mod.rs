@@ -20,6 +20,7 @@ use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::device::ChosenDevice;
 use crate::domains::market::strategies::StrategyEntry;
+use crate::domains::market::backtest::check_columns;
 use crate::progress::Progress;
 use crate::report;
 use crate::rundir::{RunDir, Summary};
@@ -58,6 +59,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     outcome.data_sha256.clone_from(&loaded.sha256);
     results::warn_all(context.progress, &loaded);
 
+    check_columns(&experiment.backtest.costs, bars).map_err(RunError::Costs)?;
     let span = fit::test_span(&fit::folds(plan, bars)?, bars);
     memory::check(plan, bars, &span, context.threads)?;
 

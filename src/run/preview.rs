@@ -4,6 +4,7 @@ use super::fit::{folds, tables, test_span};
 use super::{RunError, memory};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
+use crate::domains::market::backtest::check_columns;
 use crate::units::Time;
 use serde::Serialize;
 
@@ -94,6 +95,7 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
     let loaded = data::load(&experiment.data)?;
     let bars = &loaded.bars;
     let times = bars.timeline().times();
+    check_columns(&experiment.backtest.costs, bars).map_err(RunError::Costs)?;
     let folds = folds(plan, bars)?;
     let span = test_span(&folds, bars);
     let mut preview = Preview {

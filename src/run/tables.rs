@@ -5,7 +5,7 @@ use super::grids::GridRun;
 use super::score::Scored;
 use crate::metrics::annual_growth;
 use crate::rundir::{Column, StrategySummary, TableFile};
-use crate::table::{Bars, BookFigures, BookResult, Fill, Side};
+use crate::table::{Bars, BookFigures, BookResult, Fill, FillReason, Side};
 use crate::units::Time;
 use serde_json::Value;
 use std::sync::Arc;
@@ -120,6 +120,7 @@ pub(super) fn equity_table(times: &[Time], books: &[BookResult]) -> TableFile {
 pub(super) fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
     let symbols = shared_names(bars);
     let sides = [Side::Buy, Side::Sell].map(|side| Arc::<str>::from(side.name()));
+    let reasons = FillReason::ALL.map(|reason| Arc::<str>::from(reason.name()));
     let fills: Vec<&Fill> = books.iter().flat_map(|book| &book.fills).collect();
     let names = books
         .iter()
@@ -139,6 +140,7 @@ pub(super) fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
         .with("spread", float(|fill| fill.spread))
         .with("slippage", float(|fill| fill.slippage))
         .with("impact", float(|fill| fill.impact))
+        .with("reason", text(&|fill| reasons[fill.reason as usize].clone()))
 }
 
 /// The names of the symbols, to be shared by the rows of a table.

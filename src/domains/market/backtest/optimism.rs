@@ -2,6 +2,7 @@
 
 use super::config::{BacktestConfig, FillTime};
 use super::costs::CostConfig;
+use super::exits::Intrabar;
 
 /// A sentence for each setting that makes a book look better than its market would.
 pub fn optimistic(config: &BacktestConfig) -> Vec<String> {
@@ -27,6 +28,15 @@ pub fn optimistic(config: &BacktestConfig) -> Vec<String> {
     if config.fill == FillTime::SameClose {
         doubts.push(
             "orders are filled at the very close that decided them, which real trading cannot do".into(),
+        );
+    }
+    if config.exits.intrabar == Intrabar::BestFirst
+        && config.exits.has_stop()
+        && config.exits.take_profit_percent.is_some()
+    {
+        doubts.push(
+            "where a bar touched stop and target both, the target is taken to have come first: the better case, always"
+                .into(),
         );
     }
     doubts

@@ -1,9 +1,9 @@
 //! What costs change from bar to bar, computed once for each symbol.
 
-use super::{Cost, CostConfig, rates};
+use super::CostConfig;
 use crate::domains::market::rolling;
 use crate::table::SymbolBars;
-use crate::units::YEAR_NANOSECONDS;
+use crate::units::{Time, YEAR_NANOSECONDS};
 
 /// Each column is empty or has a value for each bar of the symbol, which is known at the close of that bar.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,33 +58,22 @@ pub struct CarryRates {
     pub borrow: Vec<f64>,
 }
 
-impl CarryRates {
-    /// See [`super::carry_rates`].
-    pub(super) fn new(
-        costs: &[CostConfig],
-        symbol: &SymbolBars,
-        periods_per_year: Option<f64>,
-    ) -> Result<CarryRates, String> {
-        let mut columns = CostColumns::default();
-        for cost in costs {
-            if let CostConfig::Funding(funding) = cost {
-                funding.columns(symbol, &mut columns)?;
-            }
-        }
-        let annual = rates(costs).borrow_rate;
-        let times = symbol.time();
-        let a_bar = |row: usize| match (periods_per_year, row) {
-            (Some(periods), _) => annual / periods,
-            // A single bar does not tell how many there are in a year; the next one catches up with it.
-            (None, 0) => 0.0,
-            (None, row) => {
-                let distance = (times[row].0 - times[0].0) as f64;
-                annual / (row as f64 * (YEAR_NANOSECONDS as f64 / distance))
-            }
-        };
-        let borrow = if annual == 0.0 { Vec::new() } else { (0..times.len()).map(a_bar).collect() };
-        Ok(CarryRates { funding: columns.funding, borrow })
+/// What borrowing takes at each bar; empty where it is free. A rate a year is shared by the bars of a year: those that are
+/// configured, or else counted over the bars that are known at each bar.
+pub(super) fn borrow_rates(annual: f64, times: &[Time], periods_per_year: Option<f64>) -> Vec<f64> {
+    if annual == 0.0 {
+        return Vec::new();
     }
+    let a_bar = |row: usize| match (periods_per_year, row) {
+        (Some(periods), _) => annual / periods,
+        // A single bar does not tell how many there are in a year.
+        (None, 0) => 0.0,
+        (None, row) => {
+            let distance = (times[row].0 - times[0].0) as f64;
+            annual / (row as f64 * (YEAR_NANOSECONDS as f64 / distance))
+        }
+    };
+    (0..times.len()).map(a_bar).collect()
 }
 
 /// Adds values to a column.

@@ -192,7 +192,12 @@ pub fn carry_rates(
     symbol: &SymbolBars,
     periods_per_year: Option<f64>,
 ) -> Result<CarryRates, String> {
-    CarryRates::new(costs, symbol, periods_per_year)
+    let mut columns = CostColumns::default();
+    for cost in costs.iter().filter(|cost| matches!(cost, CostConfig::Funding(_))) {
+        cost.build().columns(symbol, &mut columns)?;
+    }
+    let borrow = columns::borrow_rates(rates(costs).borrow_rate, symbol.time(), periods_per_year);
+    Ok(CarryRates { funding: columns.funding, borrow })
 }
 
 /// Checks that the bars have what the costs read.
@@ -200,7 +205,7 @@ pub fn carry_rates(
 /// # Errors
 /// Names the cost, the column, the symbol and the bar, and what to do.
 pub fn check_columns(costs: &[CostConfig], bars: &Bars) -> Result<(), String> {
-    PreparedCosts::new(costs, bars, 0..bars.symbols().len()).map(|_| ())
+    PreparedCosts::new(costs, bars, 0..bars.symbols().len(), None).map(|_| ())
 }
 
 /// Refuses a number that is negative or not finite. `key` is the setting, as in `proportional.fee_bps`.
