@@ -11,7 +11,6 @@ use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
 use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
 use crate::kernels::instructions::Instructions;
-use crate::kernels::running_sums::RunningSums;
 use crate::progress::{Event, Progress};
 use crate::table::{Bars, BookFigures, Positions, ReturnMatrix};
 use rayon::prelude::*;
@@ -128,51 +127,45 @@ impl<'a> Stage<'a> {
             close: &symbol.close()[rows.clone()],
             steps: if contiguous { &[] } else { steps },
             end_step: span.end,
-            returns: Vec::new(),
-            squares: Vec::new(),
             sample_rows: Vec::new(),
-            samples_before: Vec::new(),
+            unlisted_samples: 0,
         };
-        market.add_up_returns();
         let (bars, periods) = (span.len(), request.periods.min(span.len()));
         // A stretch ends with the last row before the step at which the next begins; before the first row there is none.
         let ends = (1..=periods)
             .map(|period| span.start + (period as u128 * bars as u128 / periods as u128) as usize);
         let rows_before: Vec<usize> =
             ends.map(|end| steps.partition_point(|step| (*step as usize) < end)).collect();
-        let unlisted = rows_before.partition_point(|rows| *rows == 0);
+        market.unlisted_samples = rows_before.partition_point(|rows| *rows == 0);
         market.sample_rows = rows_before.iter().map(|rows| rows.saturating_sub(1) as u32).collect();
-        market.samples_before = samples_before(&market.sample_rows, unlisted, market.close.len());
         Stage { request, rules, market, first_row: rows.start, bars, periods }
     }
 
     /// The books of some pairs; every one is checked by its strategy before.
     fn crosses(&self, pairs: &[SmaCross], progress: &dyn Progress) -> BatchOutcome {
-        let history = self.request.bars.symbols()[self.request.symbol].close();
-        let ties: Vec<f64> = history.iter().map(|close| TIE * close).collect();
-        let sums = RunningSums::new(history);
         let (done, total) = (AtomicU64::new(0), pairs.len() as u64);
         progress.on(&Event::BooksDone { done: 0, total });
-        let parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>> = chunks(pairs, rayon::current_num_threads())
-            .into_par_iter()
+        let mut figures = vec![BookFigures::default(); pairs.len()];
+        let mut returns = vec![0.0; pairs.len() * self.periods];
+        let mut places: Vec<_> =
+            figures.iter_mut().zip(rows_of(&mut returns, self.periods, pairs.len())).map(Some).collect();
+        let chunks: Vec<(Vec<usize>, Vec<Place>)> = chunks(pairs, rayon::current_num_threads())
+            .into_iter()
             .map(|chunk| {
-                let found = self.cross_chunk(pairs, &chunk, &sums, &ties);
-                let count = chunk.len() as u64;
-                progress
-                    .on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
-                found
+                let places = chunk.iter().filter_map(|book| places[*book].take()).collect();
+                (chunk, places)
             })
             .collect();
-        self.gather(pairs.len(), parts)
+        chunks.into_par_iter().for_each(|(chunk, places)| {
+            let count = chunk.len() as u64;
+            self.cross_chunk(pairs, &chunk, places);
+            progress.on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
+        });
+        let returns = ReturnMatrix::new(self.periods, returns).unwrap_or_default();
+        BatchOutcome { figures, returns }
     }
 
-    fn cross_chunk(
-        &self,
-        pairs: &[SmaCross],
-        chunk: &[usize],
-        sums: &RunningSums,
-        ties: &[f64],
-    ) -> Vec<(usize, BookFigures, Vec<f32>)> {
+    fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
         let config = self.request.config;
         let mut windows: Vec<usize> =
             chunk.iter().flat_map(|pair| [pairs[*pair].fast, pairs[*pair].slow]).collect();
@@ -195,9 +188,9 @@ impl<'a> Stage<'a> {
         let pass = CrossPass {
             market: &self.market,
             fill_prices: if at_open { self.market.open } else { self.market.close },
-            sums,
-            ties,
+            history: self.request.bars.symbols()[self.request.symbol].close(),
             first_row: self.first_row,
+            tie: TIE,
             lag: usize::from(at_open),
             windows: &windows,
             rules: &self.rules,
@@ -205,14 +198,11 @@ impl<'a> Stage<'a> {
             samples: &mut samples,
         };
         run_crosses(pass, self.request.instructions);
-        let samples = samples.chunks_exact(stride);
-        chunk
-            .iter()
-            .zip(books.iter().zip(samples))
-            .map(|(pair, (book, samples))| {
-                (*pair, self.figures(&book.book), self.stretches(&samples[..self.periods]))
-            })
-            .collect()
+        for (place, (book, samples)) in places.into_iter().zip(books.iter().zip(samples.chunks_exact(stride)))
+        {
+            *place.0 = self.figures(&book.book);
+            self.stretches(samples, place.1);
+        }
     }
 
     /// What is kept of a book.
@@ -240,39 +230,24 @@ impl<'a> Stage<'a> {
     }
 
     /// Returns from sample to sample, the first against the starting cash; 0 once nothing is left.
-    fn stretches(&self, samples: &[f64]) -> Vec<f32> {
+    fn stretches(&self, samples: &[f64], returns: &mut [f32]) {
         let mut before = self.request.config.cash;
-        let change = |worth: &f64| {
-            let change = if before > 0.0 { worth / before - 1.0 } else { 0.0 };
+        for (change, worth) in returns.iter_mut().zip(samples) {
+            *change = if before > 0.0 { (worth / before - 1.0) as f32 } else { 0.0 };
             before = *worth;
-            change as f32
-        };
-        samples.iter().map(change).collect()
-    }
-
-    /// Puts books back into their order.
-    fn gather(&self, books: usize, parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>>) -> BatchOutcome {
-        let mut figures = vec![BookFigures::default(); books];
-        let mut returns = vec![0.0; books * self.periods];
-        for (book, found, stretches) in parts.into_iter().flatten() {
-            figures[book] = found;
-            returns[book * self.periods..(book + 1) * self.periods].copy_from_slice(&stretches);
         }
-        BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() }
     }
 }
 
-/// `[row + 1]`: samples taken before each row; those of stretches before the first row stand at its head.
-fn samples_before(sample_rows: &[u32], unlisted: usize, rows: usize) -> Vec<u32> {
-    let mut before = vec![0; rows + 1];
-    let mut sample = unlisted;
-    for (row, count) in before.iter_mut().enumerate() {
-        while sample < sample_rows.len() && (sample_rows[sample] as usize) < row {
-            sample += 1;
-        }
-        *count = sample as u32;
+/// Where the figures and the returns of a book go.
+type Place<'a> = (&'a mut BookFigures, &'a mut [f32]);
+
+/// The rows of a matrix; empty ones where it has no columns.
+fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
+    if columns == 0 {
+        return (0..rows).map(|_| <&mut [f32]>::default()).collect();
     }
-    before
+    values.chunks_exact_mut(columns).collect()
 }
 
 /// Lengths of one axis whose means stand in the cache together.
@@ -293,7 +268,7 @@ fn chunks(pairs: &[SmaCross], threads: usize) -> Vec<Vec<usize>> {
     };
     let (fast, slow) = (block_of(|pair| pair.fast), block_of(|pair| pair.slow));
     let mut order: Vec<usize> = (0..pairs.len()).collect();
-    order.sort_by_key(|pair| {
+    order.sort_by_cached_key(|pair| {
         let pair = &pairs[*pair];
         (fast(pair), slow(pair), pair.fast, pair.slow)
     });
