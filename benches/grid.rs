@@ -133,6 +133,9 @@ fn main() {
             symbol: 0,
             config: &config,
             span: 0..rows,
+            exits: &[],
+            funding: &[],
+            borrow: &[],
             periods: 512,
             instructions: Instructions::widest(),
         };

@@ -6,7 +6,9 @@
 //! on which books share a pass.
 
 use super::batch_book::{BatchBook, BookRules, Market, TILE, TileSums, View};
+use super::batch_exits::{Orders, advance};
 use super::cross_words::{WORD, exceeding};
+use super::exit_rules::ExitParameters;
 use super::instructions::for_each_instructions;
 use super::range_extremes::RangeExtremes;
 use super::running_sums::RunningSums;
@@ -49,6 +51,8 @@ pub struct CrossPass<'a> {
     pub windows: &'a [usize],
     /// What fills obey.
     pub rules: &'a BookRules,
+    /// `[book]`: exits; empty where no book has any and nothing is paid for holding.
+    pub exits: &'a [ExitParameters],
     /// The books.
     pub books: &'a mut [CrossBook],
     /// `[book][sample + 1]`: sampled equity; the last of each book is scratch.
@@ -88,9 +92,19 @@ fn run_body<const KIND: u8>(pass: CrossPass) {
     for start in (0..rows).step_by(TILE) {
         tile.fill(&pass, start);
         let view = View { market: pass.market, sums: &tile.sums, rules: pass.rules };
-        for (book, samples) in pass.books.iter_mut().zip(pass.samples.chunks_exact_mut(stride)) {
+        let books = pass.books.iter_mut().zip(pass.samples.chunks_exact_mut(stride));
+        for (number, (book, samples)) in books.enumerate() {
             changes.find::<KIND>(&tile, book);
-            follow(&changes, view, (pass.fill_prices, &tile.extremes), book, samples);
+            if let Some(exits) = pass.exits.get(number) {
+                let orders = Orders {
+                    rows: &changes.rows[..changes.count],
+                    target: |row| changes.level(row),
+                    range: |start, end| tile.extremes.of(start - tile.sums.start, end - tile.sums.start),
+                };
+                advance(&mut book.book, view, &orders, exits, samples);
+            } else {
+                follow(&changes, view, (pass.fill_prices, &tile.extremes), book, samples);
+            }
         }
     }
 }

@@ -31,8 +31,10 @@ pub enum Size {
 /// What all fills of a book obey.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BookRules {
-    /// Fees and slippage.
+    /// Fees and slippage of a market order.
     pub costs: CostParameters,
+    /// The same of a resting limit order.
+    pub resting: CostParameters,
     /// Size of a position.
     pub size: Size,
 }
@@ -56,6 +58,10 @@ pub struct Market<'a> {
     pub sample_rows: Vec<u32>,
     /// Samples that are taken before the first row.
     pub unlisted_samples: usize,
+    /// `[row]`: share of the position's worth that a holder pays at the close, 0 for nothing; empty where it is never paid.
+    pub funding: &'a [f64],
+    /// `[row]`: share of a short position's worth that is paid at the close; empty where it is never paid.
+    pub borrow: &'a [f64],
 }
 
 impl Market<'_> {
@@ -163,6 +169,8 @@ pub struct BatchBook {
     pub fees: f64,
     /// Slippage.
     pub slippage_cost: f64,
+    /// Change of quantity of the last fill.
+    pub last_change: f64,
     /// Steps with a position at their close.
     pub held_steps: usize,
     /// Sum of the returns.
@@ -195,6 +203,7 @@ impl BatchBook {
             winning_trades: 0,
             fees: 0.0,
             slippage_cost: 0.0,
+            last_change: 0.0,
             held_steps: 0,
             sum: 0.0,
             squares: 0.0,
@@ -217,9 +226,10 @@ impl BatchBook {
         if self.trough < self.high { smaller(last, self.deepest) } else { self.deepest }
     }
 
-    /// Trades to `target` at `reference`, as a ledger of one symbol does; see `domains::market::backtest`.
+    /// Trades to `target` at `reference`, as a ledger of one symbol does; see `domains::market::backtest`. `None` where
+    /// there is nothing to trade.
     #[inline(always)]
-    pub fn trade(&mut self, target: f64, reference: f64, rules: &BookRules) {
+    pub fn trade(&mut self, target: f64, reference: f64, rules: &BookRules) -> Option<Execution> {
         let (held, costs) = (self.quantity, &rules.costs);
         let equity = (self.cash + held * reference).max(0.0);
         let order = match rules.size {
@@ -231,9 +241,7 @@ impl BatchBook {
             }
         };
         let change = self.fitting(&order, reference, equity, costs);
-        if change != 0.0 {
-            self.fill(change, reference, costs);
-        }
+        (change != 0.0).then(|| self.fill(change, reference, costs))
     }
 
     /// How much of an order is executed: what brings the position nearer to zero always, the rest as far as equity and
@@ -262,6 +270,7 @@ impl BatchBook {
         let execution = execute(&mut self.cash, &mut self.quantity, change, reference, costs);
         let Execution { price, fee } = execution;
         self.fills += 1;
+        self.last_change = change;
         self.fees += fee;
         self.slippage_cost += change.abs() * (price - reference).abs();
         let after = self.quantity;

@@ -64,6 +64,12 @@ impl ExitParameters {
         worst_first: true,
         fills_at_open: true,
     };
+
+    /// Whether there is any exit. Without one no bar needs to be looked at.
+    pub fn any(&self) -> bool {
+        let levels = [self.stop_loss, self.take_profit, self.trailing_stop];
+        self.max_bars > 0 || levels.iter().any(|level| !level.is_nan())
+    }
 }
 
 /// What the rule must remember of a position between bars.

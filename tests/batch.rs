@@ -96,7 +96,17 @@ fn assert_same_returns(found: &BookFigures, returns: &[f64], what: &str) {
 }
 
 fn request<'a>(bars: &'a Bars, config: &'a BacktestConfig, span: Range<usize>) -> BatchRequest<'a> {
-    BatchRequest { bars, symbol: 0, config, span, periods: 37, instructions: Instructions::widest() }
+    BatchRequest {
+        bars,
+        symbol: 0,
+        config,
+        span,
+        exits: &[],
+        funding: &[],
+        borrow: &[],
+        periods: 37,
+        instructions: Instructions::widest(),
+    }
 }
 
 fn pairs(direction: Direction) -> Vec<SmaCross> {

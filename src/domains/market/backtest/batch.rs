@@ -4,12 +4,16 @@
 //! and every count. Mean and deviation of the returns come from sums in another order and agree within 1e-10. It is meant
 //! for grids of parameters: memory is a few hundred bytes a book, and processor time a fraction of a nanosecond a bar.
 
-use super::config::{BacktestConfig, FillTime};
+use super::config::{BacktestConfig, Books, FillTime};
 use super::costs::lower;
+use super::exits::Exits;
 use super::sizing::Sizing;
 use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
-use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use crate::kernels::backtest_step::CostParameters;
+use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size, TILE, TileSums};
+use crate::kernels::batch_orders::{OrderPass, run_orders};
+use crate::kernels::exit_rules::ExitParameters;
 use crate::kernels::instructions::Instructions;
 use crate::progress::{Event, Progress};
 use crate::table::{Bars, BookFigures, Positions, ReturnMatrix};
@@ -28,6 +32,12 @@ pub struct BatchRequest<'a> {
     pub config: &'a BacktestConfig,
     /// Steps of the timeline on which the books run.
     pub span: Range<usize>,
+    /// `[book]`: exits of each book; empty where all have those of the configuration.
+    pub exits: &'a [Exits],
+    /// `[row of the symbol]`: share of the position's worth that is paid at each close; empty for none.
+    pub funding: &'a [f64],
+    /// `[row of the symbol]`: share of a short position's worth that is paid at each close; empty for none.
+    pub borrow: &'a [f64],
     /// Into how many equal stretches the span is cut for [`BatchOutcome::returns`]; never more than there are steps.
     pub periods: usize,
     /// The instructions to use, [`Instructions::widest`] where nobody compares. They change no bit.
@@ -62,7 +72,6 @@ pub struct BatchOutcome {
 /// # Errors
 /// Why not; then [`super::run_books`] can.
 pub fn supports(bars: &Bars, config: &BacktestConfig) -> Result<(), String> {
-    use super::config::Books;
     if bars.symbols().len() > 1 && config.books == Books::SharedCash {
         return Err(format!("{} symbols share the cash of a book", bars.symbols().len()));
     }
@@ -77,7 +86,11 @@ fn rules(config: &BacktestConfig) -> Result<BookRules, String> {
         Sizing::Fixed { quantity } => Size::Units(quantity),
         _ => return Err(format!("sizing by {} looks at more than the target", config.sizing)),
     };
-    Ok(BookRules { costs: lower(&config.costs)?, size })
+    if config.leverage() > 1.0 {
+        return Err(format!("a leverage of {} may be liquidated within a bar", config.leverage()));
+    }
+    let costs = lower(&config.costs)?;
+    Ok(BookRules { costs, resting: CostParameters { slippage_rate: 0.0, ..costs }, size })
 }
 
 /// Runs every book over the span in the current pool of threads. The number of threads changes no bit.
@@ -93,7 +106,7 @@ pub fn run_batch(
     let stage = Stage::new(request, rules);
     match signals {
         Signals::SmaCross(pairs) => Ok(stage.crosses(pairs, progress)),
-        Signals::Decided { .. } => Err("not yet".into()),
+        Signals::Decided { books, decide } => stage.decided(books, decide, progress),
     }
 }
 
@@ -129,6 +142,8 @@ impl<'a> Stage<'a> {
             end_step: span.end,
             sample_rows: Vec::new(),
             unlisted_samples: 0,
+            funding: request.funding.get(rows.clone()).unwrap_or_default(),
+            borrow: request.borrow.get(rows.clone()).unwrap_or_default(),
         };
         let (bars, periods) = (span.len(), request.periods.min(span.len()));
         // A stretch ends with the last row before the step at which the next begins; before the first row there is none.
@@ -165,6 +180,62 @@ impl<'a> Stage<'a> {
         BatchOutcome { figures, returns }
     }
 
+    /// The exits of a book.
+    fn exits(&self, book: usize) -> ExitParameters {
+        let BatchRequest { config, exits, .. } = self.request;
+        exits.get(book).unwrap_or(&config.exits).lower(config.fill)
+    }
+
+    /// Whether something may happen to a position without an order.
+    fn watches(&self, book: usize) -> bool {
+        self.exits(book).any() || !self.market.funding.is_empty() || !self.market.borrow.is_empty()
+    }
+
+    /// Books whose orders a function decides.
+    fn decided(
+        &self,
+        books: usize,
+        decide: &(dyn Fn(usize) -> Result<Positions, String> + Sync),
+        progress: &dyn Progress,
+    ) -> Result<BatchOutcome, String> {
+        let (done, total) = (AtomicU64::new(0), books as u64);
+        progress.on(&Event::BooksDone { done: 0, total });
+        let tile = |start| {
+            let mut sums = TileSums::empty();
+            sums.fill(&self.market, start);
+            sums
+        };
+        let tiles: Vec<TileSums> = (0..self.market.close.len()).step_by(TILE).map(tile).collect();
+        let mut figures = vec![BookFigures::default(); books];
+        let mut returns = vec![0.0; books * self.periods];
+        let places: Vec<Place> = figures.iter_mut().zip(rows_of(&mut returns, self.periods, books)).collect();
+        places.into_par_iter().enumerate().try_for_each(|(book, place)| {
+            self.decided_book(decide(book)?.targets(self.request.symbol), book, &tiles, place);
+            progress.on(&Event::BooksDone { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+            Ok::<(), String>(())
+        })?;
+        Ok(BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() })
+    }
+
+    fn decided_book(&self, targets: &[f64], book: usize, tiles: &[TileSums], place: Place) {
+        let cash = self.request.config.cash;
+        let mut samples = vec![cash; self.periods + 1];
+        let mut state = BatchBook::new(cash);
+        let pass = OrderPass {
+            market: &self.market,
+            tiles,
+            targets,
+            first_row: self.first_row,
+            rules: &self.rules,
+            exits: &self.exits(book),
+            book: &mut state,
+            samples: &mut samples,
+        };
+        run_orders(pass, self.request.instructions);
+        *place.0 = self.figures(&state);
+        self.stretches(&samples, place.1);
+    }
+
     fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
         let config = self.request.config;
         let mut windows: Vec<usize> =
@@ -185,6 +256,9 @@ impl<'a> Stage<'a> {
         let stride = self.periods + 1;
         let mut samples = vec![config.cash; chunk.len() * stride];
         let at_open = config.fill == FillTime::NextOpen;
+        let watched = chunk.iter().any(|book| self.watches(*book));
+        let exits: Vec<ExitParameters> =
+            chunk.iter().filter(|_| watched).map(|book| self.exits(*book)).collect();
         let pass = CrossPass {
             market: &self.market,
             fill_prices: if at_open { self.market.open } else { self.market.close },
@@ -194,6 +268,7 @@ impl<'a> Stage<'a> {
             lag: usize::from(at_open),
             windows: &windows,
             rules: &self.rules,
+            exits: &exits,
             books: &mut books,
             samples: &mut samples,
         };
