@@ -9,13 +9,13 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, Cost, Signals, run_batch,
+    BacktestConfig, BatchOutcome, BatchRequest, Cost, Exits, Signals, run_batch,
 };
-use candlewick::domains::market::strategies::{Direction, sma_cross::SmaCross};
+use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
-use candlewick::table::{BarColumns, Bars, SymbolBars};
+use candlewick::table::{BarColumns, Bars, Positions, Predictions, SymbolBars};
 use candlewick::units::Time;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustix::time::{ClockId, clock_gettime};
@@ -120,6 +120,33 @@ fn row(name: &str, bars: usize, books: usize, run: impl Fn() -> BatchOutcome) {
     );
 }
 
+/// Orders of any origin: the levels of crosses, long and short, decided before the clock starts.
+fn general(request: &BatchRequest, pairs: &[SmaCross]) {
+    let (bars, rows) = (request.bars, request.span.len());
+    let predictions = Predictions::default();
+    let world =
+        World { bars, predictions: &predictions, span: 0..rows, seed: Seed(1), reference: None, book: 0 };
+    // Twenty are enough to fill the clock, and do not fill the memory.
+    let orders: Vec<Positions> = pairs.iter().step_by(5).map(|pair| pair.decide(&world).unwrap()).collect();
+    let decide = |book: usize| Ok(orders[book].clone());
+    let signals = Signals::Decided { books: orders.len(), decide: &decide };
+    let costs = vec![Cost::Proportional { fee_bps: 5.0 }, Cost::Slippage { bps: 2.0 }];
+    let config = |exits: Exits| BacktestConfig { costs: costs.clone(), exits, ..BacktestConfig::default() };
+    let funding: Vec<f64> = (0..rows).map(|row| if row % 480 == 479 { 1e-4 } else { 0.0 }).collect();
+    let stops = Exits { stop_loss_percent: Some(2.0), take_profit_percent: Some(4.0), ..Exits::default() };
+    let trailing = Exits { trailing_stop_percent: Some(1.0), ..Exits::default() };
+    for (name, exits, funding) in [
+        ("orders, long and short, slippage", Exits::default(), &[][..]),
+        ("orders, long and short, slippage, stop and target", stops.clone(), &[][..]),
+        ("orders, long and short, slippage, stop, target, funding", stops, &funding[..]),
+        ("orders, long and short, slippage, trailing stop, funding", trailing, &funding[..]),
+    ] {
+        let config = config(exits);
+        let request = BatchRequest { config: &config, funding, ..request.clone() };
+        row(name, rows, orders.len(), || run_batch(&request, signals, &Silent).unwrap());
+    }
+}
+
 fn main() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
@@ -154,6 +181,7 @@ fn main() {
         let short = hundred(Direction::LongShort);
         row("100 pairs long and short", rows, 100, || crosses(&short));
         let many = ten_thousand(Direction::LongOnly);
+        general(&request, &short);
         row("10,000 pairs", rows, many.len(), || crosses(&many));
     });
 }
