@@ -5,16 +5,18 @@
 //! ([`BatchBook::hold`]). The work is hence a fraction of an instruction a bar and a fixed amount a fill. Nothing depends
 //! on which books share a pass.
 
-use super::batch_book::{BatchBook, BookRules, Market};
+use super::batch_book::{BatchBook, BookRules, Market, TILE, TileSums, View};
+use super::batch_exits::{Orders, advance};
 use super::cross_words::{WORD, exceeding};
+use super::exit_rules::ExitParameters;
 use super::instructions::for_each_instructions;
 use super::range_extremes::RangeExtremes;
 use super::running_sums::RunningSums;
 
-/// Rows of a tile: the means of fifty windows fit into a second-level cache of one MiB.
-pub const TILE: usize = 1024;
-
 const WORDS: usize = TILE / WORD;
+
+/// A column of a tile, cut into words.
+type Column = [[f64; WORD]; WORDS];
 
 /// One book and the means that it compares.
 #[derive(Clone, Debug)]
@@ -37,18 +39,20 @@ pub struct CrossPass<'a> {
     pub market: &'a Market<'a>,
     /// Prices at which orders are filled: opens or closes of the span.
     pub fill_prices: &'a [f64],
-    /// Sums of the closes of the whole history, which begins `first_row` rows before the span.
-    pub sums: &'a RunningSums,
-    /// `[row of the history]`: the distance of two means up to which they count as equal.
-    pub ties: &'a [f64],
+    /// Closes from `first_row` rows before the span on, at least to its end.
+    pub history: &'a [f64],
     /// The span's first row in the history.
     pub first_row: usize,
+    /// Two means closer than this share of the close are equal.
+    pub tie: f64,
     /// Rows between a decision and its fill: 1 where fills are at opens, 0 where at closes.
     pub lag: usize,
     /// Lengths of the means.
     pub windows: &'a [usize],
     /// What fills obey.
     pub rules: &'a BookRules,
+    /// `[book]`: exits; empty where no book has any and nothing is paid for holding.
+    pub exits: &'a [ExitParameters],
     /// The books.
     pub books: &'a mut [CrossBook],
     /// `[book][sample + 1]`: sampled equity; the last of each book is scratch.
@@ -57,12 +61,12 @@ pub struct CrossPass<'a> {
 
 /// What the books of a pass share in one tile.
 struct Tile {
-    start: usize,
-    rows: usize,
-    /// `[window][TILE]`: means by which the orders filled in each row were decided; NaN where there is none.
-    means: Vec<f64>,
-    ties: [f64; TILE],
+    sums: TileSums,
     extremes: RangeExtremes,
+    history: RunningSums,
+    /// `[window]`: means by which the orders filled in each row were decided; NaN where there is none.
+    means: Vec<Column>,
+    ties: Column,
 }
 
 /// The rows of a tile at which a book's level changes, and which level it is from each row on.
@@ -77,19 +81,30 @@ struct Changes {
 fn run_body<const KIND: u8>(pass: CrossPass) {
     let rows = pass.market.close.len();
     let mut tile = Tile {
-        start: 0,
-        rows: 0,
-        means: vec![f64::NAN; pass.windows.len() * TILE],
-        ties: [0.0; TILE],
+        sums: TileSums::empty(),
         extremes: RangeExtremes::default(),
+        history: RunningSums::default(),
+        means: vec![[[f64::NAN; WORD]; WORDS]; pass.windows.len()],
+        ties: [[0.0; WORD]; WORDS],
     };
     let mut changes = Changes { count: 0, rows: [0; TILE + WORD], up: [0; WORDS], down: [0; WORDS] };
     let stride = pass.samples.len() / pass.books.len().max(1);
     for start in (0..rows).step_by(TILE) {
-        tile.fill(&pass, start, (rows - start).min(TILE));
-        for (book, samples) in pass.books.iter_mut().zip(pass.samples.chunks_exact_mut(stride)) {
+        tile.fill(&pass, start);
+        let view = View { market: pass.market, sums: &tile.sums, rules: pass.rules };
+        let books = pass.books.iter_mut().zip(pass.samples.chunks_exact_mut(stride));
+        for (number, (book, samples)) in books.enumerate() {
             changes.find::<KIND>(&tile, book);
-            follow(&changes, &tile, (pass.market, pass.fill_prices, pass.rules), book, samples);
+            if let Some(exits) = pass.exits.get(number) {
+                let orders = Orders {
+                    rows: &changes.rows[..changes.count],
+                    target: |row| changes.level(row),
+                    range: |start, end| tile.extremes.of(start - tile.sums.start, end - tile.sums.start),
+                };
+                advance(&mut book.book, view, &orders, exits, samples);
+            } else {
+                follow(&changes, view, (pass.fill_prices, &tile.extremes), book, samples);
+            }
         }
     }
 }
@@ -101,29 +116,27 @@ for_each_instructions! {
 
 impl Tile {
     #[inline(always)]
-    fn fill(&mut self, pass: &CrossPass, start: usize, rows: usize) {
-        (self.start, self.rows) = (start, rows);
+    fn fill(&mut self, pass: &CrossPass, start: usize) {
+        self.sums.fill(pass.market, start);
+        let rows = self.sums.rows;
+        self.extremes.fill(&pass.market.close[start..start + rows]);
         // The row of the history whose close decided what is filled in the tile's first row, if there is one.
         let undecided = pass.lag.saturating_sub(pass.first_row + start).min(rows);
         let first = (pass.first_row + start + undecided) - pass.lag;
-        for (window, means) in pass.windows.iter().zip(self.means.chunks_exact_mut(TILE)) {
+        let end = first + rows - undecided;
+        let longest = pass.windows.iter().max().copied().unwrap_or(0);
+        self.history.forget_before((first + 1).saturating_sub(longest));
+        self.history.extend(&pass.history[self.history.rows()..end]);
+        for (window, means) in pass.windows.iter().zip(&mut self.means) {
+            let means = means.as_flattened_mut();
             means[..undecided].fill(f64::NAN);
-            pass.sums.means(*window, first, &mut means[undecided..rows]);
+            self.history.means(*window, first, &mut means[undecided..rows]);
         }
-        self.ties[undecided..rows].copy_from_slice(&pass.ties[first..first + rows - undecided]);
-        self.extremes.fill(&pass.market.close[start..start + rows]);
+        let ties = &mut self.ties.as_flattened_mut()[undecided..rows];
+        for (tie, close) in ties.iter_mut().zip(&pass.history[first..end]) {
+            *tie = pass.tie * close;
+        }
     }
-
-    #[inline(always)]
-    fn means(&self, window: usize) -> &[f64; TILE] {
-        // The chunk has this length; the array lets the compiler drop all later checks.
-        self.means[window * TILE..].first_chunk().unwrap_or(&[f64::NAN; TILE])
-    }
-}
-
-#[inline(always)]
-fn word(values: &[f64; TILE], number: usize) -> &[f64; WORD] {
-    values[number * WORD..].first_chunk().unwrap_or(&[f64::NAN; WORD])
 }
 
 impl Changes {
@@ -131,38 +144,21 @@ impl Changes {
     #[inline(always)]
     fn find<const KIND: u8>(&mut self, tile: &Tile, book: &mut CrossBook) {
         self.count = 0;
-        let (fast, slow) = (tile.means(book.fast), tile.means(book.slow));
         let mut before = [u64::from(book.level > 0.0), u64::from(book.level < 0.0)];
-        for number in 0..tile.rows.div_ceil(WORD) {
-            let pair = (word(fast, number), word(slow, number), word(&tile.ties, number));
-            let up = exceeding::<KIND>(pair.0, pair.1, pair.2);
-            let down = if book.short { exceeding::<KIND>(pair.1, pair.0, pair.2) } else { 0 };
-            (self.up[number], self.down[number]) = (up, down);
-            let left = tile.rows - number * WORD;
-            let valid = if left < WORD { (1 << left) - 1 } else { u64::MAX };
-            let changed = (up ^ (up << 1 | before[0])) | (down ^ (down << 1 | before[1]));
-            self.push(number * WORD, changed & valid);
-            before = [up >> (WORD - 1), down >> (WORD - 1)];
+        let (fast, slow) = (&tile.means[book.fast], &tile.means[book.slow]);
+        let columns = fast.iter().zip(slow).zip(&tile.ties);
+        let words = self.up.iter_mut().zip(&mut self.down).zip(columns).zip(valid_bits(tile.sums.rows));
+        let rows = &mut self.rows;
+        for (number, (((up, down), ((fast, slow), tie)), valid)) in words.enumerate() {
+            *up = exceeding::<KIND>(fast, slow, tie);
+            *down = if book.short { exceeding::<KIND>(slow, fast, tie) } else { 0 };
+            let changed = (*up ^ (*up << 1 | before[0])) | (*down ^ (*down << 1 | before[1]));
+            self.count += push(&mut rows[self.count..], number * WORD, changed & valid);
+            before = [*up >> (WORD - 1), *down >> (WORD - 1)];
         }
         if let Some(last) = self.count.checked_sub(1) {
             book.level = self.level(self.rows[last] as usize);
         }
-    }
-
-    /// Notes the rows of the bits that are set.
-    #[inline(always)]
-    fn push(&mut self, first: usize, mut bits: u64) {
-        let count = bits.count_ones() as usize;
-        // Two rows are written whether they are there or not: which of nought, one and two it is cannot be guessed.
-        for number in 0..2 {
-            self.rows[self.count + number] = (first + bits.trailing_zeros() as usize) as u16;
-            bits &= bits.wrapping_sub(1);
-        }
-        for number in 2..count {
-            self.rows[self.count + number] = (first + bits.trailing_zeros() as usize) as u16;
-            bits &= bits.wrapping_sub(1);
-        }
-        self.count += count;
     }
 
     #[inline(always)]
@@ -172,29 +168,50 @@ impl Changes {
     }
 }
 
+/// For each word of a tile the bits that are rows of it.
+#[inline(always)]
+fn valid_bits(rows: usize) -> impl Iterator<Item = u64> {
+    let valid = move |number: usize| {
+        let left = rows.saturating_sub(number * WORD);
+        if left < WORD { (1 << left) - 1 } else { u64::MAX }
+    };
+    (0..rows.div_ceil(WORD)).map(valid)
+}
+
+/// Writes the rows of the bits that are set, and says how many there are.
+#[inline(always)]
+fn push(rows: &mut [u16], first: usize, mut bits: u64) -> usize {
+    let count = bits.count_ones() as usize;
+    // Two rows are written whether they are there or not: which of nought, one and two it is cannot be guessed.
+    for slot in &mut rows[..count.max(2)] {
+        *slot = (first + bits.trailing_zeros() as usize) as u16;
+        bits &= bits.wrapping_sub(1);
+    }
+    count
+}
+
 /// Trades at every change of a tile, and takes in the rows between.
 #[inline(always)]
 fn follow(
     changes: &Changes,
-    tile: &Tile,
-    (market, fill_prices, rules): (&Market, &[f64], &BookRules),
+    view: View,
+    (fill_prices, extremes): (&[f64], &RangeExtremes),
     cross: &mut CrossBook,
     samples: &mut [f64],
 ) {
-    let book = &mut cross.book;
+    let (book, tile) = (&mut cross.book, view.sums.start);
     for change in &changes.rows[..changes.count] {
-        let row = tile.start + *change as usize;
+        let row = tile + *change as usize;
         if row > book.marked {
             let start = book.marked;
-            let range = || tile.extremes.of(start - tile.start, row - tile.start);
-            book.hold(market, row, range, samples, rules);
+            book.hold(view, row, || extremes.of(start - tile, row - tile), samples);
         }
         if !book.bankrupt {
-            book.trade(changes.level(*change as usize), fill_prices[row], rules);
+            book.trade(changes.level(*change as usize), fill_prices[row], view.rules);
         }
     }
-    let (start, end) = (book.marked, tile.start + tile.rows);
+    let (start, end) = (book.marked, tile + view.sums.rows);
     if end > start {
-        book.hold(market, end, || tile.extremes.of(start - tile.start, tile.rows), samples, rules);
+        book.hold(view, end, || extremes.of(start - tile, end - tile), samples);
     }
 }

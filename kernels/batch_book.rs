@@ -31,8 +31,10 @@ pub enum Size {
 /// What all fills of a book obey.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BookRules {
-    /// Fees and slippage.
+    /// Fees and slippage of a market order.
     pub costs: CostParameters,
+    /// The same of a resting limit order.
+    pub resting: CostParameters,
     /// Size of a position.
     pub size: Size,
 }
@@ -52,32 +54,17 @@ pub struct Market<'a> {
     pub steps: &'a [u32],
     /// The step after the span.
     pub end_step: usize,
-    /// `[row + 1]`: sum of the simple returns of the close up to the row, from row 1.
-    pub returns: Vec<f64>,
-    /// `[row + 1]`: sum of their squares.
-    pub squares: Vec<f64>,
     /// `[sample]`: the row at whose close a sample of the equity is taken; rising.
     pub sample_rows: Vec<u32>,
-    /// `[row + 1]`: samples taken before that row.
-    pub samples_before: Vec<u32>,
+    /// Samples that are taken before the first row.
+    pub unlisted_samples: usize,
+    /// `[row]`: share of the position's worth that a holder pays at the close, 0 for nothing; empty where it is never paid.
+    pub funding: &'a [f64],
+    /// `[row]`: share of a short position's worth that is paid at the close; empty where it is never paid.
+    pub borrow: &'a [f64],
 }
 
 impl Market<'_> {
-    /// Fills the sums of returns. Each is the plain sum with its rounding errors put back, rounded once.
-    pub fn add_up_returns(&mut self) {
-        let rows = self.close.len();
-        self.returns = Vec::with_capacity(rows + 1);
-        self.squares = Vec::with_capacity(rows + 1);
-        let (mut sum, mut squares) = (Compensated::default(), Compensated::default());
-        self.returns.extend([0.0; 2]);
-        self.squares.extend([0.0; 2]);
-        for pair in self.close.windows(2) {
-            let change = pair[1] / pair[0] - 1.0;
-            self.returns.push(sum.add(change));
-            self.squares.push(squares.add(change * change));
-        }
-    }
-
     /// Steps of the timeline from row `start` up to row `end`.
     #[inline(always)]
     fn steps_between(&self, start: usize, end: usize) -> usize {
@@ -89,22 +76,74 @@ impl Market<'_> {
     }
 }
 
-/// A sum that keeps its rounding errors (Neumaier 1974).
-#[derive(Default)]
-struct Compensated {
-    sum: f64,
-    lost: f64,
+/// Rows of a tile. The means of fifty windows fit into a second-level cache of one MiB, and sums within a tile lose
+/// nothing that matters to their rounding.
+pub const TILE: usize = 1024;
+
+/// What every book reads of the rows of a tile, added up once.
+#[derive(Clone, Debug)]
+pub struct TileSums {
+    /// The tile's first row.
+    pub start: usize,
+    /// Its rows, at most [`TILE`].
+    pub rows: usize,
+    /// `[i]`: sum of the simple returns of the close of the tile's first i rows.
+    returns: [f64; TILE + 1],
+    /// `[i]`: sum of their squares.
+    squares: [f64; TILE + 1],
+    /// `[i]`: samples taken before row i.
+    samples_before: [u32; TILE + 1],
 }
 
-impl Compensated {
-    #[inline(always)]
-    fn add(&mut self, value: f64) -> f64 {
-        let next = self.sum + value;
-        let added = next - self.sum;
-        self.lost += (self.sum - (next - added)) + (value - added);
-        self.sum = next;
-        self.sum + self.lost
+impl TileSums {
+    /// No rows yet.
+    pub fn empty() -> TileSums {
+        TileSums {
+            start: 0,
+            rows: 0,
+            returns: [0.0; TILE + 1],
+            squares: [0.0; TILE + 1],
+            samples_before: [0; TILE + 1],
+        }
     }
+
+    /// Takes in the rows from `start` on, as many as fit.
+    #[inline(always)]
+    pub fn fill(&mut self, market: &Market, start: usize) {
+        let close = &market.close[start..market.close.len().min(start + TILE)];
+        (self.start, self.rows) = (start, close.len());
+        let mut changes = [0.0; TILE];
+        let before = if start == 0 { close[0] } else { market.close[start - 1] };
+        changes[0] = close[0] / before - 1.0;
+        for (change, pair) in changes[1..].iter_mut().zip(close.windows(2)) {
+            *change = pair[1] / pair[0] - 1.0;
+        }
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (row, change) in changes[..close.len()].iter().enumerate() {
+            sum += change;
+            squares += change * change;
+            (self.returns[row + 1], self.squares[row + 1]) = (sum, squares);
+        }
+        let taken = market.sample_rows.partition_point(|row| (*row as usize) < start);
+        let mut sample = taken.max(market.unlisted_samples);
+        for (row, count) in self.samples_before[..=close.len()].iter_mut().enumerate() {
+            while market.sample_rows.get(sample).is_some_and(|next| (*next as usize) < start + row) {
+                sample += 1;
+            }
+            *count = sample as u32;
+        }
+    }
+}
+
+/// What a book reads while it is held.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The rows.
+    pub market: &'a Market<'a>,
+    /// The tile in which the rows lie.
+    pub sums: &'a TileSums,
+    /// What fills obey.
+    pub rules: &'a BookRules,
 }
 
 /// The state of one book.
@@ -130,6 +169,8 @@ pub struct BatchBook {
     pub fees: f64,
     /// Slippage.
     pub slippage_cost: f64,
+    /// Change of quantity of the last fill.
+    pub last_change: f64,
     /// Steps with a position at their close.
     pub held_steps: usize,
     /// Sum of the returns.
@@ -162,6 +203,7 @@ impl BatchBook {
             winning_trades: 0,
             fees: 0.0,
             slippage_cost: 0.0,
+            last_change: 0.0,
             held_steps: 0,
             sum: 0.0,
             squares: 0.0,
@@ -184,9 +226,10 @@ impl BatchBook {
         if self.trough < self.high { smaller(last, self.deepest) } else { self.deepest }
     }
 
-    /// Trades to `target` at `reference`, as a ledger of one symbol does; see `domains::market::backtest`.
+    /// Trades to `target` at `reference`, as a ledger of one symbol does; see `domains::market::backtest`. `None` where
+    /// there is nothing to trade.
     #[inline(always)]
-    pub fn trade(&mut self, target: f64, reference: f64, rules: &BookRules) {
+    pub fn trade(&mut self, target: f64, reference: f64, rules: &BookRules) -> Option<Execution> {
         let (held, costs) = (self.quantity, &rules.costs);
         let equity = (self.cash + held * reference).max(0.0);
         let order = match rules.size {
@@ -198,9 +241,7 @@ impl BatchBook {
             }
         };
         let change = self.fitting(&order, reference, equity, costs);
-        if change != 0.0 {
-            self.fill(change, reference, costs);
-        }
+        (change != 0.0).then(|| self.fill(change, reference, costs))
     }
 
     /// How much of an order is executed: what brings the position nearer to zero always, the rest as far as equity and
@@ -229,6 +270,7 @@ impl BatchBook {
         let execution = execute(&mut self.cash, &mut self.quantity, change, reference, costs);
         let Execution { price, fee } = execution;
         self.fills += 1;
+        self.last_change = change;
         self.fees += fee;
         self.slippage_cost += change.abs() * (price - reference).abs();
         let after = self.quantity;
@@ -258,14 +300,8 @@ impl BatchBook {
     /// The first row's return is against the last row before. The others are the price's own where all is invested (from
     /// sums of all bars, within 1e-13 of their size), and are computed bar by bar otherwise, in eight sums.
     #[inline(always)]
-    pub fn hold(
-        &mut self,
-        market: &Market,
-        end: usize,
-        range: impl FnOnce() -> (f64, f64),
-        samples: &mut [f64],
-        rules: &BookRules,
-    ) {
+    pub fn hold(&mut self, view: View, end: usize, range: impl FnOnce() -> (f64, f64), samples: &mut [f64]) {
+        let View { market, sums, .. } = view;
         let (start, cash, quantity) = (self.marked, self.cash, self.quantity);
         let first = cash + quantity * market.close[start];
         let (mut top, mut bottom) = (first, first);
@@ -277,13 +313,14 @@ impl BatchBook {
             }
         }
         if bottom <= 0.0 && !self.bankrupt {
-            return self.ruin(market, end, samples, rules);
+            return self.ruin(view, end, samples);
         }
         self.earn(first);
         if quantity != 0.0 {
             if quantity > 0.0 && cash.abs() <= RESIDUE * first {
-                self.sum += market.returns[end] - market.returns[start + 1];
-                self.squares += market.squares[end] - market.squares[start + 1];
+                let (from, to) = (start + 1 - sums.start, end - sums.start);
+                self.sum += sums.returns[to] - sums.returns[from];
+                self.squares += sums.squares[to] - sums.squares[from];
             } else {
                 let (sum, squares) = sums_of_returns(&market.close[start..end], cash, quantity);
                 self.sum += sum;
@@ -296,7 +333,7 @@ impl BatchBook {
         } else {
             self.trough = smaller(bottom, self.trough);
         }
-        self.sample(market, end, samples);
+        self.sample(view, end, samples);
         self.before = cash + quantity * market.close[end - 1];
         self.marked = end;
     }
@@ -311,9 +348,10 @@ impl BatchBook {
 
     /// Writes the samples of the rows from `self.marked` up to `end`.
     #[inline(always)]
-    fn sample(&self, market: &Market, end: usize, samples: &mut [f64]) {
-        let (first, last) =
-            (market.samples_before[self.marked] as usize, market.samples_before[end] as usize);
+    fn sample(&self, view: View, end: usize, samples: &mut [f64]) {
+        let View { market, sums, .. } = view;
+        let first = sums.samples_before[self.marked - sums.start] as usize;
+        let last = sums.samples_before[end - sums.start] as usize;
         let worth = |sample: usize| {
             let row = market.sample_rows.get(sample).map_or(0, |row| *row as usize);
             self.cash + self.quantity * market.close[row]
@@ -321,13 +359,15 @@ impl BatchBook {
         // Whether this stretch holds a sample at all is a coin toss, and a wrong guess costs more than a store: the next
         // sample is written in any case, and again by the stretch to which it belongs.
         samples[first] = worth(first);
-        for (sample, slot) in samples.iter_mut().enumerate().take(last).skip(first + 1) {
-            *slot = worth(sample);
+        let mut sample = first + 1;
+        while sample < last {
+            samples[sample] = worth(sample);
+            sample += 1;
         }
     }
 
     /// Follows the equity to new highs: as `metrics::drawdowns`, with a division only where a low may be the deepest.
-    #[inline]
+    #[inline(always)]
     fn climb(&mut self, close: &[f64]) {
         let (cash, quantity) = (self.cash, self.quantity);
         for piece in close.chunks(64) {
@@ -361,21 +401,21 @@ impl BatchBook {
     /// The equity is used up somewhere before `end`: the book is closed at that close and stays flat.
     #[cold]
     #[inline(never)]
-    fn ruin(&mut self, market: &Market, end: usize, samples: &mut [f64], rules: &BookRules) {
-        let (cash, quantity) = (self.cash, self.quantity);
-        let used_up = |row: &usize| cash + quantity * market.close[*row] <= 0.0;
+    fn ruin(&mut self, view: View, end: usize, samples: &mut [f64]) {
+        let (cash, quantity, close) = (self.cash, self.quantity, view.market.close);
+        let used_up = |row: &usize| cash + quantity * close[*row] <= 0.0;
         let row = (self.marked..end).find(used_up).unwrap_or(end - 1);
         if row > self.marked {
-            let range = extremes(&market.close[self.marked..row]);
-            self.hold(market, row, || range, samples, rules);
+            let range = extremes(&close[self.marked..row]);
+            self.hold(view, row, || range, samples);
         }
         self.bankrupt = true;
         if quantity != 0.0 {
-            self.fill(-quantity, market.close[row], &rules.costs);
+            self.fill(-quantity, close[row], &view.rules.costs);
         }
         self.position = OpenPosition::FLAT;
-        let range = extremes(&market.close[row..end]);
-        self.hold(market, end, || range, samples, rules);
+        // Flat, so that no range is asked for.
+        self.hold(view, end, || (0.0, 0.0), samples);
     }
 }
 

@@ -7,6 +7,8 @@ pub mod attention;
 pub mod backtest_batch;
 pub mod backtest_step;
 pub mod batch_book;
+pub mod batch_exits;
+pub mod batch_orders;
 pub mod cross_words;
 pub mod exit_rules;
 pub mod fill_costs;

@@ -23,6 +23,19 @@ pub fn extremes(values: &[f64]) -> (f64, f64) {
     found
 }
 
+/// As [`extremes`] of sixteen values.
+#[inline(always)]
+pub fn extremes_of_16(values: &[f64; 16]) -> (f64, f64) {
+    let (mut highest, mut lowest) = (*values, *values);
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            highest[lane] = larger(highest[lane], highest[lane + half]);
+            lowest[lane] = smaller(lowest[lane], lowest[lane + half]);
+        }
+    }
+    (highest[0], lowest[0])
+}
+
 /// The larger of two numbers in one instruction, the second where one is NaN.
 #[inline(always)]
 pub fn larger(left: f64, right: f64) -> f64 {

@@ -8,47 +8,74 @@
 
 use super::instructions::{Instructions, for_each_instructions};
 
-/// The running sums of one column of finite values that are not negative, such as prices.
+/// The running sums of one column of finite values that are not negative, such as prices. The column may come in pieces,
+/// and what no window needs any more may be forgotten; neither changes a bit.
 #[derive(Clone, Debug)]
 pub struct RunningSums {
-    /// `[rows + 1]`
+    /// Sums that are forgotten.
+    forgotten: usize,
+    /// `[rows + 1 - forgotten]`
     high: Vec<f64>,
-    /// `[rows + 1]`
+    /// `[rows + 1 - forgotten]`
     low: Vec<f64>,
+}
+
+impl Default for RunningSums {
+    fn default() -> Self {
+        RunningSums { forgotten: 0, high: vec![0.0], low: vec![0.0] }
+    }
 }
 
 impl RunningSums {
     /// Adds up `values`, which must be finite and not negative; anything else gives meaningless means, never a panic.
     pub fn new(values: &[f64]) -> RunningSums {
-        let mut high = Vec::with_capacity(values.len() + 1);
-        let mut low = Vec::with_capacity(values.len() + 1);
-        let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-        high.push(sum);
-        low.push(lost);
+        let mut sums = RunningSums::default();
+        sums.extend(values);
+        sums
+    }
+
+    /// Goes on with the next values.
+    pub fn extend(&mut self, values: &[f64]) {
+        let last = |column: &[f64]| column.last().copied().unwrap_or(0.0);
+        let (mut sum, mut lost) = (last(&self.high), last(&self.low));
+        self.high.reserve(values.len());
+        self.low.reserve(values.len());
         for value in values {
             let next = sum + value;
             let added = next - sum;
             lost += (sum - (next - added)) + (value - added);
             sum = next;
-            high.push(sum);
-            low.push(lost);
+            self.high.push(sum);
+            self.low.push(lost);
         }
-        RunningSums { high, low }
+    }
+
+    /// Forgets what only windows that begin before `row` need, once that is at least half of what is kept.
+    pub fn forget_before(&mut self, row: usize) {
+        let count = row.saturating_sub(self.forgotten).min(self.high.len() - 1);
+        if 2 * count >= self.high.len() {
+            self.high.drain(..count);
+            self.low.drain(..count);
+            self.forgotten += count;
+        }
     }
 
     /// Number of values.
     pub fn rows(&self) -> usize {
-        self.high.len() - 1
+        self.forgotten + self.high.len() - 1
     }
 
-    /// Sum of the `period` values that end with `row`; `period` must be in `1..=row + 1`.
+    /// Sum of the `period` values that end with `row`; `period` must be in `1..=row + 1`, and
+    /// nothing of it forgotten.
     pub fn sum(&self, period: usize, row: usize) -> f64 {
-        let (end, start) = (row + 1, row + 1 - period);
+        let end = row + 1 - self.forgotten;
+        let start = end - period;
         window([self.high[end], self.high[start], self.low[end], self.low[start]])
     }
 
     /// Writes the arithmetic mean of the last `period` values to `means[i]` for the rows `first + i`; NaN where there
-    /// are not as many, and for a period of 0. All rows must be below [`RunningSums::rows`].
+    /// are not as many, and for a period of 0. All rows must be below [`RunningSums::rows`],
+    /// and their windows not forgotten.
     pub fn means(&self, period: usize, first: usize, means: &mut [f64]) {
         let unknown = (period.max(1) - 1).saturating_sub(first).min(means.len());
         let unknown = if period == 0 { means.len() } else { unknown };
@@ -57,7 +84,7 @@ impl RunningSums {
         if means.is_empty() {
             return;
         }
-        let (end, rows) = (first + unknown + 1, means.len());
+        let (end, rows) = (first + unknown + 1 - self.forgotten, means.len());
         let pass = MeansPass {
             columns: [
                 &self.high[end..end + rows],

@@ -1,10 +1,10 @@
 //! The batch against the ledger: every figure of money to the bit.
 
-use super::markets::{random_bars, random_symbol};
+use super::markets::{HOUR, random_bars, random_symbol, symbol, wide_bars, wide_symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, FillTime, Signals, Sizing, run_batch,
-    run_books,
+    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals, Sizing,
+    run_batch, run_books, supports,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
@@ -12,7 +12,7 @@ use candlewick::kernels::running_sums::RunningSums;
 use candlewick::metrics::{returns, sharpe, trading_metrics};
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
-use candlewick::table::{Bars, BookFigures, BookResult, Positions, Predictions};
+use candlewick::table::{Bars, BookFigures, BookResult, NULL, Positions, Predictions};
 use std::ops::Range;
 
 fn decide(bars: &Bars, pair: &SmaCross) -> Positions {
@@ -98,7 +98,17 @@ fn assert_same_returns(found: &BookFigures, returns: &[f64], what: &str) {
 }
 
 fn request<'a>(bars: &'a Bars, config: &'a BacktestConfig, span: Range<usize>) -> BatchRequest<'a> {
-    BatchRequest { bars, symbol: 0, config, span, periods: 37, instructions: Instructions::widest() }
+    BatchRequest {
+        bars,
+        symbol: 0,
+        config,
+        span,
+        exits: &[],
+        funding: &[],
+        borrow: &[],
+        periods: 37,
+        instructions: Instructions::widest(),
+    }
 }
 
 fn pairs(direction: Direction) -> Vec<SmaCross> {
@@ -186,12 +196,12 @@ fn means_are_the_exact_quotient_whatever_came_before() {
         let mut means = vec![0.0; close.len()];
         sums.means(period, 0, &mut means);
         let later = RunningSums::new(&close[500..]);
-        for row in 0..close.len() {
+        for (row, mean) in means.iter().enumerate() {
             if row + 1 < period {
-                assert!(means[row].is_nan());
+                assert!(mean.is_nan());
                 continue;
             }
-            assert_eq!(means[row].to_bits(), (sums.sum(period, row) / period as f64).to_bits());
+            assert_eq!(mean.to_bits(), (sums.sum(period, row) / period as f64).to_bits());
             if row + 1 >= 500 + period {
                 assert_eq!(sums.sum(period, row).to_bits(), later.sum(period, row - 500).to_bits());
             }
@@ -228,4 +238,200 @@ fn neither_instructions_nor_threads_change_a_bit() {
             }
         }
     }
+}
+
+/// Orders of any size that come about every tenth bar; the first books hold a short or a long from the start.
+fn random_orders(bars: &Bars, book: usize) -> Positions {
+    let mut stream = Seed(book as u64).stream("orders", 0);
+    let column = |rows: usize| {
+        let mut column: Vec<f64> = (0..rows)
+            .map(|_| match stream.uniform() {
+                draw if draw < 0.05 => (2.0 * stream.uniform() - 1.0).round(),
+                draw if draw < 0.1 => 2.0 * stream.uniform() - 1.0,
+                _ => NULL,
+            })
+            .collect();
+        if book < 4 {
+            column.fill(NULL);
+            column[0] = if book.is_multiple_of(2) { -1.0 } else { 1.0 };
+        }
+        column
+    };
+    let targets = bars.symbols().iter().map(|symbol| symbol.len()).map(column).collect();
+    Positions::orders(bars, targets).unwrap()
+}
+
+fn exit_settings() -> Vec<Exits> {
+    let percent = |value: f64| Some(value);
+    let best = Intrabar::BestFirst;
+    vec![
+        Exits::default(),
+        Exits { stop_loss_percent: percent(2.0), ..Exits::default() },
+        Exits { take_profit_percent: percent(1.5), ..Exits::default() },
+        Exits { trailing_stop_percent: percent(3.0), ..Exits::default() },
+        Exits { trailing_stop_percent: percent(0.5), ..Exits::default() },
+        Exits { max_bars: Some(7), ..Exits::default() },
+        Exits {
+            stop_loss_percent: percent(1.0),
+            take_profit_percent: percent(1.0),
+            intrabar: best,
+            ..Exits::default()
+        },
+        Exits {
+            stop_loss_percent: percent(4.0),
+            take_profit_percent: percent(6.0),
+            trailing_stop_percent: percent(5.0),
+            max_bars: Some(40),
+            ..Exits::default()
+        },
+    ]
+}
+
+fn compare_decided(bars: &Bars, config: &BacktestConfig, span: &Range<usize>) -> usize {
+    let span = listed(bars, 0, span);
+    let books = 6;
+    let decide = |book: usize| Ok(random_orders(bars, book));
+    let signals = Signals::Decided { books, decide: &decide };
+    let found = run_batch(&request(bars, config, span.clone()), signals, &Silent).unwrap();
+    for number in 0..books {
+        let book = ledger(bars, 0, random_orders(bars, number), config, &span);
+        let what = format!("orders {number} over {span:?}, {config:?}");
+        assert_same_book(&found.figures[number], found.returns.book(number), &book, &what);
+    }
+    found.figures.iter().filter(|book| book.bankrupt).count()
+}
+
+#[test]
+fn any_orders_with_any_exits_are_those_of_the_ledger_to_the_bit() {
+    for seed in 0..4 {
+        let rows = [1023, 1025, 1500, 3100][seed as usize];
+        let bars = Bars::new(vec![wide_symbol("ALPHA", rows, seed, 0.0)]).unwrap();
+        for config in configurations() {
+            for exits in exit_settings() {
+                let config = BacktestConfig { exits, ..config.clone() };
+                for span in [0..rows, 1..rows, 65..rows - 3] {
+                    compare_decided(&bars, &config, &span);
+                }
+            }
+        }
+    }
+}
+
+/// A price that rises without end ruins whoever is short.
+#[test]
+fn books_that_lose_everything_are_closed_as_in_the_ledger() {
+    let rows = 2500;
+    let close: Vec<f64> =
+        (0..rows).map(|row| 100.0 * (0.002 * row as f64 + 0.01 * (row as f64).sin()).exp()).collect();
+    let mut open = close.clone();
+    open.rotate_right(1);
+    open[0] = 100.0;
+    let times = (0..rows as i64).map(|row| row * HOUR).collect();
+    let bars = Bars::new(vec![symbol("ALPHA", times, open, close)]).unwrap();
+    let mut bankrupt = 0;
+    for config in configurations() {
+        for span in [0..rows, 1..rows, 65..rows - 3] {
+            bankrupt += compare_decided(&bars, &config, &span);
+            compare_crosses(&bars, &config, &span, &pairs(Direction::LongShort));
+        }
+    }
+    assert!(bankrupt > 20, "only {bankrupt} books lost everything");
+}
+
+#[test]
+fn orders_mind_gaps_and_short_histories() {
+    for seed in 0..3 {
+        let mut symbols = wide_bars(900, seed).symbols().to_vec();
+        symbols.reverse();
+        let bars = Bars::new(symbols).unwrap();
+        for config in configurations() {
+            for exits in exit_settings() {
+                compare_decided(&bars, &BacktestConfig { exits, ..config.clone() }, &(5..890));
+            }
+        }
+    }
+    for rows in [1, 2, 7, 8, 9, 63, 64, 65] {
+        let bars = Bars::new(vec![wide_symbol("ALPHA", rows, 5, 0.0)]).unwrap();
+        for exits in exit_settings() {
+            for span in [0..rows, rows / 2..rows, rows - 1..rows] {
+                compare_decided(
+                    &bars,
+                    &BacktestConfig { exits: exits.clone(), ..configurations()[1].clone() },
+                    &span,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn crosses_may_differ_in_their_exits() {
+    let bars = Bars::new(vec![wide_symbol("ALPHA", 3000, 11, 0.0)]).unwrap();
+    let exits = exit_settings();
+    let pair = SmaCross { fast: 5, slow: 40, direction: Direction::LongShort };
+    let pairs = vec![pair.clone(); exits.len()];
+    for config in configurations() {
+        let request = BatchRequest { exits: &exits, ..request(&bars, &config, 10..3000) };
+        let found = run_batch(&request, Signals::SmaCross(&pairs), &Silent).unwrap();
+        for (number, exits) in exits.iter().enumerate() {
+            let config = BacktestConfig { exits: exits.clone(), ..config.clone() };
+            let book = ledger(&bars, 0, decide(&bars, &pair), &config, &(10..3000));
+            assert_same_book(
+                &found.figures[number],
+                found.returns.book(number),
+                &book,
+                &format!("{config:?}"),
+            );
+        }
+    }
+}
+
+/// One unit, no costs: the plainest loop there is.
+#[test]
+fn funding_and_borrowing_are_paid_at_the_close_of_each_bar() {
+    let bars = Bars::new(vec![wide_symbol("ALPHA", 2500, 2, 0.0)]).unwrap();
+    let symbol = &bars.symbols()[0];
+    let config = BacktestConfig { sizing: Sizing::Fixed { quantity: 1.0 }, ..BacktestConfig::default() };
+    let funding: Vec<f64> = (0..2500).map(|row| if row % 8 == 3 { 1e-4 } else { 0.0 }).collect();
+    let borrow = vec![1e-6; 2500];
+    for borrow in [&borrow[..], &[]] {
+        let request = BatchRequest { funding: &funding, borrow, ..request(&bars, &config, 0..2500) };
+        let decide = |book: usize| Ok(random_orders(&bars, book));
+        let found = run_batch(&request, Signals::Decided { books: 6, decide: &decide }, &Silent).unwrap();
+        for (number, figures) in found.figures.iter().enumerate() {
+            let orders = random_orders(&bars, number);
+            let (mut cash, mut held, mut pending) = (config.cash, 0.0, NULL);
+            for row in 0..2500 {
+                if !pending.is_nan() {
+                    let change = if held * pending < 0.0 { -held + pending } else { pending - held };
+                    cash -= change * symbol.open()[row];
+                    held += change;
+                }
+                let worth = held * symbol.close()[row];
+                cash -= worth * funding[row];
+                if held < 0.0 && !borrow.is_empty() {
+                    cash -= worth.abs() * borrow[row];
+                }
+                pending = orders.targets(0)[row];
+            }
+            let last = cash + held * symbol.close()[2499];
+            assert_eq!(figures.final_equity.to_bits(), last.to_bits(), "book {number}");
+        }
+    }
+}
+
+#[test]
+fn what_the_batch_cannot_do_is_refused() {
+    let bars = random_bars(50, 1);
+    let shared = BacktestConfig::default();
+    assert!(supports(&bars, &shared).unwrap_err().contains("3 symbols share"));
+    let each = BacktestConfig { books: Books::PerSymbol, ..BacktestConfig::default() };
+    assert_eq!(supports(&bars, &each), Ok(()));
+    let volatility = Sizing::VolatilityTarget { annual: 0.2, lookback_bars: 20, max_leverage: 1.0 };
+    let config = BacktestConfig { sizing: volatility, ..each.clone() };
+    assert!(supports(&bars, &config).unwrap_err().contains("more than the target"));
+    let decide = |_: usize| Err("no such book".to_owned());
+    let failed =
+        run_batch(&request(&bars, &each, 0..50), Signals::Decided { books: 3, decide: &decide }, &Silent);
+    assert_eq!(failed.unwrap_err(), "no such book");
 }

@@ -4,14 +4,17 @@
 //! and every count. Mean and deviation of the returns come from sums in another order and agree within 1e-10. It is meant
 //! for grids of parameters: memory is a few hundred bytes a book, and processor time a fraction of a nanosecond a bar.
 
-use super::config::{BacktestConfig, FillTime};
+use super::config::{BacktestConfig, Books, FillTime};
 use super::costs::lower;
+use super::exits::Exits;
 use super::sizing::Sizing;
 use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
-use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use crate::kernels::backtest_step::CostParameters;
+use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size, TILE, TileSums};
+use crate::kernels::batch_orders::{OrderPass, run_orders};
+use crate::kernels::exit_rules::ExitParameters;
 use crate::kernels::instructions::Instructions;
-use crate::kernels::running_sums::RunningSums;
 use crate::progress::{Event, Progress};
 use crate::table::{Bars, BookFigures, Positions, ReturnMatrix};
 use rayon::prelude::*;
@@ -29,6 +32,12 @@ pub struct BatchRequest<'a> {
     pub config: &'a BacktestConfig,
     /// Steps of the timeline on which the books run.
     pub span: Range<usize>,
+    /// `[book]`: exits of each book; empty where all have those of the configuration.
+    pub exits: &'a [Exits],
+    /// `[row of the symbol]`: share of the position's worth that is paid at each close; empty for none.
+    pub funding: &'a [f64],
+    /// `[row of the symbol]`: share of a short position's worth that is paid at each close; empty for none.
+    pub borrow: &'a [f64],
     /// Into how many equal stretches the span is cut for [`BatchOutcome::returns`]; never more than there are steps.
     pub periods: usize,
     /// The instructions to use, [`Instructions::widest`] where nobody compares. They change no bit.
@@ -63,7 +72,6 @@ pub struct BatchOutcome {
 /// # Errors
 /// Why not; then [`super::run_books`] can.
 pub fn supports(bars: &Bars, config: &BacktestConfig) -> Result<(), String> {
-    use super::config::Books;
     if bars.symbols().len() > 1 && config.books == Books::SharedCash {
         return Err(format!("{} symbols share the cash of a book", bars.symbols().len()));
     }
@@ -78,11 +86,13 @@ fn rules(config: &BacktestConfig) -> Result<BookRules, String> {
         Sizing::Fixed { quantity } => Size::Units(quantity),
         _ => return Err(format!("sizing by {} looks at more than the target", config.sizing)),
     };
+    if config.leverage() > 1.0 {
+        return Err(format!("a leverage of {} may be liquidated within a bar", config.leverage()));
+    }
     let rates = lower(&config.costs)?;
-    let linear = rates
-        .linear()
-        .ok_or_else(|| format!("{} is no cost in proportion", rates.beyond_linear.join(", ")))?;
-    Ok(BookRules { costs: linear.taker, size })
+    let linear =
+        rates.linear().ok_or_else(|| format!("{} is no cost in proportion", rates.beyond_linear.join(", ")))?;
+    Ok(BookRules { costs: linear.taker, resting: linear.maker, size })
 }
 
 /// Runs every book over the span in the current pool of threads. The number of threads changes no bit.
@@ -98,7 +108,7 @@ pub fn run_batch(
     let stage = Stage::new(request, rules);
     match signals {
         Signals::SmaCross(pairs) => Ok(stage.crosses(pairs, progress)),
-        Signals::Decided { .. } => Err("not yet".into()),
+        Signals::Decided { books, decide } => stage.decided(books, decide, progress),
     }
 }
 
@@ -132,51 +142,103 @@ impl<'a> Stage<'a> {
             close: &symbol.close()[rows.clone()],
             steps: if contiguous { &[] } else { steps },
             end_step: span.end,
-            returns: Vec::new(),
-            squares: Vec::new(),
             sample_rows: Vec::new(),
-            samples_before: Vec::new(),
+            unlisted_samples: 0,
+            funding: request.funding.get(rows.clone()).unwrap_or_default(),
+            borrow: request.borrow.get(rows.clone()).unwrap_or_default(),
         };
-        market.add_up_returns();
         let (bars, periods) = (span.len(), request.periods.min(span.len()));
         // A stretch ends with the last row before the step at which the next begins; before the first row there is none.
         let ends = (1..=periods)
             .map(|period| span.start + (period as u128 * bars as u128 / periods as u128) as usize);
         let rows_before: Vec<usize> =
             ends.map(|end| steps.partition_point(|step| (*step as usize) < end)).collect();
-        let unlisted = rows_before.partition_point(|rows| *rows == 0);
+        market.unlisted_samples = rows_before.partition_point(|rows| *rows == 0);
         market.sample_rows = rows_before.iter().map(|rows| rows.saturating_sub(1) as u32).collect();
-        market.samples_before = samples_before(&market.sample_rows, unlisted, market.close.len());
         Stage { request, rules, market, first_row: rows.start, bars, periods }
     }
 
     /// The books of some pairs; every one is checked by its strategy before.
     fn crosses(&self, pairs: &[SmaCross], progress: &dyn Progress) -> BatchOutcome {
-        let history = self.request.bars.symbols()[self.request.symbol].close();
-        let ties: Vec<f64> = history.iter().map(|close| TIE * close).collect();
-        let sums = RunningSums::new(history);
         let (done, total) = (AtomicU64::new(0), pairs.len() as u64);
         progress.on(&Event::BooksDone { done: 0, total });
-        let parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>> = chunks(pairs, rayon::current_num_threads())
-            .into_par_iter()
+        let mut figures = vec![BookFigures::default(); pairs.len()];
+        let mut returns = vec![0.0; pairs.len() * self.periods];
+        let mut places: Vec<_> =
+            figures.iter_mut().zip(rows_of(&mut returns, self.periods, pairs.len())).map(Some).collect();
+        let chunks: Vec<(Vec<usize>, Vec<Place>)> = chunks(pairs, rayon::current_num_threads())
+            .into_iter()
             .map(|chunk| {
-                let found = self.cross_chunk(pairs, &chunk, &sums, &ties);
-                let count = chunk.len() as u64;
-                progress
-                    .on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
-                found
+                let places = chunk.iter().filter_map(|book| places[*book].take()).collect();
+                (chunk, places)
             })
             .collect();
-        self.gather(pairs.len(), parts)
+        chunks.into_par_iter().for_each(|(chunk, places)| {
+            let count = chunk.len() as u64;
+            self.cross_chunk(pairs, &chunk, places);
+            progress.on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
+        });
+        let returns = ReturnMatrix::new(self.periods, returns).unwrap_or_default();
+        BatchOutcome { figures, returns }
     }
 
-    fn cross_chunk(
+    /// The exits of a book.
+    fn exits(&self, book: usize) -> ExitParameters {
+        let BatchRequest { config, exits, .. } = self.request;
+        exits.get(book).unwrap_or(&config.exits).lower(config.fill)
+    }
+
+    /// Whether something may happen to a position without an order.
+    fn watches(&self, book: usize) -> bool {
+        self.exits(book).any() || !self.market.funding.is_empty() || !self.market.borrow.is_empty()
+    }
+
+    /// Books whose orders a function decides.
+    fn decided(
         &self,
-        pairs: &[SmaCross],
-        chunk: &[usize],
-        sums: &RunningSums,
-        ties: &[f64],
-    ) -> Vec<(usize, BookFigures, Vec<f32>)> {
+        books: usize,
+        decide: &(dyn Fn(usize) -> Result<Positions, String> + Sync),
+        progress: &dyn Progress,
+    ) -> Result<BatchOutcome, String> {
+        let (done, total) = (AtomicU64::new(0), books as u64);
+        progress.on(&Event::BooksDone { done: 0, total });
+        let tile = |start| {
+            let mut sums = TileSums::empty();
+            sums.fill(&self.market, start);
+            sums
+        };
+        let tiles: Vec<TileSums> = (0..self.market.close.len()).step_by(TILE).map(tile).collect();
+        let mut figures = vec![BookFigures::default(); books];
+        let mut returns = vec![0.0; books * self.periods];
+        let places: Vec<Place> = figures.iter_mut().zip(rows_of(&mut returns, self.periods, books)).collect();
+        places.into_par_iter().enumerate().try_for_each(|(book, place)| {
+            self.decided_book(decide(book)?.targets(self.request.symbol), book, &tiles, place);
+            progress.on(&Event::BooksDone { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+            Ok::<(), String>(())
+        })?;
+        Ok(BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() })
+    }
+
+    fn decided_book(&self, targets: &[f64], book: usize, tiles: &[TileSums], place: Place) {
+        let cash = self.request.config.cash;
+        let mut samples = vec![cash; self.periods + 1];
+        let mut state = BatchBook::new(cash);
+        let pass = OrderPass {
+            market: &self.market,
+            tiles,
+            targets,
+            first_row: self.first_row,
+            rules: &self.rules,
+            exits: &self.exits(book),
+            book: &mut state,
+            samples: &mut samples,
+        };
+        run_orders(pass, self.request.instructions);
+        *place.0 = self.figures(&state);
+        self.stretches(&samples, place.1);
+    }
+
+    fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
         let config = self.request.config;
         let mut windows: Vec<usize> =
             chunk.iter().flat_map(|pair| [pairs[*pair].fast, pairs[*pair].slow]).collect();
@@ -196,27 +258,28 @@ impl<'a> Stage<'a> {
         let stride = self.periods + 1;
         let mut samples = vec![config.cash; chunk.len() * stride];
         let at_open = config.fill == FillTime::NextOpen;
+        let watched = chunk.iter().any(|book| self.watches(*book));
+        let exits: Vec<ExitParameters> =
+            chunk.iter().filter(|_| watched).map(|book| self.exits(*book)).collect();
         let pass = CrossPass {
             market: &self.market,
             fill_prices: if at_open { self.market.open } else { self.market.close },
-            sums,
-            ties,
+            history: self.request.bars.symbols()[self.request.symbol].close(),
             first_row: self.first_row,
+            tie: TIE,
             lag: usize::from(at_open),
             windows: &windows,
             rules: &self.rules,
+            exits: &exits,
             books: &mut books,
             samples: &mut samples,
         };
         run_crosses(pass, self.request.instructions);
-        let samples = samples.chunks_exact(stride);
-        chunk
-            .iter()
-            .zip(books.iter().zip(samples))
-            .map(|(pair, (book, samples))| {
-                (*pair, self.figures(&book.book), self.stretches(&samples[..self.periods]))
-            })
-            .collect()
+        for (place, (book, samples)) in places.into_iter().zip(books.iter().zip(samples.chunks_exact(stride)))
+        {
+            *place.0 = self.figures(&book.book);
+            self.stretches(samples, place.1);
+        }
     }
 
     /// What is kept of a book.
@@ -244,39 +307,24 @@ impl<'a> Stage<'a> {
     }
 
     /// Returns from sample to sample, the first against the starting cash; 0 once nothing is left.
-    fn stretches(&self, samples: &[f64]) -> Vec<f32> {
+    fn stretches(&self, samples: &[f64], returns: &mut [f32]) {
         let mut before = self.request.config.cash;
-        let change = |worth: &f64| {
-            let change = if before > 0.0 { worth / before - 1.0 } else { 0.0 };
+        for (change, worth) in returns.iter_mut().zip(samples) {
+            *change = if before > 0.0 { (worth / before - 1.0) as f32 } else { 0.0 };
             before = *worth;
-            change as f32
-        };
-        samples.iter().map(change).collect()
-    }
-
-    /// Puts books back into their order.
-    fn gather(&self, books: usize, parts: Vec<Vec<(usize, BookFigures, Vec<f32>)>>) -> BatchOutcome {
-        let mut figures = vec![BookFigures::default(); books];
-        let mut returns = vec![0.0; books * self.periods];
-        for (book, found, stretches) in parts.into_iter().flatten() {
-            figures[book] = found;
-            returns[book * self.periods..(book + 1) * self.periods].copy_from_slice(&stretches);
         }
-        BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() }
     }
 }
 
-/// `[row + 1]`: samples taken before each row; those of stretches before the first row stand at its head.
-fn samples_before(sample_rows: &[u32], unlisted: usize, rows: usize) -> Vec<u32> {
-    let mut before = vec![0; rows + 1];
-    let mut sample = unlisted;
-    for (row, count) in before.iter_mut().enumerate() {
-        while sample < sample_rows.len() && (sample_rows[sample] as usize) < row {
-            sample += 1;
-        }
-        *count = sample as u32;
+/// Where the figures and the returns of a book go.
+type Place<'a> = (&'a mut BookFigures, &'a mut [f32]);
+
+/// The rows of a matrix; empty ones where it has no columns.
+fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
+    if columns == 0 {
+        return (0..rows).map(|_| <&mut [f32]>::default()).collect();
     }
-    before
+    values.chunks_exact_mut(columns).collect()
 }
 
 /// Lengths of one axis whose means stand in the cache together.
@@ -297,7 +345,7 @@ fn chunks(pairs: &[SmaCross], threads: usize) -> Vec<Vec<usize>> {
     };
     let (fast, slow) = (block_of(|pair| pair.fast), block_of(|pair| pair.slow));
     let mut order: Vec<usize> = (0..pairs.len()).collect();
-    order.sort_by_key(|pair| {
+    order.sort_by_cached_key(|pair| {
         let pair = &pairs[*pair];
         (fast(pair), slow(pair), pair.fast, pair.slow)
     });
