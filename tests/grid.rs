@@ -234,6 +234,47 @@ fn grid_of_a_million_books_is_known_in_seconds_and_small() {
     println!("a million books: {:?}", start.elapsed());
 }
 
+/// Ranges inside choices, optional parts and maps with names of the user's.
+#[test]
+fn grid_reaches_nested_settings() {
+    for (written, label, books) in [
+        (
+            json!({"cross_sectional_momentum": {"rebalance": {"bars": [24, "100..200 by 50"]}, "top": [1, 2]}}),
+            "top=2,rebalance.bars=200",
+            8,
+        ),
+        (
+            json!({"portfolio": {"weights": {"ALPHA": [0.2, 0.5], "BETA": 0.1}, "turnover_limit": "0.1..0.2 by 0.1",
+                "rebalance": {"calendar": ["week", "month"]}}}),
+            "weights.ALPHA=0.5,rebalance.calendar=month,turnover_limit=0.2",
+            8,
+        ),
+        (
+            json!({"time_series_momentum": {"volatility": {"annual": [0.1, 0.2]}, "skip_bars": [0, 24, 200]}}),
+            "skip_bars=24,volatility.annual=0.2",
+            4,
+        ),
+        (
+            json!({"return_forecast": {"method": {"rolling_mean": {"period": "2..4"}}}}),
+            "method.rolling_mean.period=4",
+            3,
+        ),
+        (
+            json!({"pairs": {"hedge": ["ratio", "regression"], "stop": [2.5, 3], "entry": [2, 2.6]}}),
+            "hedge=regression,entry=2.6,stop=3",
+            6,
+        ),
+    ] {
+        let grid = entry(&written);
+        grid.check().unwrap();
+        assert_eq!((grid.len(), grid.label(books - 1).as_str()), (books, label), "{written}");
+        let yaml = with("{buy_and_hold: {}}", &written.to_string());
+        let first = plan(&yaml, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let again = plan(&first.resolved, &[]).unwrap().experiment.strategies["hold"].clone();
+        assert_eq!((again.len(), &again, again.label(books - 1)), (books, &grid, grid.label(books - 1)));
+    }
+}
+
 /// A grid of lists cannot be told from a list; a setting that is a list keeps its meaning, and the base has none.
 #[test]
 fn grid_base_has_no_axes() {

@@ -22,6 +22,7 @@ mod markets;
 mod metrics;
 mod models;
 mod planted;
+mod portfolios;
 mod program;
 mod real_data;
 mod report;

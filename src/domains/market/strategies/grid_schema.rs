@@ -146,6 +146,10 @@ fn grid_of(mut scalar: Value) -> Value {
     if is_number(&scalar) {
         one.push(range_of(&scalar));
     }
+    // The manual of each name stands beside it already; twice it would only lengthen the file.
+    for form in scalar.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        form.as_object_mut().map(|form| form.remove("description"));
+    }
     let items = if one.len() == 1 { scalar } else { json!({"anyOf": one}) };
     one.push(json!({"type": "array", "minItems": 1, "items": items}));
     grid.insert("anyOf".into(), Value::Array(one));
