@@ -4,6 +4,11 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod backtest;
+mod backtest_exact;
+mod backtest_exits;
+mod backtest_margin;
+mod backtest_properties;
+mod backtest_sizing;
 mod bad_input;
 mod causality;
 mod cli;
@@ -11,6 +16,7 @@ mod config;
 mod data;
 mod datasets;
 mod doubtful_data;
+mod exit_rules;
 mod generate;
 mod gradients;
 mod grid;

@@ -78,3 +78,28 @@ pub(crate) fn random_bars(rows: usize, seed: u64) -> Bars {
     let symbols = names.iter().enumerate().map(|(i, name)| random_symbol(name, rows, seed, 0.1 * i as f64));
     Bars::new(symbols.collect()).unwrap()
 }
+
+/// As [`random_symbol`], with highs and lows beyond open and close.
+pub(crate) fn wide_symbol(name: &str, rows: usize, seed: u64, missing: f64) -> SymbolBars {
+    let narrow = random_symbol(name, rows, seed, missing);
+    let mut stream = Seed(seed).stream(name, 1);
+    let mut reach = |prices: &[f64], sign: f64| {
+        prices.iter().map(|price| price * (sign * 0.01 * stream.normal().abs()).exp()).collect()
+    };
+    let (high, low) = (reach(narrow.high(), 1.0), reach(narrow.low(), -1.0));
+    let columns = BarColumns {
+        time: narrow.time().to_vec(),
+        open: narrow.open().to_vec(),
+        high,
+        low,
+        close: narrow.close().to_vec(),
+        volume: narrow.volume().to_vec(),
+    };
+    SymbolBars::new(name, columns).unwrap()
+}
+
+pub(crate) fn wide_bars(rows: usize, seed: u64) -> Bars {
+    let names = ["ALPHA", "BETA", "GAMMA"];
+    let symbols = names.iter().enumerate().map(|(i, name)| wide_symbol(name, rows, seed, 0.1 * i as f64));
+    Bars::new(symbols.collect()).unwrap()
+}

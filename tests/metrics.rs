@@ -6,7 +6,7 @@ use candlewick::metrics::{
     kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips, sharpe, skew,
     sortino, system_quality, tail_ratio, trading_metrics, volatility,
 };
-use candlewick::table::{BookResult, Equity, Fill, LabelKind, NULL, Side};
+use candlewick::table::{BookResult, Equity, Fill, FillReason, LabelKind, NULL, Side};
 use candlewick::units::Time;
 
 fn near(found: Option<f64>, expected: f64, what: &str) {
@@ -98,7 +98,17 @@ fn metrics_drawdowns_by_hand() {
 fn fill(symbol: u32, step: u32, signed: f64, price: f64, fee: f64) -> Fill {
     let side = if signed > 0.0 { Side::Buy } else { Side::Sell };
     let time = Time(i64::from(step));
-    Fill { symbol, step, time, side, quantity: signed.abs(), price, reference_price: price, fee }
+    Fill {
+        symbol,
+        step,
+        time,
+        side,
+        quantity: signed.abs(),
+        price,
+        reference_price: price,
+        fee,
+        reason: FillReason::Signal,
+    }
 }
 
 #[test]

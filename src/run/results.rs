@@ -12,7 +12,7 @@ use crate::rundir::{
     BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, Stage, StrategySummary, Summary,
     TableFile, Verdict, read_json,
 };
-use crate::table::{Bars, BookResult, Fill, Side};
+use crate::table::{Bars, BookResult, Fill, FillReason, Side};
 use crate::units::Time;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -378,6 +378,7 @@ fn equity_table(times: &[Time], books: &[BookResult]) -> TableFile {
 fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
     let symbols = shared_names(bars);
     let sides = [Side::Buy, Side::Sell].map(|side| Arc::<str>::from(side.name()));
+    let reasons = FillReason::ALL.map(|reason| Arc::<str>::from(reason.name()));
     let fills: Vec<&Fill> = books.iter().flat_map(|book| &book.fills).collect();
     let names = books
         .iter()
@@ -392,6 +393,7 @@ fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
         .with("quantity", float(|fill| fill.quantity))
         .with("price", float(|fill| fill.price))
         .with("fee", float(|fill| fill.fee))
+        .with("reason", text(&|fill| reasons[fill.reason as usize].clone()))
 }
 
 /// The names of the symbols, to be shared by the rows of a table.

@@ -21,6 +21,47 @@ impl Side {
     }
 }
 
+/// Why a fill happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillReason {
+    /// The strategy ordered it.
+    Signal,
+    /// The stop loss was hit.
+    Stop,
+    /// The target was reached.
+    Target,
+    /// The trailing stop was hit.
+    Trailing,
+    /// The position had been held for the longest time.
+    Time,
+    /// The margin or the equity was used up.
+    Liquidation,
+}
+
+impl FillReason {
+    /// Every reason.
+    pub const ALL: [FillReason; 6] = [
+        FillReason::Signal,
+        FillReason::Stop,
+        FillReason::Target,
+        FillReason::Trailing,
+        FillReason::Time,
+        FillReason::Liquidation,
+    ];
+
+    /// As written to `fills.parquet`.
+    pub fn name(self) -> &'static str {
+        match self {
+            FillReason::Signal => "signal",
+            FillReason::Stop => "stop",
+            FillReason::Target => "target",
+            FillReason::Trailing => "trailing",
+            FillReason::Time => "time",
+            FillReason::Liquidation => "liquidation",
+        }
+    }
+}
+
 /// One executed order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fill {
@@ -38,8 +79,10 @@ pub struct Fill {
     pub price: f64,
     /// Price of the bar before spread and slippage.
     pub reference_price: f64,
-    /// Fee in quote currency.
+    /// Fee in quote currency, that of a liquidation included.
     pub fee: f64,
+    /// Why it happened.
+    pub reason: FillReason,
 }
 
 /// What the book was worth at each close: cash + holdings = equity at every bar.
@@ -76,7 +119,8 @@ pub struct BookResult {
     pub strategy: String,
     /// Cash at the start.
     pub starting_cash: f64,
-    /// Every execution, in order of time, sells before buys, then by symbol.
+    /// Every execution in order of time: orders at the open, exits at the open, exits within the bar, exits and orders at
+    /// the close; at each of these moments sells before buys, then by symbol.
     pub fills: Vec<Fill>,
     /// A row a step of the timeline.
     pub equity: Equity,

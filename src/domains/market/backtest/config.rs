@@ -1,6 +1,8 @@
 //! The `backtest` section of an experiment.
 
 use super::costs::{Cost, lower};
+use super::exits::Exits;
+use super::margin::Margin;
 use super::sizing::Sizing;
 use crate::units::{Time, YEAR_NANOSECONDS};
 use schemars::JsonSchema;
@@ -17,6 +19,10 @@ pub struct BacktestConfig {
     pub fill: FillTime,
     /// How a target becomes a quantity.
     pub sizing: Sizing,
+    /// When positions are closed without an order of the strategy. Default: never.
+    pub exits: Exits,
+    /// How much a book may borrow, and when it is liquidated. Default: it borrows nothing.
+    pub margin: Margin,
     /// What trading costs. Without an entry trading is free, which no market is.
     pub costs: Vec<Cost>,
     /// Whether symbols share one book.
@@ -33,6 +39,8 @@ impl Default for BacktestConfig {
             cash: 100_000.0,
             fill: FillTime::default(),
             sizing: Sizing::default(),
+            exits: Exits::default(),
+            margin: Margin::default(),
             costs: Vec::new(),
             books: Books::default(),
             periods_per_year: None,
@@ -89,7 +97,20 @@ impl BacktestConfig {
             ));
         }
         lower(&self.costs)?;
-        self.sizing.check()
+        self.sizing.check()?;
+        self.exits.check()?;
+        self.margin.check(self.leverage())?;
+        if matches!(self.sizing, Sizing::RiskPerTrade { .. }) && !self.exits.has_stop() {
+            return Err("sizing: risk_per_trade needs a stop to know what a trade can lose; add \
+                        exits.stop_loss_percent or exits.trailing_stop_percent, or choose another sizing"
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Largest gross exposure over equity: what the margin account or the sizing allows, whichever is more.
+    pub(super) fn leverage(&self) -> f64 {
+        self.margin.max_leverage.max(self.sizing.leverage())
     }
 
     /// Bars a year: what is configured, or what [`periods_per_year`] counts on these bars.

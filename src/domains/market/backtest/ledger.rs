@@ -2,14 +2,13 @@
 
 use super::config::{BacktestConfig, FillTime};
 use super::costs::lower;
-use super::sizing::Slot;
-use crate::kernels::backtest_step::{CostParameters, Order, execute, fitting_share};
-use crate::table::{Bars, BookResult, Equity, Fill, NULL, Positions, Side};
-use crate::units::{Time, YEAR_NANOSECONDS};
+use super::holding::Holding;
+use super::margin::MarginParameters;
+use crate::kernels::backtest_step::{CostParameters, Order};
+use crate::kernels::exit_rules::ExitParameters;
+use crate::table::{Bars, Basis, BookResult, Equity, Fill, Positions};
+use crate::units::Time;
 use std::ops::Range;
-
-/// A change of a position by less than this share of the book's equity is rounding, not an order.
-const SMALLEST_TRADE: f64 = 1e-9;
 
 /// Runs one book over all symbols with shared cash, over the steps `span` of the timeline.
 ///
@@ -19,10 +18,13 @@ const SMALLEST_TRADE: f64 = 1e-9;
 /// - The targets of all fills of one moment are computed from the equity before any of them, marked at the prices of
 ///   that moment. Sales come before purchases, then the order of symbols.
 /// - A slot is 1/A of the book's equity. A symbol that is flat has at most its equal part of the cash among all that are
-///   flat, so that a symbol that is listed late finds its part unspent.
+///   flat, so that a symbol that is listed late finds its part unspent. Portfolio weights ([`Basis::Book`]) are shares of
+///   the whole equity.
 /// - What takes a position away from zero is scaled down, all of it together, so that gross exposure is at most the
-///   equity (times the leverage of the sizing) and purchases at most the cash that is there. What brings a position
+///   equity (times the largest leverage) and purchases at most the cash that is there. What brings a position
 ///   nearer to zero is never limited.
+/// - Exits close positions by the rule of [`crate::kernels::exit_rules`]; the symbol is then flat until its next order.
+/// - A book that borrows is liquidated as [`super::Margin`] says.
 /// - Holdings are marked at the last known close. An order on the last bar is not filled at a later open that nobody
 ///   knows, and a position that is open at the end is marked, not closed.
 /// - A book whose equity is used up at a close is closed there and stays flat.
@@ -38,51 +40,27 @@ pub fn run_book(
     Ledger::new(bars, positions, config, 0..bars.symbols().len()).run(strategy, span)
 }
 
-/// One symbol of a book.
-struct Holding<'a> {
-    symbol: usize,
-    open: &'a [f64],
-    close: &'a [f64],
-    /// `[row]`: the step of each bar.
-    steps: &'a [u32],
-    /// `[row]`: orders, null where there is none.
-    targets: &'a [f64],
-    /// The next row.
-    row: usize,
-    /// Whether the symbol has a bar at the current step.
-    present: bool,
-    /// The order that waits for its fill, or null.
-    pending: f64,
-    /// Units held.
-    quantity: f64,
-    /// The price at which the position is valued now.
-    mark: f64,
-}
-
-impl Holding<'_> {
-    /// Bars a year of this symbol by the bars that are known now; never by later ones. Unknown with fewer than two.
-    fn bars_a_year(&self, times: &[Time], closed: usize) -> f64 {
-        let known = &self.steps[..self.row + closed];
-        match known {
-            [first, .., last] => {
-                let distance = (times[*last as usize].0 - times[*first as usize].0) as f64;
-                (known.len() - 1) as f64 * (YEAR_NANOSECONDS as f64 / distance)
-            }
-            _ => NULL,
-        }
-    }
-}
-
 /// The state of one book.
 pub(super) struct Ledger<'a> {
-    config: &'a BacktestConfig,
-    costs: CostParameters,
-    times: &'a [Time],
-    holdings: Vec<Holding<'a>>,
-    cash: f64,
-    fills: Vec<Fill>,
+    pub(super) config: &'a BacktestConfig,
+    pub(super) costs: CostParameters,
+    pub(super) exits: ExitParameters,
+    /// Absent where the book cannot borrow.
+    pub(super) margin: Option<MarginParameters>,
+    /// Largest gross exposure over equity.
+    pub(super) leverage: f64,
+    /// Of what targets are shares.
+    pub(super) basis: Basis,
+    pub(super) times: &'a [Time],
+    pub(super) holdings: Vec<Holding<'a>>,
+    pub(super) cash: f64,
+    pub(super) fills: Vec<Fill>,
     /// Orders of the current moment, kept for its memory.
-    orders: Vec<(usize, Order)>,
+    pub(super) orders: Vec<(usize, Order)>,
+    /// Whether a position must be looked at in every bar.
+    watches: bool,
+    curve: Equity,
+    bankrupt_at: Option<Time>,
 }
 
 impl<'a> Ledger<'a> {
@@ -93,92 +71,145 @@ impl<'a> Ledger<'a> {
         config: &'a BacktestConfig,
         symbols: Range<usize>,
     ) -> Ledger<'a> {
-        let holding = |symbol: usize| Holding {
-            symbol,
-            open: bars.symbols()[symbol].open(),
-            close: bars.symbols()[symbol].close(),
-            steps: bars.timeline().steps(symbol),
-            targets: positions.targets(symbol),
-            row: 0,
-            present: false,
-            pending: NULL,
-            quantity: 0.0,
-            mark: 0.0,
-        };
+        let leverage = config.leverage();
+        let exits = config.exits.lower(config.fill);
         Ledger {
             config,
             // Costs that `check` would have refused give no equity at all, rather than free trades.
             costs: lower(&config.costs)
                 .unwrap_or(CostParameters { fee_rate: f64::NAN, slippage_rate: f64::NAN }),
+            exits,
+            margin: (leverage > 1.0).then(|| MarginParameters::of(&config.margin)),
+            leverage,
+            basis: positions.basis(),
             times: bars.timeline().times(),
-            holdings: symbols.map(holding).collect(),
+            holdings: symbols.map(|symbol| Holding::new(bars, positions, symbol)).collect(),
             cash: config.cash,
             fills: Vec::new(),
             orders: Vec::new(),
+            watches: exits.any() || leverage > 1.0,
+            curve: Equity::default(),
+            bankrupt_at: None,
         }
     }
 
     /// Runs the book over `span`.
     pub(super) fn run(mut self, strategy: &str, span: Range<usize>) -> BookResult {
         let span = span.start..span.end.min(self.times.len());
-        self.enter(span.start);
-        let mut equity = Equity::default();
-        for column in [&mut equity.equity, &mut equity.cash, &mut equity.exposure] {
+        for holding in &mut self.holdings {
+            holding.enter(span.start);
+        }
+        for column in [&mut self.curve.equity, &mut self.curve.cash, &mut self.curve.exposure] {
             column.reserve_exact(span.len());
         }
-        equity.time = self.times.get(span.clone()).unwrap_or_default().to_vec();
-        let mut bankrupt_at = None;
-        for step in span {
-            self.step(step, bankrupt_at.is_none());
-            if bankrupt_at.is_none() && self.equity() <= 0.0 {
-                self.liquidate(step);
-                bankrupt_at = Some(self.times[step]);
+        self.curve.time = self.times.get(span.clone()).unwrap_or_default().to_vec();
+        let mut step = span.start;
+        while step < span.end {
+            let quiet = self.quiet_steps(step, span.end);
+            if quiet > 0 {
+                self.wait(quiet);
+                step += quiet;
+                continue;
             }
-            let (worth, gross) = (self.equity(), self.gross());
-            equity.equity.push(worth);
-            equity.cash.push(self.cash);
-            equity.exposure.push(if gross == 0.0 { 0.0 } else { gross / worth });
+            self.step(step);
+            self.close_step(step);
+            step += 1;
         }
         BookResult {
             strategy: strategy.to_owned(),
             starting_cash: self.config.cash,
             fills: self.fills,
-            equity,
-            bankrupt_at,
+            equity: self.curve,
+            bankrupt_at: self.bankrupt_at,
         }
     }
 
-    /// Moves every symbol to its first bar of the span, its last order before it in hand.
-    fn enter(&mut self, start: usize) {
-        for holding in &mut self.holdings {
-            holding.row = holding.steps.partition_point(|step| (*step as usize) < start);
-            let before = &holding.targets[..holding.row];
-            holding.pending = before.iter().rev().copied().find(|target| !target.is_nan()).unwrap_or(NULL);
+    /// How many steps from this one on bring nothing but new marks, as far as that is cheap to tell: for a book of one
+    /// symbol, and for one that is closed for good.
+    fn quiet_steps(&self, step: usize, end: usize) -> usize {
+        if self.bankrupt_at.is_some() {
+            return end - step;
+        }
+        let [holding] = self.holdings.as_slice() else { return 0 };
+        let flat = holding.quantity == 0.0;
+        if !holding.pending.is_nan() || (self.watches && !flat) {
+            return 0;
+        }
+        let rows = holding.quiet_rows(step, end);
+        if flat || (holding.quantity > 0.0 && self.cash >= 0.0) {
+            return rows;
+        }
+        // A short can use the equity up.
+        let marks = &holding.close[holding.row..holding.row + rows];
+        let lost = marks.iter().position(|mark| self.cash + holding.quantity * mark <= 0.0);
+        lost.unwrap_or(rows)
+    }
+
+    /// Passes over steps that bring nothing but new marks.
+    fn wait(&mut self, steps: usize) {
+        let curve = &mut self.curve;
+        curve.cash.extend(std::iter::repeat_n(self.cash, steps));
+        match self.holdings.as_mut_slice() {
+            [holding] if holding.quantity != 0.0 => {
+                let marks = &holding.close[holding.row..holding.row + steps];
+                let (cash, quantity) = (self.cash, holding.quantity);
+                curve.equity.extend(marks.iter().map(|mark| cash + quantity * mark));
+                let exposure = |mark: &f64| (quantity * mark).abs() / (cash + quantity * mark);
+                curve.exposure.extend(marks.iter().map(exposure));
+                holding.mark = marks[steps - 1];
+                holding.row += steps;
+            }
+            holdings => {
+                curve.equity.extend(std::iter::repeat_n(self.cash, steps));
+                curve.exposure.extend(std::iter::repeat_n(0.0, steps));
+                if let [holding] = holdings {
+                    holding.row += steps;
+                }
+            }
         }
     }
 
-    /// One step of the timeline: fills at the open, marks at the close, decisions, fills at the close.
-    fn step(&mut self, step: usize, trades: bool) {
+    /// One step of the timeline: fills at the open, exits, marks at the close, decisions, fills at the close.
+    fn step(&mut self, step: usize) {
         let mut waiting = false;
+        let mut held = false;
         for holding in &mut self.holdings {
             holding.present = holding.steps.get(holding.row).is_some_and(|next| *next as usize == step);
+            holding.traded = false;
             waiting |= holding.present && !holding.pending.is_nan();
+            held |= holding.present && holding.quantity != 0.0;
         }
-        if trades && waiting && self.config.fill == FillTime::NextOpen {
+        waiting &= self.config.fill == FillTime::NextOpen;
+        let watched = self.watches && (held || waiting);
+        if waiting || watched {
             for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
                 holding.mark = holding.open[holding.row];
             }
+        }
+        if waiting {
             self.trade(step, 0);
         }
+        if watched {
+            self.endure_bar(step);
+        }
+        self.decide(step, watched);
+    }
+
+    /// The close of a step: marks, exits by time, decisions, and with `same_close` their fills.
+    fn decide(&mut self, step: usize, watched: bool) {
+        let mut waiting = false;
         for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
             holding.mark = holding.close[holding.row];
             let target = holding.targets[holding.row];
             if !target.is_nan() {
                 holding.pending = target;
-                waiting = true;
             }
+            waiting |= !holding.pending.is_nan();
         }
-        if trades && waiting && self.config.fill == FillTime::SameClose {
+        if watched {
+            self.time_out(step);
+        }
+        if waiting && self.config.fill == FillTime::SameClose {
             self.trade(step, 1);
         }
         for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
@@ -186,118 +217,23 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Fills what is pending at the marks. `closed` is 1 where the current bar's close is known, 0 before.
-    fn trade(&mut self, step: usize, closed: usize) {
-        let equity = self.equity().max(0.0);
-        self.collect_orders(equity, closed);
-        let mut kept = self.gross();
-        let mut wanted = 0.0;
-        for (index, order) in &self.orders {
-            kept -= order.reduction.abs() * self.holdings[*index].mark;
-            wanted += order.increase.abs() * self.holdings[*index].mark;
+    /// Records what the book is worth at the close of a step, and closes it for good where that is nothing.
+    fn close_step(&mut self, step: usize) {
+        if self.equity() <= 0.0 {
+            self.liquidate(step);
+            self.bankrupt_at = Some(self.times[step]);
         }
-        let leverage = self.config.sizing.leverage();
-        let share = fitting_share(leverage * equity - kept, wanted);
-        self.fill_side(step, true, share, equity);
-        // With leverage the rest is borrowed.
-        let affordable = if leverage > 1.0 { 1.0 } else { self.affordable_share() };
-        self.fill_side(step, false, share.min(affordable), equity);
+        let (worth, gross) = (self.equity(), self.gross());
+        self.curve.equity.push(worth);
+        self.curve.cash.push(self.cash);
+        self.curve.exposure.push(if gross == 0.0 { 0.0 } else { gross / worth });
     }
 
-    /// Sizes every pending order that can be filled now.
-    fn collect_orders(&mut self, equity: f64, closed: usize) {
-        self.orders.clear();
-        let slot_equity = equity / self.holdings.len() as f64;
-        // What is still flat has a claim on the cash, listed yet or not: the first symbols must not spend the part of
-        // the later ones, also when their own parts have grown.
-        let flat = self.holdings.iter().filter(|holding| holding.quantity == 0.0).count();
-        let claim = (self.cash / flat.max(1) as f64).max(0.0).min(slot_equity);
-        for (index, holding) in self.holdings.iter_mut().enumerate() {
-            if !holding.present || holding.pending.is_nan() {
-                continue;
-            }
-            let slot = Slot {
-                equity: if holding.quantity == 0.0 { claim } else { slot_equity },
-                held: holding.quantity,
-                reference: holding.mark,
-                closes: &holding.close[..holding.row + closed],
-                periods_per_year: self
-                    .config
-                    .periods_per_year
-                    .unwrap_or_else(|| holding.bars_a_year(self.times, closed)),
-            };
-            if let Some(order) = self.config.sizing.order(holding.pending, &slot, &self.costs) {
-                holding.pending = NULL;
-                self.orders.push((index, order));
-            }
-        }
-    }
-
-    /// Which share of all increasing purchases the cash pays for, once every short that is to be covered is paid.
-    fn affordable_share(&self) -> f64 {
-        let (mut cash, mut wanted) = (self.cash, 0.0);
-        for (index, order) in self.orders.iter().filter(|(_, order)| !order.sells()) {
-            let price = self.holdings[*index].mark * self.costs.gross_up(1.0);
-            cash -= order.reduction * price;
-            wanted += order.increase * price;
-        }
-        fitting_share(cash, wanted)
-    }
-
-    fn fill_side(&mut self, step: usize, sells: bool, share: f64, equity: f64) {
-        for number in 0..self.orders.len() {
-            let (index, order) = self.orders[number];
-            if order.sells() != sells {
-                continue;
-            }
-            let holding = &self.holdings[index];
-            let smallest = SMALLEST_TRADE * equity;
-            let closes = order.reduction == -holding.quantity;
-            let kept = |change: f64, always: bool| {
-                if always || change.abs() * holding.mark > smallest { change } else { 0.0 }
-            };
-            let change = kept(order.reduction, closes)
-                + kept(order.increase * share, closes && share > SMALLEST_TRADE);
-            self.fill(index, step, change);
-        }
-    }
-
-    /// Books a change of quantity at the mark.
-    fn fill(&mut self, index: usize, step: usize, change: f64) {
-        if change == 0.0 {
-            return;
-        }
-        let holding = &mut self.holdings[index];
-        let execution = execute(&mut self.cash, &mut holding.quantity, change, holding.mark, &self.costs);
-        self.fills.push(Fill {
-            symbol: holding.symbol as u32,
-            step: step as u32,
-            time: self.times[step],
-            side: if change > 0.0 { Side::Buy } else { Side::Sell },
-            quantity: change.abs(),
-            price: execution.price,
-            reference_price: holding.mark,
-            fee: execution.fee,
-        });
-    }
-
-    /// Closes everything at the last known closes, sales first.
-    fn liquidate(&mut self, step: usize) {
-        for sells in [true, false] {
-            for index in 0..self.holdings.len() {
-                let quantity = self.holdings[index].quantity;
-                if (quantity > 0.0) == sells {
-                    self.fill(index, step, -quantity);
-                }
-            }
-        }
-    }
-
-    fn equity(&self) -> f64 {
+    pub(super) fn equity(&self) -> f64 {
         self.holdings.iter().fold(self.cash, |sum, holding| sum + holding.quantity * holding.mark)
     }
 
-    fn gross(&self) -> f64 {
+    pub(super) fn gross(&self) -> f64 {
         self.holdings.iter().fold(0.0, |sum, holding| sum + (holding.quantity * holding.mark).abs())
     }
 }

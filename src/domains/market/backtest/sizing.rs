@@ -1,17 +1,22 @@
 //! How much a target of 1 buys.
 
+use crate::domains::market::indicators::rolling_volatility::volatility;
+use crate::domains::market::rolling;
 use crate::kernels::backtest_step::{CostParameters, Order, order_for_quantity, order_for_value};
+use crate::kernels::exit_rules::{ExitParameters, OpenPosition};
 use crate::table::NULL;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a target becomes a quantity. A target is a share, -1 to 1, of the symbol's slot; a book over A symbols gives each
-/// slot 1/A of the book's equity at the moment of the fill. A position is resized only when the strategy orders.
+/// slot 1/A of the book's equity at the moment of the fill. For portfolio weights the slot is the whole book, and the
+/// margin's leverage does not multiply them. A position is resized only when the strategy orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Sizing {
-    /// The whole slot. From flat a purchase spends all of it, costs included: `cash / (price x (1 + fee))`.
+    /// The whole slot. From flat a purchase spends all of it, costs included: `cash / (price x (1 + fee))`. With a
+    /// margin account the slot times `margin.max_leverage`.
     AllIn {},
     /// A fixed quantity of every symbol, whatever the equity.
     Fixed {
@@ -20,7 +25,7 @@ pub enum Sizing {
         #[schemars(range(min = 0.0))]
         quantity: f64,
     },
-    /// A part of the slot.
+    /// A part of the slot, with a margin account times `margin.max_leverage`.
     Fraction {
         /// Share of the slot's equity at a target of 1, above 0 and at most 1. Default 0.5.
         #[serde(default = "half")]
@@ -39,10 +44,37 @@ pub enum Sizing {
         #[serde(default = "hundred")]
         #[schemars(range(min = 2))]
         lookback_bars: usize,
-        /// Largest gross exposure over equity. Above 1 the book borrows cash, without interest. Default 1.
+        /// Largest gross exposure over equity. Above 1 the book borrows cash, without interest, and may be liquidated as
+        /// `margin` says. Default 1.
         #[serde(default = "one")]
         #[schemars(range(min = 0.0, max = 100.0))]
         max_leverage: f64,
+    },
+    /// The quantity that loses a given share of the slot's equity from the entry price to the stop, before fees and the
+    /// slippage of the exit: `quantity = equity x risk / |entry - stop|`. At most what the leverage allows. Needs a stop
+    /// loss or a trailing stop among the exits.
+    RiskPerTrade {
+        /// Share of the slot's equity that a target of 1 loses at the stop, in per cent: above 0 and at most 100.
+        /// Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 0.0, max = 100.0))]
+        risk_percent: f64,
+    },
+    /// A part of the stake that would have made the strategy's capital grow fastest: `fraction x mean / variance` of the
+    /// strategy's own one-bar returns (Kelly 1956; for small returns Thorp 2006, section 7), no less than 0 and no more
+    /// than the largest leverage. A return is the sign of the target that was in force times the simple return of the close, before
+    /// costs and exits; counted are the last `lookback_bars` bars that were closed at the decision and in which the
+    /// strategy wanted a position, whether the book held one or not. An order waits until there are so many: the strategy
+    /// is watched before it is staked on. The variance is that of a sample.
+    FractionalKelly {
+        /// Share of the Kelly stake, above 0 and at most 1. Default 0.5.
+        #[serde(default = "half")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        fraction: f64,
+        /// Returns from which mean and variance are measured, at least 2. Default 500.
+        #[serde(default = "five_hundred")]
+        #[schemars(range(min = 2))]
+        lookback_bars: usize,
     },
 }
 
@@ -62,6 +94,10 @@ fn hundred() -> usize {
     100
 }
 
+fn five_hundred() -> usize {
+    500
+}
+
 impl Default for Sizing {
     fn default() -> Self {
         Sizing::AllIn {}
@@ -79,6 +115,10 @@ impl fmt::Display for Sizing {
                 "volatility of {} % a year by the last {lookback_bars} bars, leverage at most {max_leverage}",
                 annual * 100.0
             ),
+            Sizing::RiskPerTrade { risk_percent } => write!(f, "{risk_percent} % of equity lost at the stop"),
+            Sizing::FractionalKelly { fraction, lookback_bars } => {
+                write!(f, "{fraction} of the Kelly stake by the last {lookback_bars} bars in position")
+            }
         }
     }
 }
@@ -87,14 +127,22 @@ impl fmt::Display for Sizing {
 pub(super) struct Slot<'a> {
     /// Equity of the slot, not negative.
     pub(super) equity: f64,
+    /// By which a fixed share of the slot is multiplied.
+    pub(super) multiple: f64,
+    /// Largest gross exposure over equity.
+    pub(super) leverage: f64,
     /// Units held.
     pub(super) held: f64,
     /// Price of the bar at the moment of the fill.
     pub(super) reference: f64,
     /// Closes that were known at the decision.
     pub(super) closes: &'a [f64],
+    /// Orders that were decided until then, row by row beside the closes.
+    pub(super) targets: &'a [f64],
     /// Bars a year.
     pub(super) periods_per_year: f64,
+    /// Where the position's stops would be.
+    pub(super) exits: &'a ExitParameters,
 }
 
 impl Sizing {
@@ -110,6 +158,10 @@ impl Sizing {
             let limit = if most < f64::MAX { format!(" and at most {most}") } else { String::new() };
             Err(format!("sizing: {name} is {value}, expected above 0{limit}"))
         };
+        let enough = |name: &str, bars: usize| match bars {
+            0 | 1 => Err(format!("sizing: {name}.lookback_bars is {bars}, expected 2 or more")),
+            _ => Ok(()),
+        };
         match self {
             Sizing::AllIn {} => Ok(()),
             Sizing::Fixed { quantity } => positive("fixed.quantity", *quantity, f64::MAX),
@@ -117,17 +169,19 @@ impl Sizing {
             Sizing::VolatilityTarget { annual, lookback_bars, max_leverage } => {
                 positive("volatility_target.annual", *annual, f64::MAX)?;
                 positive("volatility_target.max_leverage", *max_leverage, 100.0)?;
-                if *lookback_bars < 2 {
-                    return Err(format!(
-                        "sizing: volatility_target.lookback_bars is {lookback_bars}, expected 2 or more"
-                    ));
-                }
-                Ok(())
+                enough("volatility_target", *lookback_bars)
+            }
+            Sizing::RiskPerTrade { risk_percent } => {
+                positive("risk_per_trade.risk_percent", *risk_percent, 100.0)
+            }
+            Sizing::FractionalKelly { fraction, lookback_bars } => {
+                positive("fractional_kelly.fraction", *fraction, 1.0)?;
+                enough("fractional_kelly", *lookback_bars)
             }
         }
     }
 
-    /// Largest gross exposure over equity.
+    /// Largest gross exposure over equity that the sizing itself asks for.
     pub(super) fn leverage(&self) -> f64 {
         match self {
             Sizing::VolatilityTarget { max_leverage, .. } => *max_leverage,
@@ -135,36 +189,70 @@ impl Sizing {
         }
     }
 
-    /// The order that takes the slot to `target`; `None` while the volatility is not known.
+    /// The order that takes the slot to `target`; `None` while what it needs is not known.
     pub(super) fn order(&self, target: f64, slot: &Slot, costs: &CostParameters) -> Option<Order> {
         if target == 0.0 {
             return Some(order_for_quantity(slot.held, 0.0));
         }
         let share = match self {
-            Sizing::AllIn {} => 1.0,
+            Sizing::AllIn {} => slot.multiple,
             Sizing::Fixed { quantity } => return Some(order_for_quantity(slot.held, target * quantity)),
-            Sizing::Fraction { of_equity } => *of_equity,
+            Sizing::Fraction { of_equity } => slot.multiple * of_equity,
             Sizing::VolatilityTarget { annual, lookback_bars, max_leverage } => {
-                let volatility = volatility(slot.closes, *lookback_bars) * slot.periods_per_year.sqrt();
+                let volatility = slot.volatility(*lookback_bars) * slot.periods_per_year.sqrt();
                 // A price that stood still says nothing about how far it will move.
                 if volatility.is_nan() || volatility == 0.0 {
                     return None;
                 }
                 (annual / volatility).min(*max_leverage)
             }
+            Sizing::RiskPerTrade { risk_percent } => {
+                let quantity = slot.quantity_at_risk(target, risk_percent / 100.0, costs);
+                return Some(order_for_quantity(slot.held, quantity));
+            }
+            Sizing::FractionalKelly { fraction, lookback_bars } => {
+                (fraction * slot.kelly_stake(*lookback_bars)?).clamp(0.0, slot.leverage)
+            }
         };
         Some(order_for_value(slot.held, target * share * slot.equity, slot.reference, costs))
     }
 }
 
-/// Sample standard deviation of the last `count` log returns; null where there are fewer.
-fn volatility(closes: &[f64], count: usize) -> f64 {
-    if closes.len() <= count {
-        return NULL;
+impl Slot<'_> {
+    /// Sample standard deviation of the last `count` log returns; null where there are fewer.
+    fn volatility(&self, count: usize) -> f64 {
+        let Some(start) = self.closes.len().checked_sub(count + 1) else { return NULL };
+        volatility(&self.closes[start..], count)[count]
     }
-    let known = &closes[closes.len() - count - 1..];
-    let returns: Vec<f64> = known.windows(2).map(|pair| (pair[1] / pair[0]).ln()).collect();
-    let mean = returns.iter().sum::<f64>() / count as f64;
-    let squares: f64 = returns.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (squares / (count as f64 - 1.0)).sqrt()
+
+    /// Units, signed as the target, of which `risk` of the slot's equity is lost at the stop of a position that is opened
+    /// now.
+    fn quantity_at_risk(&self, target: f64, risk: f64, costs: &CostParameters) -> f64 {
+        let entry = costs.fill_price(target, self.reference);
+        let opened = OpenPosition::FLAT.after_fill(0.0, target, entry, self.reference, 0);
+        let distance = (entry - self.exits.stop_level(&opened).0).abs();
+        let most = self.leverage / (self.reference * costs.gross_up(target));
+        target * self.equity * (risk / distance).min(most)
+    }
+
+    /// Mean over sample variance of the strategy's last `count` one-bar returns in position; `None` where there are fewer
+    /// or they do not vary.
+    fn kelly_stake(&self, count: usize) -> Option<f64> {
+        // The target in force during row t is the last one up to row t - 1: first found backwards, then held.
+        let mut returns = Vec::with_capacity(count);
+        let mut end = self.closes.len();
+        while returns.len() < count {
+            let decided = self.targets[..end.checked_sub(1)?].iter().rposition(|target| !target.is_nan())?;
+            let target = self.targets[decided];
+            if target != 0.0 {
+                let rows = (decided + 1..end).rev().take(count - returns.len());
+                let simple = |row: usize| self.closes[row] / self.closes[row - 1] - 1.0;
+                returns.extend(rows.map(|row| target.signum() * simple(row)));
+            }
+            end = decided + 1;
+        }
+        let moments = *rolling::moments(&returns, count).last()?;
+        let stake = moments.mean() / moments.sample_deviation().powi(2);
+        stake.is_finite().then_some(stake)
+    }
 }
