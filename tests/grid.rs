@@ -1,7 +1,7 @@
 //! Grids of parameters: what may vary, how books are counted, what is left out, and how mistakes are told.
 
 use crate::config::{BASE, mistakes, plan, with};
-use candlewick::domains::market::backtest::Sizing;
+use candlewick::domains::market::backtest::{BacktestConfig, Intrabar, Sizing};
 use candlewick::domains::market::strategies::{
     Direction, NumberRange, StrategyConfig, StrategyEntry, sma_cross::SmaCross,
 };
@@ -95,6 +95,21 @@ fn grid_of_names_flags_choices_and_sizing() {
     let target = Sizing::VolatilityTarget { annual: 0.3, lookback_bars: 50, max_leverage: 1.0 };
     assert_eq!(last.sizing, Some(target));
     assert_eq!(grid.variations().count(), 1 + 1 + 2);
+    let stops = entry(&json!({
+        "donchian_breakout": {"exit": [5, 10]},
+        "exits": {"trailing_stop_percent": [null, 3], "stop_loss_percent": "1..2 by 0.5", "intrabar": "best_first"},
+        "sizing": {"fraction": {}},
+    }));
+    stops.check().unwrap();
+    assert_eq!(stops.len(), 12);
+    assert_eq!(stops.label(4), "exit=5,exits.stop_loss_percent=2.0,exits.trailing_stop_percent=none");
+    let backtest = BacktestConfig { cash: 5.0, ..BacktestConfig::default() };
+    let (none, three) = (stops.config(4).settings(&backtest), stops.config(5).settings(&backtest));
+    assert_eq!((none.exits.stop_loss_percent, none.exits.trailing_stop_percent), (Some(2.0), None));
+    assert_eq!((three.exits.trailing_stop_percent, three.exits.intrabar), (Some(3.0), Intrabar::BestFirst));
+    assert_eq!((three.sizing, three.cash), (Sizing::Fraction { of_equity: 0.5 }, 5.0));
+    let again: StrategyEntry = serde_json::from_value(serde_json::to_value(&stops).unwrap()).unwrap();
+    assert!(again == stops && (0..12).all(|book| again.config(book) == stops.config(book)));
     // Bad sizing is left out like any other combination.
     let half = entry(&json!({"buy_and_hold": {}, "sizing": {"fraction": {"of_equity": [0.0, 0.5]}}}));
     assert_eq!((half.len(), half.skipped_count()), (1, 1));
@@ -198,6 +213,18 @@ fn grid_mistakes_are_told_at_their_place() {
         (
             "{buy_and_hold: {}, sizing: {fraction: {of_equity: 0}}}",
             "13:36 sizing: fraction.of_equity is 0, expected above 0 and at most 1 | ",
+        ),
+        (
+            "{buy_and_hold: {}, exits: {stop_loss_percent: [1, 100]}}",
+            "13:59 `stop_loss_percent` is 100, expected less than 100 | ",
+        ),
+        (
+            "{buy_and_hold: {}, exits: {stop_loss_precent: [1]}}",
+            "13:36 unknown setting `stop_loss_precent` in exits | did you mean `stop_loss_percent`?",
+        ),
+        (
+            "{buy_and_hold: {}, sizing: {risk_per_trade: {}}}",
+            "13:9 sizing: risk_per_trade needs a stop to know what a trade can lose; add exits.stop_loss_percent",
         ),
         (
             "{model_signal: {model: [small, smal], horizon_bars: [4, 5]}}",

@@ -175,8 +175,10 @@ fn decide_one(
     if entry.is_grid() {
         return Err(refuse("grids of parameters are not run yet; write single values"));
     }
-    if entry.first().sizing.is_some() {
-        return Err(refuse("`sizing` of a single strategy is not run yet; write it under `backtest`"));
+    if entry.first().exits.is_some() || entry.first().sizing.is_some() {
+        return Err(refuse(
+            "`exits` and `sizing` of one strategy are not run yet; write them under `backtest`",
+        ));
     }
     let config = &entry.first().strategy;
     let positions = decide_book(market, name, config, predictions, (span, reference.as_ref(), 0))?;
