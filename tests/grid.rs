@@ -1,6 +1,7 @@
 //! Grids of parameters: what may vary, how books are counted, what is left out, and how mistakes are told.
 
 use crate::config::{BASE, mistakes, plan, with};
+use crate::program::Scratch;
 use candlewick::domains::market::backtest::{BacktestConfig, Intrabar, Sizing};
 use candlewick::domains::market::strategies::{
     Direction, NumberRange, StrategyConfig, StrategyEntry, sma_cross::SmaCross,
@@ -245,6 +246,21 @@ fn grid_mistakes_have_carets() {
     let text = error.render(false);
     assert!(text.contains("--> demo.yaml:13:29"), "{text}");
     assert!(text.contains("^^^"), "{text}");
+}
+
+#[test]
+fn grid_is_counted_by_check() {
+    let scratch = Scratch::new();
+    scratch.market(200, 0.1);
+    let yaml = "name: small\ndata: {path: market.parquet}\n\
+                strategies:\n  sma: {sma_cross: {fast: 2..5, slow: [4, 10]}}\n  hold: {buy_and_hold: {}}\n";
+    scratch.write("small.yaml", yaml);
+    let shown = scratch.candlewick(&["check", "small.yaml"]).exits(0).stdout;
+    let line = "grid        sma: 6 books, 4 of fast x 2 of slow; 2 combinations left out, as fast=4,slow=4 (fast is 4";
+    assert!(shown.contains(line), "{shown}");
+    let document = scratch.candlewick(&["check", "small.yaml", "--json"]).exits(0).json();
+    assert_eq!(document["grids"].as_array().unwrap().len(), 1);
+    assert_eq!((&document["grids"][0]["books"], &document["grids"][0]["skipped"]), (&json!(6), &json!(2)));
 }
 
 #[test]
