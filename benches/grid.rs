@@ -8,8 +8,9 @@
 
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
+use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, Cost, Exits, Signals, run_batch,
+    BacktestConfig, BatchOutcome, BatchRequest, CostConfig, Exits, Signals, run_batch,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;

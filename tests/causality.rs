@@ -47,7 +47,7 @@ fn push_bar(columns: &mut BarColumns, stream: &mut Stream, price: f64) -> f64 {
 }
 
 /// The same bars, with noise in place of every bar that satisfies `poisoned(start of the bar)`.
-fn poison(bars: &Bars, seed: u64, poisoned: impl Fn(Time) -> bool) -> Bars {
+pub(crate) fn poison(bars: &Bars, seed: u64, poisoned: impl Fn(Time) -> bool) -> Bars {
     let symbols = bars.symbols().iter().enumerate().map(|(index, symbol)| {
         let mut stream = Seed(seed).stream("poison", index as u64);
         let mut columns = BarColumns { time: symbol.time().to_vec(), ..BarColumns::default() };

@@ -1,7 +1,8 @@
 //! Grids of parameters: what may vary, how books are counted, what is left out, and how mistakes are told.
 
 use crate::config::{BASE, mistakes, plan, with};
-use candlewick::domains::market::backtest::Sizing;
+use crate::program::Scratch;
+use candlewick::domains::market::backtest::{BacktestConfig, Intrabar, Sizing};
 use candlewick::domains::market::strategies::{
     Direction, NumberRange, StrategyConfig, StrategyEntry, sma_cross::SmaCross,
 };
@@ -95,6 +96,21 @@ fn grid_of_names_flags_choices_and_sizing() {
     let target = Sizing::VolatilityTarget { annual: 0.3, lookback_bars: 50, max_leverage: 1.0 };
     assert_eq!(last.sizing, Some(target));
     assert_eq!(grid.variations().count(), 1 + 1 + 2);
+    let stops = entry(&json!({
+        "donchian_breakout": {"exit": [5, 10]},
+        "exits": {"trailing_stop_percent": [null, 3], "stop_loss_percent": "1..2 by 0.5", "intrabar": "best_first"},
+        "sizing": {"fraction": {}},
+    }));
+    stops.check().unwrap();
+    assert_eq!(stops.len(), 12);
+    assert_eq!(stops.label(4), "exit=5,exits.stop_loss_percent=2.0,exits.trailing_stop_percent=none");
+    let backtest = BacktestConfig { cash: 5.0, ..BacktestConfig::default() };
+    let (none, three) = (stops.config(4).settings(&backtest), stops.config(5).settings(&backtest));
+    assert_eq!((none.exits.stop_loss_percent, none.exits.trailing_stop_percent), (Some(2.0), None));
+    assert_eq!((three.exits.trailing_stop_percent, three.exits.intrabar), (Some(3.0), Intrabar::BestFirst));
+    assert_eq!((three.sizing, three.cash), (Sizing::Fraction { of_equity: 0.5 }, 5.0));
+    let again: StrategyEntry = serde_json::from_value(serde_json::to_value(&stops).unwrap()).unwrap();
+    assert!(again == stops && (0..12).all(|book| again.config(book) == stops.config(book)));
     // Bad sizing is left out like any other combination.
     let half = entry(&json!({"buy_and_hold": {}, "sizing": {"fraction": {"of_equity": [0.0, 0.5]}}}));
     assert_eq!((half.len(), half.skipped_count()), (1, 1));
@@ -200,6 +216,18 @@ fn grid_mistakes_are_told_at_their_place() {
             "13:36 sizing: fraction.of_equity is 0, expected above 0 and at most 1 | ",
         ),
         (
+            "{buy_and_hold: {}, exits: {stop_loss_percent: [1, 100]}}",
+            "13:59 `stop_loss_percent` is 100, expected less than 100 | ",
+        ),
+        (
+            "{buy_and_hold: {}, exits: {stop_loss_precent: [1]}}",
+            "13:36 unknown setting `stop_loss_precent` in exits | did you mean `stop_loss_percent`?",
+        ),
+        (
+            "{buy_and_hold: {}, sizing: {risk_per_trade: {}}}",
+            "13:9 sizing: risk_per_trade needs a stop to know what a trade can lose; add exits.stop_loss_percent",
+        ),
+        (
             "{model_signal: {model: [small, smal], horizon_bars: [4, 5]}}",
             "13:32 strategy `hold` trades on `smal`, which is not a model | did you mean `small`?",
         ),
@@ -221,6 +249,21 @@ fn grid_mistakes_have_carets() {
 }
 
 #[test]
+fn grid_is_counted_by_check() {
+    let scratch = Scratch::new();
+    scratch.market(200, 0.1);
+    let yaml = "name: small\ndata: {path: market.parquet}\n\
+                strategies:\n  sma: {sma_cross: {fast: 2..5, slow: [4, 10]}}\n  hold: {buy_and_hold: {}}\n";
+    scratch.write("small.yaml", yaml);
+    let shown = scratch.candlewick(&["check", "small.yaml"]).exits(0).stdout;
+    let line = "grid        sma: 6 books, 4 of fast x 2 of slow; 2 combinations left out, as fast=4,slow=4 (fast is 4";
+    assert!(shown.contains(line), "{shown}");
+    let document = scratch.candlewick(&["check", "small.yaml", "--json"]).exits(0).json();
+    assert_eq!(document["grids"].as_array().unwrap().len(), 1);
+    assert_eq!((&document["grids"][0]["books"], &document["grids"][0]["skipped"]), (&json!(6), &json!(2)));
+}
+
+#[test]
 fn grid_of_a_million_books_is_known_in_seconds_and_small() {
     let start = std::time::Instant::now();
     let grid = entry(&json!({"sma_cross": {"fast": "1..1000", "slow": "1001..2000"}}));
@@ -232,6 +275,47 @@ fn grid_of_a_million_books_is_known_in_seconds_and_small() {
     );
     assert!(start.elapsed().as_secs_f64() < 30.0, "{:?}", start.elapsed());
     println!("a million books: {:?}", start.elapsed());
+}
+
+/// Ranges inside choices, optional parts and maps with names of the user's.
+#[test]
+fn grid_reaches_nested_settings() {
+    for (written, label, books) in [
+        (
+            json!({"cross_sectional_momentum": {"rebalance": {"bars": [24, "100..200 by 50"]}, "top": [1, 2]}}),
+            "top=2,rebalance.bars=200",
+            8,
+        ),
+        (
+            json!({"portfolio": {"weights": {"ALPHA": [0.2, 0.5], "BETA": 0.1}, "turnover_limit": "0.1..0.2 by 0.1",
+                "rebalance": {"calendar": ["week", "month"]}}}),
+            "weights.ALPHA=0.5,rebalance.calendar=month,turnover_limit=0.2",
+            8,
+        ),
+        (
+            json!({"time_series_momentum": {"volatility": {"annual": [0.1, 0.2]}, "skip_bars": [0, 24, 200]}}),
+            "skip_bars=24,volatility.annual=0.2",
+            4,
+        ),
+        (
+            json!({"return_forecast": {"method": {"rolling_mean": {"period": "2..4"}}}}),
+            "method.rolling_mean.period=4",
+            3,
+        ),
+        (
+            json!({"pairs": {"hedge": ["ratio", "regression"], "stop": [2.5, 3], "entry": [2, 2.6]}}),
+            "hedge=regression,entry=2.6,stop=3",
+            6,
+        ),
+    ] {
+        let grid = entry(&written);
+        grid.check().unwrap();
+        assert_eq!((grid.len(), grid.label(books - 1).as_str()), (books, label), "{written}");
+        let yaml = with("{buy_and_hold: {}}", &written.to_string());
+        let first = plan(&yaml, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let again = plan(&first.resolved, &[]).unwrap().experiment.strategies["hold"].clone();
+        assert_eq!((again.len(), &again, again.label(books - 1)), (books, &grid, grid.label(books - 1)));
+    }
 }
 
 /// A grid of lists cannot be told from a list; a setting that is a list keeps its meaning, and the base has none.

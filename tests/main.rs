@@ -31,6 +31,7 @@ mod metric_figures;
 mod metrics;
 mod models;
 mod planted;
+mod portfolios;
 mod program;
 mod real_data;
 mod report;

@@ -5,7 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::data::Resampling;
 use crate::domains::market::backtest::{CostConfig, lower};
-use crate::domains::market::strategies::StrategyConfig;
+use crate::domains::market::strategies::{BookConfig, StrategyConfig};
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
 
@@ -62,6 +62,7 @@ fn check_backtest(experiment: &ExperimentConfig, complain: &mut Complain) {
     let parts = [
         ("backtest.costs", lower(&settings.costs).map(|_| ())),
         ("backtest.sizing", settings.sizing.check()),
+        ("backtest.exits", settings.exits.check()),
         ("backtest", settings.check()),
     ];
     check_funding(experiment, complain);
@@ -175,14 +176,28 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
         }
         // One value at a time is enough: what is asked here depends on no two parameters of a strategy together.
         let mut told = Vec::new();
+        let mut complain_once = |path: &str, message: String, hint: String| {
+            if !told.contains(&message) {
+                told.push(message.clone());
+                complain(path, message, hint);
+            }
+        };
         for book in entry.variations() {
-            check_strategy(experiment, name, &book.strategy, &mut |path, message, hint| {
-                if !told.contains(&message) {
-                    told.push(message.clone());
-                    complain(path, message, hint);
-                }
-            });
+            check_replaced(experiment, name, &book, &mut complain_once);
+            check_strategy(experiment, name, &book.strategy, &mut complain_once);
         }
+    }
+}
+
+/// What replaces a part of the section `backtest` must fit the rest of it.
+fn check_replaced(experiment: &ExperimentConfig, name: &str, book: &BookConfig, complain: &mut Complain) {
+    let replaced = book.exits.is_some() || book.sizing.is_some();
+    // What is wrong by itself is told by itself.
+    if !replaced || book.check().is_err() || experiment.backtest.check().is_err() {
+        return;
+    }
+    if let Err(message) = book.settings(&experiment.backtest).check() {
+        complain(&format!("strategies.{name}"), message, String::new());
     }
 }
 

@@ -176,6 +176,9 @@ pub(super) fn settings_of(market: &Market, book: &BookConfig) -> BacktestConfig 
     if let Some(sizing) = &book.sizing {
         settings.sizing = sizing.clone();
     }
+    if let Some(exits) = &book.exits {
+        settings.exits = exits.clone();
+    }
     settings
 }
 

@@ -125,7 +125,7 @@ fn run_grid<'a>(
 
 /// Books that follow each other and are run alike, each group with its settings.
 fn by_settings<'b>(market: &Market, books: &'b [BookConfig]) -> Vec<(BacktestConfig, &'b [BookConfig])> {
-    let alike = books.chunk_by(|one, next| one.sizing == next.sizing);
+    let alike = books.chunk_by(|one, next| one.sizing == next.sizing && one.exits == next.exits);
     alike.map(|group| (settings_of(market, &group[0]), group)).collect()
 }
 

@@ -5,7 +5,8 @@ use crate::table::{NULL, Positions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Holds every symbol at an equal share of the book and restores the shares every `rebalance_bars` bars.
+/// Holds every symbol at an equal share of the book and restores the shares every `rebalance_bars` bars. `portfolio`
+/// does it by the calendar or with a turnover limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EqualWeight {

@@ -2,13 +2,13 @@
 //!
 //! Any scalar parameter (a number, true or false, a name) may be a list of values and ranges, or a range:
 //! `sma_cross: {fast: [5..60], slow: 50..400 by 10, direction: [long_only, long_short]}`. Beside the strategy an entry may
-//! hold `sizing`, which replaces that of the section `backtest` and whose parameters may vary alike. The grid is the
-//! product of all values. A parameter that is itself a list, such as a list of lags, does not vary: its list is its value.
+//! hold `exits` and `sizing`, which replace those of the section `backtest` and whose parameters may vary alike. The grid
+//! is the product of all values. A parameter that is itself a list, such as a list of lags, does not vary: its list is its value.
 
-use super::grid_schema::{SIZING, STRATEGIES, inner, is_number, is_scalar};
+use super::grid_schema::{EXITS, SIZING, STRATEGIES, inner, is_number, is_scalar};
 use super::range::NumberRange;
 use super::{Strategy, StrategyConfig};
-use crate::domains::market::backtest::Sizing;
+use crate::domains::market::backtest::{BacktestConfig, Exits, Sizing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -35,6 +35,8 @@ pub struct StrategyEntry {
 pub struct BookConfig {
     /// The strategy.
     pub strategy: StrategyConfig,
+    /// Exits in place of those of the section `backtest`.
+    pub exits: Option<Exits>,
     /// Sizing in place of that of the section `backtest`.
     pub sizing: Option<Sizing>,
 }
@@ -42,7 +44,7 @@ pub struct BookConfig {
 /// A parameter that varies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridAxis {
-    /// The parameter's name, a path where it is not the strategy's own: `fast`, `sizing.fraction.of_equity`.
+    /// The parameter's name, a path where it is not the strategy's own: `fast`, `exits.stop_loss_percent`.
     pub parameter: String,
     /// Its values in order, ranges counted out.
     pub values: Vec<Value>,
@@ -59,13 +61,14 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     Strategy,
+    Exits,
     Sizing,
 }
 
 /// A combination that makes no sense.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// Where: a path below the entry, `sma_cross` or `sizing`.
+    /// Where: a path below the entry, `sma_cross`, `exits` or `sizing`.
     pub path: String,
     /// What is wrong.
     pub message: String,
@@ -75,12 +78,13 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq)]
 struct Written {
     strategy: Value,
+    exits: Option<Value>,
     sizing: Option<Value>,
 }
 
 impl Written {
     fn parts(&self) -> impl Iterator<Item = (Part, &Value)> {
-        let others = [(Part::Sizing, &self.sizing)];
+        let others = [(Part::Exits, &self.exits), (Part::Sizing, &self.sizing)];
         let others = others.into_iter().filter_map(|(part, value)| Some((part, value.as_ref()?)));
         std::iter::once((Part::Strategy, &self.strategy)).chain(others)
     }
@@ -89,6 +93,7 @@ impl Written {
     fn set(&mut self, place: &Place, new: Value) {
         let part = match place.part {
             Part::Strategy => Some(&mut self.strategy),
+            Part::Exits => self.exits.as_mut(),
             Part::Sizing => self.sizing.as_mut(),
         };
         let Some(mut value) = part else { return };
@@ -105,8 +110,13 @@ impl Written {
         };
         let strategy = StrategyConfig::deserialize(&self.strategy)
             .map_err(|error| fault(self.name().unwrap_or_default(), error))?;
+        let exits = self.exits.as_ref().map(Exits::deserialize).transpose();
         let sizing = self.sizing.as_ref().map(Sizing::deserialize).transpose();
-        Ok(BookConfig { strategy, sizing: sizing.map_err(|error| fault("sizing", error))? })
+        Ok(BookConfig {
+            strategy,
+            exits: exits.map_err(|error| fault("exits", error))?,
+            sizing: sizing.map_err(|error| fault("sizing", error))?,
+        })
     }
 
     fn name(&self) -> Option<&str> {
@@ -115,14 +125,32 @@ impl Written {
 }
 
 impl BookConfig {
-    /// Whether the settings make sense.
-    fn check(&self) -> Result<(), Fault> {
+    /// Whether the settings make sense, each part for itself.
+    ///
+    /// # Errors
+    /// Says which part does not, and why.
+    pub fn check(&self) -> Result<(), Fault> {
         let fault = |path: &str, message| Fault { path: path.to_owned(), message };
         self.strategy.build().check().map_err(|message| fault(self.strategy.name(), message))?;
+        if let Some(exits) = &self.exits {
+            exits.check().map_err(|message| fault("exits", message))?;
+        }
         match &self.sizing {
             Some(sizing) => sizing.check().map_err(|message| fault("sizing", message)),
             None => Ok(()),
         }
+    }
+
+    /// How the book is run: the section `backtest` with what the entry replaces.
+    pub fn settings(&self, backtest: &BacktestConfig) -> BacktestConfig {
+        let mut settings = backtest.clone();
+        if let Some(exits) = &self.exits {
+            settings.exits = exits.clone();
+        }
+        if let Some(sizing) = &self.sizing {
+            settings.sizing = sizing.clone();
+        }
+        settings
     }
 }
 
@@ -133,11 +161,11 @@ impl StrategyEntry {
     /// Something that is no entry, or an axis that is too long to be counted out. What the values mean together is
     /// [`StrategyEntry::check`]'s.
     pub fn new(mut written: Map<String, Value>) -> Result<StrategyEntry, String> {
-        let sizing = written.shift_remove("sizing");
+        let (exits, sizing) = (written.shift_remove("exits"), written.shift_remove("sizing"));
         if written.len() != 1 {
             return Err(format!("{} strategies in one entry, expected exactly one", written.len()));
         }
-        let mut base = Written { strategy: Value::Object(written), sizing };
+        let mut base = Written { strategy: Value::Object(written), exits, sizing };
         let mut specifications = Vec::new();
         for axis in axes(&base)? {
             specifications.push((axis.place.clone(), get(&base, &axis.place).clone()));
@@ -146,6 +174,7 @@ impl StrategyEntry {
         let first = base.read().map_err(|fault| fault.message)?;
         let json = |error: serde_json::Error| error.to_string();
         base.strategy = serde_json::to_value(&first.strategy).map_err(json)?;
+        base.exits = first.exits.as_ref().map(serde_json::to_value).transpose().map_err(json)?;
         base.sizing = first.sizing.as_ref().map(serde_json::to_value).transpose().map_err(json)?;
         let mut template = base.clone();
         specifications.into_iter().for_each(|(place, written)| template.set(&place, written));
@@ -323,7 +352,11 @@ impl StrategyEntry {
 }
 
 fn spoken(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(name) => name.clone(),
+        Value::Null => "none".into(),
+        other => other.to_string(),
+    }
 }
 
 /// The axes of an entry, in the order in which it stands.
@@ -332,6 +365,7 @@ fn axes(written: &Written) -> Result<Vec<GridAxis>, String> {
     for (part, value) in written.parts() {
         let schema: &Value = match part {
             Part::Strategy => &STRATEGIES,
+            Part::Exits => &EXITS,
             Part::Sizing => &SIZING,
         };
         collect(value, schema, &mut Place { part, path: Vec::new() }, &mut found)?;
@@ -361,6 +395,7 @@ fn collect(
     };
     let parameter = match place.part {
         Part::Strategy => place.path[1..].join("."),
+        Part::Exits => format!("exits.{}", place.path.join(".")),
         Part::Sizing => format!("sizing.{}", place.path.join(".")),
     };
     let values =
@@ -402,8 +437,8 @@ fn get<'a>(written: &'a Written, place: &Place) -> &'a Value {
 impl From<StrategyConfig> for StrategyEntry {
     fn from(strategy: StrategyConfig) -> StrategyEntry {
         let json = serde_json::to_value(&strategy).unwrap_or_default();
-        let base = Written { strategy: json, sizing: None };
-        let first = BookConfig { strategy, sizing: None };
+        let base = Written { strategy: json, exits: None, sizing: None };
+        let first = BookConfig { strategy, exits: None, sizing: None };
         let valid = if first.check().is_ok() { vec![0] } else { Vec::new() };
         StrategyEntry { template: base.clone(), base, first, axes: Vec::new(), valid }
     }
@@ -419,7 +454,7 @@ impl PartialEq for StrategyEntry {
 impl Serialize for StrategyEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut entry = self.template.strategy.as_object().cloned().unwrap_or_default();
-        for (key, value) in [("sizing", &self.template.sizing)] {
+        for (key, value) in [("exits", &self.template.exits), ("sizing", &self.template.sizing)] {
             if let Some(value) = value {
                 entry.insert(key.to_owned(), value.clone());
             }

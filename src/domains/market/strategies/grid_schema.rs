@@ -3,7 +3,7 @@
 
 use super::StrategyConfig;
 use super::grid::StrategyEntry;
-use crate::domains::market::backtest::Sizing;
+use crate::domains::market::backtest::{Exits, Sizing};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -16,12 +16,20 @@ pub const BESIDE: &str = "x-beside";
 pub const RANGE_FORMAT: &str = "number-range";
 
 /// Key, name of the schema, the schema without grids, and the manual of each setting that may stand beside a strategy.
-const BESIDES: &[(&str, &str, &LazyLock<Value>, &str)] = &[(
-    "sizing",
-    "SizingGrid",
-    &SIZING,
-    "How a target becomes a quantity, in place of `backtest.sizing`. Its parameters may vary, too.",
-)];
+const BESIDES: &[(&str, &str, &LazyLock<Value>, &str)] = &[
+    (
+        "exits",
+        "ExitsGrid",
+        &EXITS,
+        "When a position is closed without an order, in place of `backtest.exits`. Its parameters may vary, too.",
+    ),
+    (
+        "sizing",
+        "SizingGrid",
+        &SIZING,
+        "How a target becomes a quantity, in place of `backtest.sizing`. Its parameters may vary, too.",
+    ),
+];
 
 impl JsonSchema for StrategyEntry {
     fn schema_name() -> Cow<'static, str> {
@@ -54,6 +62,9 @@ pub(super) static STRATEGIES: LazyLock<Value> = LazyLock::new(plain_schema::<Str
 
 /// The schema of sizing without grids.
 pub(super) static SIZING: LazyLock<Value> = LazyLock::new(plain_schema::<Sizing>);
+
+/// The schema of exits without grids.
+pub(super) static EXITS: LazyLock<Value> = LazyLock::new(plain_schema::<Exits>);
 
 /// The schema of settings without references.
 fn plain_schema<C: JsonSchema>() -> Value {
@@ -145,6 +156,10 @@ fn grid_of(mut scalar: Value) -> Value {
     let mut one = vec![scalar.clone()];
     if is_number(&scalar) {
         one.push(range_of(&scalar));
+    }
+    // The manual of each name stands beside it already; twice it would only lengthen the file.
+    for form in scalar.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        form.as_object_mut().map(|form| form.remove("description"));
     }
     let items = if one.len() == 1 { scalar } else { json!({"anyOf": one}) };
     one.push(json!({"type": "array", "minItems": 1, "items": items}));

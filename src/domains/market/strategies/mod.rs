@@ -7,24 +7,42 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+pub mod bollinger_breakout;
 pub mod bollinger_reversion;
 pub mod buy_and_hold;
+pub mod cash;
+mod cross_section;
+pub mod cross_sectional_momentum;
 pub mod donchian_breakout;
 pub mod ema_cross;
 pub mod equal_weight;
+mod forecasts;
 mod grid;
 mod grid_schema;
 pub mod macd;
+pub mod model_confidence;
+pub mod model_ranking;
 pub mod model_signal;
+pub mod pairs;
+pub mod portfolio;
 pub mod random_entry;
 mod range;
+mod regression;
+pub mod return_forecast;
 pub mod rsi_reversion;
+mod schedule;
 pub mod sma_cross;
 pub mod time_series_momentum;
+mod volatility_scale;
+pub mod volatility_target;
+mod weights;
 
+pub use cross_section::Weighting;
 pub use grid::{BookConfig, Fault, GridAxis, MOST_BOOKS, StrategyEntry};
 pub use grid_schema::{BESIDE, RANGE_FORMAT};
 pub use range::NumberRange;
+pub use schedule::{Calendar, Rebalance};
+pub use volatility_scale::VolatilityScale;
 
 /// All that a strategy may look at. What it decides for row t may use nothing after the close of t.
 pub struct World<'a> {
@@ -89,8 +107,14 @@ crate::registry! {
     StrategyConfig => dyn Strategy;
     /// Buys every symbol at the first bar and keeps it.
     buy_and_hold: BuyAndHold,
+    /// Never trades.
+    cash: Cash,
     /// Holds every symbol at an equal share and restores the shares from time to time.
     equal_weight: EqualWeight,
+    /// Holds fixed or equal shares of the book, restored by bars or calendar, with a turnover limit if wanted.
+    portfolio: Portfolio,
+    /// Holds every symbol, the less of it the more it moves.
+    volatility_target: VolatilityTarget,
     /// Long while a fast simple mean is above a slow one.
     sma_cross: SmaCross,
     /// Long while a fast exponential mean is above a slow one.
@@ -101,14 +125,26 @@ crate::registry! {
     rsi_reversion: RsiReversion,
     /// Buys below the lower Bollinger band and leaves at the middle.
     bollinger_reversion: BollingerReversion,
+    /// Buys above the upper Bollinger band and leaves at the middle.
+    bollinger_breakout: BollingerBreakout,
     /// Buys a new high and leaves at a new low.
     donchian_breakout: DonchianBreakout,
     /// Follows the sign of the past return.
     time_series_momentum: TimeSeriesMomentum,
+    /// Buys the symbols with the best past returns, and if wanted sells those with the worst.
+    cross_sectional_momentum: CrossSectionalMomentum,
+    /// Bets that the prices of two symbols come together again.
+    pairs: Pairs,
+    /// Follows a forecast of the next return that needs no model.
+    return_forecast: ReturnForecast,
     /// Many books that enter by chance: what luck alone would have earned.
     random_entry: RandomEntry,
     /// Trades on the forecasts of a model.
     model_signal: ModelSignal,
+    /// Holds a share in proportion to the forecasts of a model.
+    model_confidence: ModelConfidence,
+    /// Holds the symbols with the best forecasts of a model, and if wanted sells those with the worst.
+    model_ranking: ModelRanking,
 }
 
 /// Which sides a strategy may take.

@@ -1,7 +1,8 @@
 //! Trades on the out-of-sample forecasts of a model.
 
+use super::forecasts::{Traded, neutral, traded};
 use super::{Direction, Strategy, World};
-use crate::table::{LabelKind, ModelPredictions, Positions};
+use crate::table::{LabelKind, Positions};
 use crate::units::BASIS_POINT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,19 @@ pub struct ModelSignal {
     #[schemars(range(min = 0.0))]
     pub threshold_bps: Option<f64>,
     /// For all other targets: the distance from neutral that is worth a trade, in units of the target. Neutral is a
-    /// probability of 0.5 for classes and 0 otherwise. Default 0.
+    /// probability of 0.5 for classes (0.1 buys above 0.6) and 0 otherwise. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub threshold: Option<f64>,
+    /// With `exit: flat` and a target that is a return: the forecast that keeps a position, in basis points, at most
+    /// `threshold_bps`. Between the two nothing is traded. Default: `threshold_bps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub exit_threshold_bps: Option<f64>,
+    /// The same for all other targets, in units of the target, at most `threshold`. Default: `threshold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub exit_threshold: Option<f64>,
     /// Whether it may go short. Default `long_only`.
     #[serde(default)]
     pub direction: Direction,
@@ -61,6 +71,8 @@ impl Default for ModelSignal {
             horizon_bars: None,
             threshold_bps: None,
             threshold: None,
+            exit_threshold_bps: None,
+            exit_threshold: None,
             direction: Direction::default(),
             hold_bars: None,
             exit: Exit::default(),
@@ -74,92 +86,110 @@ impl Strategy for ModelSignal {
     }
 
     fn fits(&self, kind: LabelKind) -> Result<(), String> {
-        let (name, value) = match kind {
+        let (suffix, enter) = match kind {
             LabelKind::Return => {
-                if self.threshold.is_some() {
-                    return Err(
-                        "threshold does not fit a target that is a return; write threshold_bps".into()
-                    );
+                for (name, value) in [("threshold", self.threshold), ("exit_threshold", self.exit_threshold)]
+                {
+                    if value.is_some() {
+                        return Err(format!(
+                            "{name} does not fit a target that is a return; write {name}_bps"
+                        ));
+                    }
                 }
-                ("threshold_bps", self.threshold_bps)
+                ("_bps", self.threshold_bps)
             }
             LabelKind::Scaled | LabelKind::Class | LabelKind::Direction => {
-                if self.threshold_bps.is_some() {
-                    return Err(
-                        "threshold_bps fits only a target that is a return; write threshold, the distance \
-                                from neutral in units of the target"
-                            .into(),
-                    );
+                let values = [("threshold", self.threshold_bps), ("exit_threshold", self.exit_threshold_bps)];
+                for (name, value) in values {
+                    if value.is_some() {
+                        return Err(format!(
+                            "{name}_bps fits only a target that is a return; write {name}, the distance from \
+                             neutral in units of the target"
+                        ));
+                    }
                 }
-                ("threshold", self.threshold)
+                ("", self.threshold)
             }
         };
-        match value {
-            Some(value) if !(value.is_finite() && value >= 0.0) => {
-                Err(format!("{name} is {value}, expected 0 or more"))
-            }
-            _ if self.hold_bars == Some(0) => Err("hold_bars is 0, expected 1 or more".into()),
-            _ => Ok(()),
+        let enter = enter.unwrap_or(0.0);
+        if !(enter.is_finite() && enter >= 0.0) {
+            return Err(format!("threshold{suffix} is {enter}, expected 0 or more"));
         }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.hold_bars == Some(0) {
+            return Err("hold_bars is 0, expected 1 or more".into());
+        }
+        let pairs = [
+            ("", self.threshold, self.exit_threshold),
+            ("_bps", self.threshold_bps, self.exit_threshold_bps),
+        ];
+        for (suffix, enter, leave) in pairs {
+            let (enter, Some(leave)) = (enter.unwrap_or(0.0), leave) else { continue };
+            if !(0.0..=enter).contains(&leave) {
+                return Err(format!(
+                    "exit_threshold{suffix} is {leave}, expected 0 to {enter}, the threshold of the entry"
+                ));
+            }
+            if self.exit == Exit::Opposite {
+                return Err(format!(
+                    "exit_threshold{suffix} needs `exit: flat`; with `opposite` only an entry on the other side \
+                     ends a position"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn decide(&self, world: &World) -> Result<Positions, String> {
-        let predictions = world.predictions.model(&self.model).ok_or_else(|| {
-            format!("model: there are no forecasts of `{}`; write a name from the section models", self.model)
-        })?;
-        self.fits(predictions.kind)?;
-        let column = self.column(predictions)?;
-        let horizon = predictions.horizons[column] as usize;
-        let rows: Vec<usize> = world.bars.symbols().iter().map(crate::table::SymbolBars::len).collect();
-        let levels = predictions.beside(column, &rows).into_iter().map(|forecasts| {
-            let opinions = forecasts.iter().map(|forecast| self.opinion(predictions.kind, *forecast));
-            self.follow(opinions, horizon)
-        });
+        self.check()?;
+        let forecasts = traded(world, &self.model, self.horizon_bars)?;
+        self.fits(forecasts.kind)?;
+        let levels = forecasts.columns.iter().map(|column| self.follow(column, &forecasts));
         Positions::levels(world.bars, levels.collect())
     }
 }
 
 impl ModelSignal {
-    /// Which column of the forecasts is traded.
-    fn column(&self, predictions: &ModelPredictions) -> Result<usize, String> {
-        let Some(wanted) = self.horizon_bars else {
-            let first = (!predictions.horizons.is_empty()).then_some(0);
-            return first.ok_or_else(|| format!("the model `{}` forecasts no horizon", self.model));
-        };
-        predictions.horizons.iter().position(|horizon| *horizon == wanted).ok_or_else(|| {
-            format!(
-                "horizon_bars is {wanted}, but `{}` forecasts {:?}; write one of them",
-                self.model, predictions.horizons
-            )
-        })
-    }
-
-    /// 1, -1 or 0 for a forecast, `None` for a null.
-    fn opinion(&self, kind: LabelKind, forecast: f64) -> Option<f64> {
+    /// 1, -1 or 0 for a forecast, `None` for a null. On the side of the position that is held the threshold is that of
+    /// the exit.
+    fn opinion(&self, kind: LabelKind, forecast: f64, held: f64) -> Option<f64> {
         if forecast.is_nan() {
             return None;
         }
-        let (neutral, threshold) = match kind {
-            LabelKind::Return => (0.0, self.threshold_bps.unwrap_or(0.0) * BASIS_POINT),
-            LabelKind::Class => (0.5, self.threshold.unwrap_or(0.0)),
-            LabelKind::Scaled | LabelKind::Direction => (0.0, self.threshold.unwrap_or(0.0)),
-        };
-        let distance = forecast - neutral;
+        let (enter, leave) = self.thresholds(kind);
+        let distance = forecast - neutral(kind);
+        let threshold = if distance * held > 0.0 { leave } else { enter };
         Some(if distance.abs() > threshold { distance.signum() } else { 0.0 })
     }
 
+    /// The distances from neutral that open and that keep a position, in units of the target.
+    fn thresholds(&self, kind: LabelKind) -> (f64, f64) {
+        let (enter, leave, unit) = match kind {
+            LabelKind::Return => (self.threshold_bps, self.exit_threshold_bps, BASIS_POINT),
+            LabelKind::Class | LabelKind::Scaled | LabelKind::Direction => {
+                (self.threshold, self.exit_threshold, 1.0)
+            }
+        };
+        let enter = enter.unwrap_or(0.0);
+        (enter * unit, leave.unwrap_or(enter) * unit)
+    }
+
     /// The level after each row.
-    fn follow(&self, opinions: impl Iterator<Item = Option<f64>>, horizon: usize) -> Vec<f64> {
+    fn follow(&self, column: &[f64], forecasts: &Traded) -> Vec<f64> {
         let (mut level, mut age, mut held) = (0.0, 0, 0);
-        let mut levels = Vec::with_capacity(opinions.size_hint().0);
-        for opinion in opinions {
+        let mut levels = Vec::with_capacity(column.len());
+        for forecast in column {
+            let opinion = self.opinion(forecasts.kind, *forecast, level);
             age = if opinion.is_some() { 0 } else { age + 1 };
             held += 1;
             let kept = level != 0.0 && self.hold_bars.is_some_and(|bars| held < bars);
             let expired = level != 0.0 && self.hold_bars.is_some_and(|bars| held >= bars);
             let next = match opinion {
                 _ if kept => level,
-                None if expired || age >= horizon => 0.0,
+                None if expired || age >= forecasts.horizon => 0.0,
                 Some(0.0) if expired || self.exit == Exit::Flat => 0.0,
                 None | Some(0.0) => level,
                 Some(side) => self.direction.level(side),

@@ -1,0 +1,41 @@
+//! From portfolio weights at some moments to the orders of a book.
+
+use crate::table::{Bars, NULL, Positions};
+
+/// The weights that a portfolio shall have from one moment on.
+pub(super) struct Allocation {
+    /// The step of the timeline at whose close it is decided.
+    pub(super) step: usize,
+    /// `[symbol]`: share of the book's equity.
+    pub(super) weights: Vec<f64>,
+}
+
+/// Orders every allocation, in order of time. A symbol without a bar at that moment is ordered at its next bar, unless
+/// a later allocation has come by then. A weight of 0 where nothing is held is no order.
+pub(super) fn orders(bars: &Bars, allocations: &[Allocation]) -> Result<Positions, String> {
+    let columns = (0..bars.symbols().len()).map(|symbol| {
+        let (mut done, mut held) = (0, 0.0);
+        let order = bars.timeline().steps(symbol).iter().map(|step| {
+            let known = done
+                + allocations[done..]
+                    .iter()
+                    .take_while(|allocation| allocation.step <= *step as usize)
+                    .count();
+            if known == done {
+                return NULL;
+            }
+            done = known;
+            let weight = allocations[known - 1].weights[symbol];
+            let idle = weight == 0.0 && held == 0.0;
+            held = weight;
+            if idle { NULL } else { weight }
+        });
+        order.collect()
+    });
+    Positions::weights(bars, columns.collect())
+}
+
+/// The row of a symbol at a step of the timeline, if it has a bar there.
+pub(super) fn row_at(bars: &Bars, symbol: usize, step: usize) -> Option<usize> {
+    bars.timeline().steps(symbol).binary_search(&(step as u32)).ok()
+}
