@@ -1,5 +1,6 @@
 //! What can stop a run, by the exit code that it deserves.
 
+use crate::audit::AuditError;
 use crate::data::DataError;
 use crate::model::FitError;
 use crate::report::ReportError;
@@ -46,6 +47,9 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// The look-ahead proof, where a part cannot be computed at all.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -92,7 +96,7 @@ impl RunError {
             RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
             RunError::Data(DataError::Output(_)) => 5,
             RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::Changed { .. } => 3,
-            RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } => 2,
+            RunError::Features(_) | RunError::Labels(_) | RunError::Strategy { .. } | RunError::Audit(_) => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
             RunError::Report(_) => 1,

@@ -9,8 +9,8 @@ use crate::domains::market::backtest::FillTime;
 use crate::metrics::{returns, sharpe_interval, trading_metrics};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
-    BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, Stage, StrategySummary, Summary,
-    TableFile, Verdict, read_json,
+    AuditSummary, BacktestSummary, Column, DataSummary, Manifest, ModelSummary, RunDir, Stage,
+    StrategySummary, Summary, TableFile, Verdict, read_json,
 };
 use crate::table::{Bars, BookResult, Fill, Side};
 use crate::units::Time;
@@ -30,6 +30,8 @@ pub(super) struct Outcome<'a> {
     pub why_no_verdict: Option<&'static str>,
     pub books: Option<Scored>,
     pub verdict: Option<Verdict>,
+    /// The look-ahead proof, where it was asked for.
+    pub audit: Option<AuditSummary>,
 }
 
 /// Every strategy with its figures, and the one book of each that is shown.
@@ -139,6 +141,14 @@ impl<'a> Outcome<'a> {
             why_no_verdict: None,
             books: None,
             verdict: None,
+            audit: None,
+        }
+    }
+
+    /// Tells people what knows the future.
+    pub(super) fn warn_of_look_ahead(&self) {
+        for text in super::audited::warnings(self.audit.as_ref()) {
+            self.context.progress.on(&Event::Warning { text });
         }
     }
 
@@ -171,7 +181,9 @@ impl<'a> Outcome<'a> {
         let times = bars.timeline().times();
         let moment = |step: usize| times.get(step).map(ToString::to_string).unwrap_or_default();
         let settings = &experiment.backtest;
-        let warnings = loaded.warnings.iter().cloned().chain(self.doubts()).collect();
+        let look_ahead = super::audited::warnings(self.audit.as_ref());
+        let warnings =
+            look_ahead.into_iter().chain(loaded.warnings.iter().cloned()).chain(self.doubts()).collect();
         Ok(Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
@@ -195,7 +207,7 @@ impl<'a> Outcome<'a> {
             models: self.models(bars, fitted),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: Vec::new(),
-            audit: None,
+            audit: self.audit.clone(),
             verdict: self.verdict.clone(),
             backtest: self.books.as_ref().map(|scored| BacktestSummary {
                 start: moment(fitted.span.start),
