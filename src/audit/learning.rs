@@ -49,7 +49,8 @@ pub(super) fn prove(audit: &Audit, proof: &mut Proof) -> Result<(), AuditError> 
     let chosen = spread(0..folds.len(), audit.depth.most_folds(), &mut stream);
     for (number, index) in chosen.iter().enumerate() {
         let fold = &folds[*index];
-        let end = audit.bars.timeline().step_at(fold.test.end.max(fold.validation.end)).max(1);
+        let parts = fold.train.iter().chain([&fold.validation, &fold.test]);
+        let end = parts.map(|part| audit.bars.timeline().step_at(part.end)).max().unwrap_or(1).max(1);
         // Where later bars train as well, the world does not end with the test part.
         let end = if learning.trains_on_later_bars { audit.bars.timeline().times().len() } else { end };
         let bars = stretch(audit.bars, end, usize::MAX);

@@ -50,7 +50,7 @@ const LEAKS: &[Leak] = &[
     ("warm-up filled with the first known value", "features", || {
         alone(|s| filled_backwards(&window(s.close(), 20, 0, mean)))
     }),
-    ("triple barrier without known_at", "labels", || labelled(|bars| barrier(bars))),
+    ("triple barrier without known_at", "labels", || labelled(barrier)),
     ("return over eight bars known after four", "labels", || labelled(|bars| hasty(bars, 8, 4))),
     ("scaled label by the volatility of the sample", "labels", || labelled(scaled_label)),
     ("no purge", "split", || {
@@ -565,8 +565,8 @@ fn on_forecasts(outcome: bool, ahead: usize) -> Pipeline<'static> {
             predictions.values = predictions.actual.clone();
         }
         let rows: Vec<usize> = bars.symbols().iter().map(SymbolBars::len).collect();
-        let levels =
-            predictions.beside(0, &rows).iter().map(|column| signs(&shifted(column, -(ahead as isize))));
+        let columns = predictions.beside(0, &rows);
+        let levels = columns.iter().map(|column| signs(&shifted(column, -(ahead as isize))));
         candlewick::table::Positions::levels(bars, levels.collect())
     };
     let decider =
