@@ -8,7 +8,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-const BASE: &str = "\
+pub(crate) const BASE: &str = "\
 name: demo
 seed: 3
 data: {path: bars.parquet}
@@ -24,13 +24,13 @@ strategies:
   hold: {buy_and_hold: {}}
 ";
 
-fn plan(yaml: &str, overrides: &[&str]) -> Result<Plan, ConfigError> {
+pub(crate) fn plan(yaml: &str, overrides: &[&str]) -> Result<Plan, ConfigError> {
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     load(&Text { name: "demo.yaml", yaml, overrides: &overrides })
 }
 
 /// `line:column message | hint` of every mistake.
-fn mistakes(yaml: &str, overrides: &[&str]) -> Vec<String> {
+pub(crate) fn mistakes(yaml: &str, overrides: &[&str]) -> Vec<String> {
     let error = plan(yaml, overrides).expect_err("this configuration must be refused");
     let listed = error.to_json();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -45,7 +45,7 @@ fn mistakes(yaml: &str, overrides: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn with(from: &str, to: &str) -> String {
+pub(crate) fn with(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "the base configuration lacks {from}");
     BASE.replace(from, to)
 }

@@ -14,6 +14,7 @@ mod datasets;
 mod doubtful_data;
 mod generate;
 mod gradients;
+mod grid;
 mod house;
 mod indicators;
 mod labels;

@@ -4,7 +4,8 @@ use super::experiment::{self, read_plan};
 use super::failure::Failure;
 use super::output::Output;
 use crate::ruled_table::ruled_table;
-use crate::run::{Preview, preview};
+use crate::run::{GridPreview, Preview, preview};
+use crate::units::counted;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -46,11 +47,25 @@ fn describe(preview: &Preview, width: usize) -> String {
     }
     if !preview.strategies.is_empty() {
         parts.push(format!("strategies  {}", preview.strategies.join(", ")));
+        parts.extend(preview.grids.iter().map(grid));
         let [start, end] = &preview.backtest;
         parts.push(format!("backtest    {start} to {end}, {:.1} bars a year", preview.periods_per_year));
     }
     parts.push(format!("memory      about {:.0} MB", preview.memory_bytes as f64 / 1e6));
     parts.join("\n")
+}
+
+/// `grid        sma: 54 books, 56 of fast x 36 of slow; 6 combinations left out, as fast=60,slow=50 (why)`.
+fn grid(grid: &GridPreview) -> String {
+    let axes: Vec<String> = grid.axes.iter().map(|(name, values)| format!("{values} of {name}")).collect();
+    let line = format!("grid        {}: {}, {}", grid.name, counted(grid.books, "book"), axes.join(" x "));
+    match &grid.skipped_example {
+        Some((combination, reason)) => {
+            let skipped = counted(grid.skipped, "combination");
+            format!("{line}; {skipped} left out, as {combination} ({reason})")
+        }
+        None => line,
+    }
 }
 
 fn models(preview: &Preview, width: usize) -> String {

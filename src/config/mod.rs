@@ -16,7 +16,7 @@ use crate::device::DeviceChoice;
 use crate::domains::market::backtest::BacktestConfig;
 use crate::domains::market::indicators::IndicatorConfig;
 use crate::domains::market::labels::LabelConfig;
-use crate::domains::market::strategies::StrategyConfig;
+use crate::domains::market::strategies::StrategyEntry;
 use crate::model::ModelConfig;
 use crate::table::ScalerConfig;
 use crate::train::TrainConfig;
@@ -57,9 +57,9 @@ pub struct ExperimentConfig {
     /// How networks are trained.
     #[serde(default)]
     pub train: TrainConfig,
-    /// Strategies under names of your choice; each becomes a book.
+    /// Strategies under names of your choice; each becomes a book, or with lists and ranges of parameters many.
     #[serde(default)]
-    pub strategies: IndexMap<String, StrategyConfig>,
+    pub strategies: IndexMap<String, StrategyEntry>,
     /// How books are run.
     #[serde(default)]
     pub backtest: BacktestConfig,

@@ -4,6 +4,7 @@ use super::ExperimentConfig;
 use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::domains::market::backtest::lower;
+use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
 
@@ -146,48 +147,63 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
 }
 
 fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
-    for (name, strategy) in &experiment.strategies {
-        let path = format!("strategies.{name}.{}", strategy.name());
-        if let Some((model, horizon)) = strategy.build().model() {
-            if !experiment.models.contains_key(model) {
-                let hint = match closest(model, experiment.models.keys().map(String::as_str)) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => "name one of `models`".into(),
-                };
-                complain(
-                    &format!("{path}.model"),
-                    format!("strategy `{name}` trades on `{model}`, which is not a model"),
-                    hint,
-                );
-            }
-            if let Some(target) = experiment.target.as_ref().map(|target| target.build()) {
-                let horizons = target.horizons();
-                if let Some(wanted) = horizon.filter(|wanted| !horizons.contains(wanted)) {
-                    let message =
-                        format!("strategy `{name}` uses horizon {wanted}, which `target` does not forecast");
-                    complain(
-                        &format!("{path}.horizon_bars"),
-                        message,
-                        format!("the horizons are {horizons:?}"),
-                    );
+    for (name, entry) in &experiment.strategies {
+        if let Err(fault) = entry.check() {
+            complain(&format!("strategies.{name}.{}", fault.path), fault.message, String::new());
+            continue;
+        }
+        // One value at a time is enough: what is asked here depends on no two parameters of a strategy together.
+        let mut told = Vec::new();
+        for book in entry.variations() {
+            check_strategy(experiment, name, &book.strategy, &mut |path, message, hint| {
+                if !told.contains(&message) {
+                    told.push(message.clone());
+                    complain(path, message, hint);
                 }
-                if let Err(message) = strategy.build().fits(target.kind()) {
-                    complain(&path, message, String::new());
-                }
+            });
+        }
+    }
+}
+
+fn check_strategy(
+    experiment: &ExperimentConfig,
+    name: &str,
+    strategy: &StrategyConfig,
+    complain: &mut Complain,
+) {
+    let path = format!("strategies.{name}.{}", strategy.name());
+    if let Some((model, horizon)) = strategy.build().model() {
+        if !experiment.models.contains_key(model) {
+            let hint = match closest(model, experiment.models.keys().map(String::as_str)) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => "name one of `models`".into(),
+            };
+            complain(
+                &format!("{path}.model"),
+                format!("strategy `{name}` trades on `{model}`, which is not a model"),
+                hint,
+            );
+        }
+        if let Some(target) = experiment.target.as_ref().map(|target| target.build()) {
+            let horizons = target.horizons();
+            if let Some(wanted) = horizon.filter(|wanted| !horizons.contains(wanted)) {
+                let message =
+                    format!("strategy `{name}` uses horizon {wanted}, which `target` does not forecast");
+                complain(&format!("{path}.horizon_bars"), message, format!("the horizons are {horizons:?}"));
+            }
+            if let Err(message) = strategy.build().fits(target.kind()) {
+                complain(&path, message, String::new());
             }
         }
-        if let Err(message) = strategy.build().check() {
-            complain(&path, message, String::new());
-        }
-        if let Some(Some(other)) = strategy.build().matches() {
-            check_match(experiment, name, other, &path, complain);
-        }
+    }
+    if let Some(Some(other)) = strategy.build().matches() {
+        check_match(experiment, name, other, &path, complain);
     }
 }
 
 /// A book can only match another strategy that is one book.
 fn check_match(experiment: &ExperimentConfig, name: &str, other: &str, path: &str, complain: &mut Complain) {
-    if experiment.strategies.get(other).is_some_and(|other| other.build().books() == 1) {
+    if experiment.strategies.get(other).is_some_and(|other| !other.is_grid() && other.build().books() == 1) {
         return;
     }
     let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {

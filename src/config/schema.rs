@@ -5,6 +5,7 @@
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::tree::{Entry, Node, Value};
+use crate::domains::market::strategies::{BESIDE, MOST_BOOKS, NumberRange, RANGE_FORMAT};
 use crate::suggest::closest;
 use serde_json::{Map, Value as Json};
 
@@ -72,6 +73,9 @@ impl<'a> Checker<'a> {
             Value::List(items) => self.list(node.origin, items, schema, name),
             Value::Integer(number) => self.range(node.origin, *number as f64, schema, name),
             Value::Float(number) => self.range(node.origin, *number, schema, name),
+            Value::Text(text) if is_range(schema) => {
+                self.number_range(node.origin, text, schema, name);
+            }
             _ => {}
         }
     }
@@ -136,6 +140,38 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn no_number(&mut self, value: &Value, origin: Origin, whole: bool, name: &str) {
+        let (found, number) = (describe(value), if whole { "a whole number" } else { "a number" });
+        let message =
+            format!("`{name}` is {found}, expected {number}, a range as 5..60 by 5, or a list of them");
+        self.found.push(Diagnostic::new(message, origin));
+    }
+
+    /// Text that stands for many numbers: it must be a range, and its ends must be numbers that may be written alone.
+    fn number_range(&mut self, origin: Origin, text: &str, schema: &Map<String, Json>, name: &str) {
+        let whole = schema.contains_key("multipleOf");
+        let message = match NumberRange::parse(text) {
+            Ok(range) if range.len() > MOST_BOOKS => {
+                format!("the range `{text}` of `{name}` has {} values, more than {MOST_BOOKS}", range.len())
+            }
+            Ok(range) if whole && !range.is_whole() => {
+                format!("the range `{text}` of `{name}` has numbers that are not whole")
+            }
+            Ok(range) => {
+                let (first, last) = range.bounds();
+                self.range(origin, first, schema, name);
+                return if last > first {
+                    self.range(origin, last, schema, name)
+                };
+            }
+            Err(_) if !text.contains("..") => {
+                return self.no_number(&Value::Text(text.to_owned()), origin, whole, name);
+            }
+            Err(message) => format!("`{name}`: {message}"),
+        };
+        self.found.push(Diagnostic::new(message, origin));
+    }
+
     fn range(&mut self, origin: Origin, number: f64, schema: &Map<String, Json>, name: &str) {
         let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
         let complaint = match (
@@ -190,6 +226,9 @@ impl<'a> Checker<'a> {
                         self.found.push(Diagnostic::new(message, node.origin).hint(hint));
                     }
                     None if !words.is_empty() => self.named(node, &words, name),
+                    None if let Some(range) = forms.iter().find(|form| is_range(form)) => {
+                        self.no_number(&node.value, node.origin, range.contains_key("multipleOf"), name);
+                    }
                     None => {
                         let wanted: Vec<&str> = forms.iter().flat_map(|form| kinds(form)).collect();
                         self.wrong_type(node, &wanted, name);
@@ -201,19 +240,24 @@ impl<'a> Checker<'a> {
 
     fn tagged(&mut self, node: &Node, entries: &[Entry], forms: &[&'a Map<String, Json>], name: &str) {
         let tags: Vec<&str> = forms.iter().filter_map(|form| tag(form)).collect();
-        let [entry] = entries else {
-            let message = format!("`{name}` has {} choices, expected exactly one", entries.len());
+        let neighbours: Vec<&str> = forms.first().map(|form| beside(form)).unwrap_or_default();
+        let (others, chosen): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| neighbours.contains(&entry.key.as_str()));
+        let [entry] = chosen.as_slice() else {
+            let message = format!("`{name}` has {} choices, expected exactly one", chosen.len());
             return self
                 .found
                 .push(Diagnostic::new(message, node.origin).hint(format!("one of {}", tags.join(", "))));
         };
         let form = forms.iter().find(|form| tag(form) == Some(&entry.key));
-        match form.and_then(|form| form.get("properties")).and_then(|properties| properties.get(&entry.key)) {
-            Some(inner) => self.value(&entry.node, inner, &entry.key),
-            None => {
-                let message = format!("unknown choice `{}` for {name}", entry.key);
-                let hint = suggestion(&entry.key, &tags, "the choices are");
-                self.found.push(Diagnostic::new(message, entry.key_origin).hint(hint));
+        let Some(settings) = form.and_then(|form| form.get("properties")) else {
+            let message = format!("unknown choice `{}` for {name}", entry.key);
+            let hint = suggestion(&entry.key, &tags, "the choices are");
+            return self.found.push(Diagnostic::new(message, entry.key_origin).hint(hint));
+        };
+        for entry in chosen.into_iter().chain(others) {
+            if let Some(inner) = settings.get(&entry.key) {
+                self.value(&entry.node, inner, &entry.key);
             }
         }
     }
@@ -240,11 +284,21 @@ fn choices(schema: &Map<String, Json>) -> Option<&Vec<Json>> {
     schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Json::as_array)
 }
 
-/// The only key of an externally tagged choice.
+/// The key of an externally tagged choice, which is its only one but for those that may stand beside it.
 fn tag(form: &Map<String, Json>) -> Option<&str> {
     let required = form.get("required")?.as_array()?;
     let properties = form.get("properties")?.as_object()?;
-    (required.len() == 1 && properties.len() == 1).then(|| required[0].as_str())?
+    let alone = properties.len() == 1 + beside(form).len();
+    (required.len() == 1 && alone).then(|| required[0].as_str())?
+}
+
+/// Settings that may stand beside the key of a choice.
+fn beside(form: &Map<String, Json>) -> Vec<&str> {
+    form.get(BESIDE).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect()
+}
+
+fn is_range(form: &Map<String, Json>) -> bool {
+    form.get("format").and_then(Json::as_str) == Some(RANGE_FORMAT)
 }
 
 fn words(form: &Map<String, Json>) -> Vec<&str> {

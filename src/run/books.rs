@@ -4,7 +4,7 @@ use super::RunError;
 use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
 use crate::domains::market::backtest::{self, Books};
-use crate::domains::market::strategies::{StrategyConfig, World};
+use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, World};
 use crate::metrics::trading_metrics;
 use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
@@ -154,7 +154,7 @@ fn decide_all(
     market: &Market,
     predictions: &Predictions,
     span: &Range<usize>,
-    wanted: impl Fn(&StrategyConfig) -> bool,
+    wanted: impl Fn(&StrategyEntry) -> bool,
 ) -> Result<Vec<Decided>, RunError> {
     let mut decided = Vec::new();
     for (name, config) in market.plan.experiment.strategies.iter().filter(|(_, config)| wanted(config)) {
@@ -166,11 +166,19 @@ fn decide_all(
 fn decide_one(
     market: &Market,
     name: &str,
-    config: &StrategyConfig,
+    entry: &StrategyEntry,
     predictions: &Predictions,
     span: &Range<usize>,
     reference: Option<Positions>,
 ) -> Result<Decided, RunError> {
+    let refuse = |reason: &str| RunError::Strategy { strategy: name.to_owned(), reason: reason.to_owned() };
+    if entry.is_grid() {
+        return Err(refuse("grids of parameters are not run yet; write single values"));
+    }
+    if entry.first().sizing.is_some() {
+        return Err(refuse("`sizing` of a single strategy is not run yet; write it under `backtest`"));
+    }
+    let config = &entry.first().strategy;
     let positions = decide_book(market, name, config, predictions, (span, reference.as_ref(), 0))?;
     Ok(Decided { name: name.to_owned(), config: config.clone(), positions, reference })
 }

@@ -12,7 +12,7 @@ mod verdict;
 
 pub use audited::audit;
 pub use error::{RunError, run_dir_exit_code};
-pub use preview::{FoldPreview, ModelPreview, Preview, preview};
+pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 
 use crate::config::Plan;
 use crate::data::{self, Loaded};

@@ -32,6 +32,8 @@ pub struct Preview {
     pub models: Vec<ModelPreview>,
     /// Names of the strategies.
     pub strategies: Vec<String>,
+    /// Those of them that are grids of parameters.
+    pub grids: Vec<GridPreview>,
     /// First and last bar of the books.
     pub backtest: [String; 2],
     /// Bars a year by which ratios are annualised.
@@ -68,6 +70,21 @@ pub struct ModelPreview {
     pub parameters: usize,
 }
 
+/// One grid of parameters.
+#[derive(Clone, Debug, Serialize)]
+pub struct GridPreview {
+    /// The user's name.
+    pub name: String,
+    /// Each parameter that varies, with the number of its values.
+    pub axes: Vec<(String, usize)>,
+    /// Books that would be run.
+    pub books: usize,
+    /// Combinations that make no sense and would be left out.
+    pub skipped: usize,
+    /// The first of those in words, with the reason.
+    pub skipped_example: Option<(String, String)>,
+}
+
 /// Loads the bars and works out what a run on so many threads would do.
 ///
 /// # Errors
@@ -91,6 +108,7 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
         folds: Vec::new(),
         models: Vec::new(),
         strategies: experiment.strategies.keys().cloned().collect(),
+        grids: grids(plan),
         backtest: [times[span.start].to_string(), times[span.end - 1].to_string()],
         periods_per_year: experiment.backtest.annual_periods(&times[span.clone()]),
         memory_bytes: memory::needed(plan, bars, &span, threads),
@@ -131,6 +149,18 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
         });
     }
     Ok(preview)
+}
+
+fn grids(plan: &Plan) -> Vec<GridPreview> {
+    let entries = plan.experiment.strategies.iter().filter(|(_, entry)| entry.is_grid());
+    let described = entries.map(|(name, entry)| GridPreview {
+        name: name.clone(),
+        axes: entry.axes().iter().map(|axis| (axis.parameter.clone(), axis.values.len())).collect(),
+        books: entry.len(),
+        skipped: entry.skipped_count(),
+        skipped_example: entry.skipped().next(),
+    });
+    described.collect()
 }
 
 fn notes(loaded: &Loaded) -> Vec<String> {

@@ -12,12 +12,19 @@ pub mod buy_and_hold;
 pub mod donchian_breakout;
 pub mod ema_cross;
 pub mod equal_weight;
+mod grid;
+mod grid_schema;
 pub mod macd;
 pub mod model_signal;
 pub mod random_entry;
+mod range;
 pub mod rsi_reversion;
 pub mod sma_cross;
 pub mod time_series_momentum;
+
+pub use grid::{BookConfig, Fault, GridAxis, MOST_BOOKS, StrategyEntry};
+pub use grid_schema::{BESIDE, RANGE_FORMAT};
+pub use range::NumberRange;
 
 /// All that a strategy may look at. What it decides for row t may use nothing after the close of t.
 pub struct World<'a> {
