@@ -1,6 +1,7 @@
 //! Books and intervals on one CPU. `cargo bench --bench backtest`.
 
-use candlewick::domains::market::backtest::{BacktestConfig, Cost, run_books};
+use candlewick::domains::market::backtest::costs::proportional::Proportional;
+use candlewick::domains::market::backtest::{BacktestConfig, CostConfig, run_books};
 use candlewick::domains::market::strategies::{Strategy, World, sma_cross::SmaCross};
 use candlewick::metrics::{sharpe_difference, sharpe_interval, trading_metrics};
 use candlewick::progress::Silent;
@@ -43,8 +44,10 @@ fn books(bars: &Bars, count: usize) -> Vec<(String, Positions)> {
 
 fn backtest_cpu(criterion: &mut Criterion) {
     let bars = market();
-    let config =
-        BacktestConfig { costs: vec![Cost::Proportional { fee_bps: 10.0 }], ..BacktestConfig::default() };
+    let config = BacktestConfig {
+        costs: vec![CostConfig::Proportional(Proportional { fee_bps: 10.0 })],
+        ..BacktestConfig::default()
+    };
     for count in [1, 10] {
         let books = books(&bars, count);
         criterion.bench_function(&format!("cpu: {count} books of {BARS} bars"), |bencher| {

@@ -5,6 +5,7 @@ pub mod adamw;
 pub mod affine;
 pub mod attention;
 pub mod backtest_step;
+pub mod fill_costs;
 pub mod gates;
 pub mod layer_norm;
 pub mod lstm_sequence;

@@ -1,8 +1,11 @@
 //! The ledger against four published-engine cases, hand-computed numbers and its own invariants.
 
 use super::markets::{HOUR, columns, random_bars, random_symbol, shared, symbol};
+use candlewick::domains::market::backtest::costs::{
+    proportional::Proportional, slippage::Slippage, spread::Spread,
+};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, Books, Cost, FillTime, Sizing, lower, periods_per_year, run_book, run_books,
+    BacktestConfig, Books, CostConfig, FillTime, Sizing, lower, periods_per_year, run_book, run_books,
 };
 use candlewick::domains::market::strategies::{StrategyConfig, World, sma_cross::SmaCross};
 use candlewick::metrics::{sharpe, trading_metrics, volatility};
@@ -40,8 +43,8 @@ fn close_to(found: f64, expected: f64, what: &str) {
     assert!(error <= 1e-9, "{what}: found {found}, expected {expected}, relative error {error:e}");
 }
 
-fn costs(bps: f64) -> Vec<Cost> {
-    vec![Cost::Proportional { fee_bps: bps }]
+fn costs(bps: f64) -> Vec<CostConfig> {
+    vec![CostConfig::Proportional(Proportional { fee_bps: bps })]
 }
 
 /// Oracle and cases of the reference: exact integer-tick signal, fast 60, slow 240, 10 bps, one-minute bars.
@@ -150,9 +153,9 @@ fn backtest_golden_case_by_hand() {
         cash: 1000.0,
         sizing: Sizing::Fixed { quantity: 2.0 },
         costs: vec![
-            Cost::Proportional { fee_bps: 100.0 },
-            Cost::Slippage { bps: 100.0 },
-            Cost::Spread { bps: 200.0 },
+            CostConfig::Proportional(Proportional { fee_bps: 100.0 }),
+            CostConfig::Slippage(Slippage { bps: 100.0 }),
+            CostConfig::Spread(Spread { bps: Some(200.0), ..Spread::default() }),
         ],
         ..BacktestConfig::default()
     };
@@ -199,7 +202,10 @@ fn backtest_all_in_spends_exactly_the_cash() {
     let bars = small_bars();
     let positions = Positions::orders(&bars, vec![vec![1.0, 1.0, NULL, NULL, NULL]]).unwrap();
     let config = BacktestConfig {
-        costs: vec![Cost::Proportional { fee_bps: 10.0 }, Cost::Slippage { bps: 5.0 }],
+        costs: vec![
+            CostConfig::Proportional(Proportional { fee_bps: 10.0 }),
+            CostConfig::Slippage(Slippage { bps: 5.0 }),
+        ],
         ..BacktestConfig::default()
     };
     let book = run_book(&bars, &positions, "hold", &config, all(&bars));
@@ -278,7 +284,7 @@ fn backtest_cash_and_holdings_are_equity_at_every_bar() {
             let before = quantity;
             while let Some(fill) = fills.next_if(|fill| fill.step as usize == step) {
                 let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
-                cash -= signed * fill.price + fill.fee;
+                cash -= signed * fill.price + fill.fee + fill.gas;
                 quantity[fill.symbol as usize] += signed;
             }
             let worth: Vec<f64> = (0..3)
@@ -374,16 +380,16 @@ fn backtest_without_orders_is_a_flat_line() {
 fn backtest_more_cost_never_raises_equity() {
     let bars = random_bars(300, 4);
     let positions = random_positions(&bars, 4, -1.0);
-    let run = |costs: Vec<Cost>| {
+    let run = |costs: Vec<CostConfig>| {
         let sizing = Sizing::Fixed { quantity: 10.0 };
         let config = BacktestConfig { sizing, costs, ..BacktestConfig::default() };
         run_book(&bars, &positions, "random", &config, all(&bars)).equity.equity
     };
     let free = run(Vec::new());
     for dear in [
-        vec![Cost::Proportional { fee_bps: 1.0 }],
-        vec![Cost::Slippage { bps: 1.0 }],
-        vec![Cost::Spread { bps: 1.0 }],
+        vec![CostConfig::Proportional(Proportional { fee_bps: 1.0 })],
+        vec![CostConfig::Slippage(Slippage { bps: 1.0 })],
+        vec![CostConfig::Spread(Spread { bps: Some(1.0), ..Spread::default() })],
     ] {
         let dear = run(dear);
         assert!(free.iter().zip(&dear).all(|(free, dear)| dear <= free));
@@ -452,12 +458,16 @@ fn backtest_refuses_settings_by_name() {
     refused(&|config| config.cash = 0.0, "cash");
     refused(&|config| config.periods_per_year = Some(-1.0), "periods_per_year");
     refused(&|config| config.costs = costs(-1.0), "proportional.fee_bps");
-    refused(&|config| config.costs = vec![Cost::Slippage { bps: 10_000.0 }], "10000");
+    refused(&|config| config.costs = vec![CostConfig::Slippage(Slippage { bps: 10_000.0 })], "10000");
     refused(&|config| config.sizing = Sizing::Fraction { of_equity: 1.5 }, "fraction.of_equity");
     refused(&|config| config.sizing = Sizing::Fixed { quantity: f64::NAN }, "fixed.quantity");
     assert_eq!(BacktestConfig::default().check(), Ok(()));
-    let lowered = lower(&[Cost::Slippage { bps: 2.0 }, Cost::Spread { bps: 4.0 }]).unwrap();
-    assert_eq!((lowered.fee_rate, lowered.slippage_rate), (0.0, 4e-4));
+    let lowered = lower(&[
+        CostConfig::Slippage(Slippage { bps: 2.0 }),
+        CostConfig::Spread(Spread { bps: Some(4.0), ..Spread::default() }),
+    ])
+    .unwrap();
+    assert_eq!((lowered.taker.fee_rate, lowered.taker.slippage_rate), (0.0, 4e-4));
 }
 
 #[test]

@@ -221,8 +221,9 @@ trait Room {
 
 #[test]
 fn every_file_of_a_registry_folder_is_registered() {
-    let market = ["domains/market/indicators", "domains/market/labels", "domains/market/strategies"];
-    for folder in market.into_iter().chain(["model"]) {
+    let market =
+        ["indicators", "labels", "strategies", "backtest/costs"].map(|room| format!("domains/market/{room}"));
+    for folder in market.into_iter().chain(["model".to_owned()]) {
         let folder = root().join("src").join(folder);
         let registry = fs::read_to_string(folder.join("mod.rs")).unwrap();
         for path in rust_files(&folder) {

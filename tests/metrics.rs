@@ -6,7 +6,7 @@ use candlewick::metrics::{
     kelly, kurtosis, longest_streak, omega, payoff, profit_factor, quantile, round_trips, sharpe, skew,
     sortino, system_quality, tail_ratio, trading_metrics, volatility,
 };
-use candlewick::table::{BookResult, Equity, Fill, LabelKind, NULL, Side};
+use candlewick::table::{BookResult, Carried, Equity, Fill, LabelKind, NULL, Side};
 use candlewick::units::Time;
 
 fn near(found: Option<f64>, expected: f64, what: &str) {
@@ -98,7 +98,9 @@ fn metrics_drawdowns_by_hand() {
 fn fill(symbol: u32, step: u32, signed: f64, price: f64, fee: f64) -> Fill {
     let side = if signed > 0.0 { Side::Buy } else { Side::Sell };
     let time = Time(i64::from(step));
-    Fill { symbol, step, time, side, quantity: signed.abs(), price, reference_price: price, fee }
+    let quantity = signed.abs();
+    let (reference_price, gas, spread, slippage, impact) = (price, 0.0, 0.0, 0.0, 0.0);
+    Fill { symbol, step, time, side, quantity, price, reference_price, fee, gas, spread, slippage, impact }
 }
 
 #[test]
@@ -150,6 +152,7 @@ fn book(equity: &[f64]) -> BookResult {
             cash: equity.to_vec(),
             exposure: vec![0.0; rows],
         },
+        carried: Carried::default(),
         bankrupt_at: None,
     }
 }

@@ -316,7 +316,7 @@ fn compare_books(
         book.fills.iter().filter(|fill| fill.step as usize <= place.step).copied().chain(next).collect()
     };
     let (now_fills, fills) = (known(now), known(before));
-    tally.compared(4 * fills.len());
+    tally.compared(5 * fills.len());
     let symbol = |fill: &Fill| place.bars.symbols()[fill.symbol as usize].symbol();
     for (index, fill) in fills.iter().enumerate() {
         if now_fills.get(index).is_none_or(|now| !same_fill(now, fill)) {
@@ -336,7 +336,7 @@ fn compare_books(
 }
 
 fn same_fill(now: &Fill, before: &Fill) -> bool {
-    let numbers = |fill: &Fill| [fill.quantity, fill.price, fill.reference_price, fill.fee];
+    let numbers = |fill: &Fill| [fill.quantity, fill.price, fill.reference_price, fill.fee, fill.gas];
     (now.symbol, now.step, now.side) == (before.symbol, before.step, before.side)
         && numbers(now).iter().zip(numbers(before)).all(|(now, before)| same(*now, before))
 }

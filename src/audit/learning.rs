@@ -84,18 +84,19 @@ fn push_checks(learning: &Learning, folds: &[Fold], audited: usize, tallies: Tal
              before the next part begins"
         ),
     }));
+    // What is learned from later bars changes with them.
     if !learning.trains_on_later_bars {
         proof.checks.push(tallies.scaler.check(|compared| {
             format!(
                 "{compared} offsets and factors keep their bits when all bars after the training part change"
             )
         }));
+        proof.checks.push(
+            tallies.inputs.check(|compared| {
+                format!("{compared} numbers that models see and learn from keep their bits")
+            }),
+        );
     }
-    proof.checks.push(
-        tallies
-            .inputs
-            .check(|compared| format!("{compared} numbers that models see and learn from keep their bits")),
-    );
     if learning.forecast.is_some() {
         proof.checks.push(tallies.forecasts.check(|compared| {
             format!("{compared} forecasts of models that were trained anew keep their bits")

@@ -1,7 +1,8 @@
 //! Futures that did not happen: everything after a moment is replaced, everything up to it is kept to the bit.
 
 use crate::seed::{Seed, Stream};
-use crate::table::{BarColumns, BarError, Bars, SymbolBars};
+use crate::table::{BarColumns, Bars, NULL, SymbolBars};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -84,8 +85,9 @@ pub(super) fn poisoned(bars: &Bars, future: &Future, seed: Seed) -> Result<Bars,
         for (time, original) in columns.time[known..].iter_mut().zip(&symbol.time()[later]) {
             time.0 = original.0.saturating_add(shift);
         }
-        let checked = SymbolBars::new(symbol.symbol(), columns);
-        symbols.push(checked.map_err(|error: BarError| error.to_string())?);
+        let extras = other_extras(symbol, known..columns.time.len(), future.poison, &mut stream);
+        let checked = SymbolBars::new(symbol.symbol(), columns).and_then(|bars| bars.with_extras(extras));
+        symbols.push(checked.map_err(|error| error.to_string())?);
     }
     Ok(bars.with_symbols(symbols))
 }
@@ -156,6 +158,27 @@ fn noise(
     columns
 }
 
+/// The extra columns with values from anywhere else in them at the rows `later`, so that a price of gas stays one; or with
+/// nulls there, but for a first row, which costs may need.
+fn other_extras(
+    symbol: &SymbolBars,
+    later: Range<usize>,
+    poison: Poison,
+    stream: &mut Stream,
+) -> BTreeMap<String, Vec<f64>> {
+    let mut other = |values: &Vec<f64>| {
+        let mut changed = values[..later.start].to_vec();
+        for row in later.clone() {
+            let drawn = values[stream.below(values.len())];
+            let keeps = row == 0 && (poison == Poison::Jump || drawn.is_nan());
+            let changes = if poison == Poison::Jump { NULL } else { drawn };
+            changed.push(if keeps { values[row] } else { changes });
+        }
+        changed
+    };
+    symbol.extras().iter().map(|(name, values)| (name.clone(), other(values))).collect()
+}
+
 fn picked(columns: &BarColumns, order: &[usize]) -> BarColumns {
     let mut all = BarColumns::default();
     for row in order {
@@ -186,6 +209,13 @@ pub(super) fn spread(range: Range<usize>, count: usize, stream: &mut Stream) -> 
     moments
 }
 
+/// Some rows of a symbol; `None` where there are none.
+fn part_of(symbol: &SymbolBars, range: Range<usize>) -> Option<SymbolBars> {
+    let extras = symbol.extras().iter().map(|(name, values)| (name.clone(), values[range.clone()].to_vec()));
+    let part = SymbolBars::new(symbol.symbol(), rows(symbol.columns(), range.clone())).ok()?;
+    part.with_extras(extras.collect()).ok()
+}
+
 /// The last `steps` steps before `end`, or everything before it where a symbol would lose all its bars.
 pub(super) fn stretch(bars: &Bars, end: usize, steps: usize) -> Bars {
     let times = bars.timeline().times();
@@ -194,7 +224,7 @@ pub(super) fn stretch(bars: &Bars, end: usize, steps: usize) -> Bars {
         let part = |symbol: &SymbolBars| {
             let from = symbol.time().partition_point(|time| *time < first);
             let to = symbol.time().partition_point(|time| *time <= last);
-            SymbolBars::new(symbol.symbol(), rows(symbol.columns(), from..to)).ok()
+            part_of(symbol, from..to)
         };
         bars.symbols().iter().map(part).collect()
     };
@@ -207,7 +237,7 @@ pub(super) fn begun_at(bars: &Bars, step: usize) -> Option<Bars> {
     let first = bars.timeline().times()[step];
     let part = |symbol: &SymbolBars| {
         let from = symbol.time().partition_point(|time| *time < first);
-        SymbolBars::new(symbol.symbol(), rows(symbol.columns(), from..symbol.len())).ok()
+        part_of(symbol, from..symbol.len())
     };
     let symbols: Option<Vec<SymbolBars>> = bars.symbols().iter().map(part).collect();
     symbols.map(|symbols| bars.with_symbols(symbols))

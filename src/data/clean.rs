@@ -14,6 +14,7 @@ use polars::prelude::{
     BooleanChunked, ChunkedArray, DataFrame, Float64Type, Int64Type, IntoColumn, PlSmallStr,
     SortMultipleOptions, UInt32Type, UInt64Type,
 };
+use std::collections::BTreeMap;
 
 /// The position of a symbol that is not wanted.
 const NOT_WANTED: u32 = u32::MAX;
@@ -216,6 +217,10 @@ fn ordered(rows: &mut Rows, chosen: Chosen) -> PolarsResult<DataFrame> {
     for (text, values) in NUMBERS.iter().zip(&mut rows.numbers) {
         columns.push(ChunkedArray::<Float64Type>::from_vec(name(text), std::mem::take(values)).into_column());
     }
+    for (number, values) in rows.extras.iter_mut().enumerate() {
+        let name = extra_name(number).into();
+        columns.push(ChunkedArray::<Float64Type>::from_vec(name, std::mem::take(values)).into_column());
+    }
     let mut frame = DataFrame::new(height, columns)?;
     if chosen.keep.contains(&false) {
         frame = frame.filter(&chosen.keep.iter().copied().collect::<BooleanChunked>())?;
@@ -227,20 +232,27 @@ fn ordered(rows: &mut Rows, chosen: Chosen) -> PolarsResult<DataFrame> {
     Ok(frame)
 }
 
+/// The name of an extra column in the frame, where its own could be that of another column.
+fn extra_name(number: usize) -> String {
+    format!("extra {number}")
+}
+
 struct Ordered<'a> {
     position: &'a [u32],
     time: &'a [i64],
     origin: &'a [u64],
     numbers: [&'a [f64]; 5],
+    extras: Vec<&'a [f64]>,
 }
 
-fn slices(frame: &DataFrame) -> PolarsResult<Ordered<'_>> {
+fn slices(frame: &DataFrame, extras: usize) -> PolarsResult<Ordered<'_>> {
     let number = |name: &str| frame.column(name)?.f64()?.cont_slice();
     Ok(Ordered {
         position: frame.column("position")?.u32()?.cont_slice()?,
         time: frame.column("time")?.i64()?.cont_slice()?,
         origin: frame.column("origin")?.u64()?.cont_slice()?,
         numbers: [number("open")?, number("high")?, number("low")?, number("close")?, number("volume")?],
+        extras: (0..extras).map(|index| number(&extra_name(index))).collect::<PolarsResult<_>>()?,
     })
 }
 
@@ -252,7 +264,7 @@ fn split(
     config: &DataConfig,
     report: &mut Report,
 ) -> Result<Vec<SymbolBars>, DataError> {
-    let ordered = slices(frame).map_err(|error| DataError::Bars {
+    let ordered = slices(frame, rows.extras.len()).map_err(|error| DataError::Bars {
         subject: "the table of bars".into(),
         found: error.to_string(),
         remedy: "this is a fault of the program; please report it".into(),
@@ -276,11 +288,14 @@ fn split(
         let chosen = unique(rows, &ordered, start..end, name, config.quality.duplicates)?;
         duplicates += end - start - chosen.len();
         let mut columns = gather(&ordered, &chosen);
+        let mut extras = gather_extras(&ordered, &chosen, config);
         if let Some(width) = config.resample {
-            let dropped = resample::resample(name, &mut columns, width)?;
-            partial += dropped;
+            let rules = config.columns.extra.values().map(|extra| extra.resample);
+            let with_rules = extras.values_mut().zip(rules).collect();
+            partial += resample::resample(name, &mut columns, with_rules, width)?;
         }
-        symbols.push(SymbolBars::new(name.clone(), columns).map_err(|error| bar_error(&error))?);
+        let bars = SymbolBars::new(name.clone(), columns).and_then(|bars| bars.with_extras(extras));
+        symbols.push(bars.map_err(|error| bar_error(&error))?);
         start = end;
     }
     let kept = if config.quality.duplicates == Duplicates::KeepLast { "last" } else { "first" };
@@ -331,6 +346,11 @@ fn gather(ordered: &Ordered<'_>, chosen: &[usize]) -> BarColumns {
         close: column(3),
         volume: column(4),
     }
+}
+
+fn gather_extras(ordered: &Ordered<'_>, chosen: &[usize], config: &DataConfig) -> BTreeMap<String, Vec<f64>> {
+    let gathered = ordered.extras.iter().map(|values| chosen.iter().map(|index| values[*index]).collect());
+    config.columns.extra.keys().cloned().zip(gathered).collect()
 }
 
 fn check_gaps(bars: &Bars, rule: Gaps) -> Result<(), DataError> {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -123,6 +124,53 @@ pub struct ColumnsConfig {
     /// Traded volume in units of the asset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
+    /// Further columns of numbers that costs read, by the name under which they are known:
+    /// `{gas_price: gas_price_gwei, funding_rate: {column: funding, resample: sum}}`. A null stays a null.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, ExtraColumn>,
+}
+
+/// A column beside the bars: its name, or `{column: funding, resample: sum}`.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(with = "ExtraColumnForms")]
+pub struct ExtraColumn {
+    /// Its name in the files.
+    pub column: String,
+    /// What becomes of it where `data.resample` builds longer bars.
+    pub resample: Resampling,
+}
+
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the two forms of the schema")]
+enum ExtraColumnForms {
+    /// The name of the column in the files.
+    Name(String),
+    /// The name, and how longer bars are built from it.
+    Written(WrittenColumn),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WrittenColumn {
+    /// Its name in the files.
+    column: String,
+    /// What becomes of it where `data.resample` builds longer bars. Default `last`.
+    #[serde(default)]
+    resample: Resampling,
+}
+
+/// How an extra column of longer bars is built from shorter ones. Nulls are left out; where all are null, so is the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resampling {
+    /// The last value: right for prices and states.
+    #[default]
+    Last,
+    /// The sum: right for what is paid each time, such as funding.
+    Sum,
+    /// The arithmetic mean.
+    Mean,
 }
 
 impl ColumnsConfig {
@@ -253,6 +301,24 @@ impl From<Mid> for PriceColumn {
 impl From<String> for TimestampColumn {
     fn from(column: String) -> TimestampColumn {
         TimestampColumn { column, unit: None }
+    }
+}
+
+impl From<String> for ExtraColumn {
+    fn from(column: String) -> ExtraColumn {
+        ExtraColumn { column, resample: Resampling::default() }
+    }
+}
+
+impl From<WrittenColumn> for ExtraColumn {
+    fn from(written: WrittenColumn) -> ExtraColumn {
+        ExtraColumn { column: written.column, resample: written.resample }
+    }
+}
+
+impl<'de> Deserialize<'de> for ExtraColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NameOr::<WrittenColumn, ExtraColumn>(PhantomData))
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Layout {
     pub(super) symbol: Option<usize>,
     pub(super) prices: Prices,
     pub(super) volume: Option<usize>,
+    /// In the order of their names.
+    pub(super) extras: Vec<usize>,
 }
 
 /// The price columns of a file.
@@ -72,7 +74,12 @@ impl Layout {
             Some(name) => Some(finder.require("volume", name)?),
             None => finder.index("volume"),
         };
-        Ok(Layout { prices, volume, ..layout })
+        let extras = columns
+            .extra
+            .iter()
+            .map(|(name, extra)| finder.require_extra(name, &extra.column))
+            .collect::<Result<_, _>>()?;
+        Ok(Layout { prices, volume, extras, ..layout })
     }
 
     /// Finds the timestamp and, if there is one, the symbol.
@@ -91,7 +98,7 @@ impl Layout {
             None => finder.index("symbol"),
         };
         let timestamp = finder.require("timestamp", name)?;
-        Ok(Layout { timestamp, unit, symbol, prices: Prices::Absent, volume: None })
+        Ok(Layout { timestamp, unit, symbol, prices: Prices::Absent, volume: None, extras: Vec::new() })
     }
 
     /// Every column that is read, ascending.
@@ -99,6 +106,7 @@ impl Layout {
         let mut all = vec![self.timestamp];
         all.extend(self.symbol);
         all.extend(self.volume);
+        all.extend(&self.extras);
         let sources: &[Source] = match &self.prices {
             Prices::Bars(sources) => sources,
             Prices::Closes(source) => std::slice::from_ref(source),
@@ -151,6 +159,13 @@ impl Finder<'_> {
                 None => format!("name the right one under data.columns: {{{part}: ...}}"),
             };
             self.error(name, remedy)
+        })
+    }
+
+    fn require_extra(&self, known_as: &str, name: &str) -> Result<usize, DataError> {
+        self.index(name).ok_or_else(|| {
+            let right = closest(name, self.names()).unwrap_or("...");
+            self.error(name, format!("write data.columns: {{extra: {{{known_as}: {right}}}}}"))
         })
     }
 

@@ -42,8 +42,8 @@ pub(super) fn load_files(config: &DataConfig, files: &[PathBuf]) -> Result<Loade
 }
 
 /// SHA-256 in lower-case hexadecimal over each symbol's name (its length as u64, then its bytes), its number of bars
-/// (u64), and its columns time (i64 nanoseconds), open, high, low, close, volume (f64), little-endian. Equal numbers have
-/// equal fingerprints, whatever file they came from.
+/// (u64), and its columns time (i64 nanoseconds), open, high, low, close, volume (f64), little-endian; then, where there are
+/// extra columns, the name (in the same form) and the values of each. Equal numbers have equal fingerprints, whatever file they came from.
 pub fn fingerprint(bars: &Bars) -> String {
     let mut hasher = Sha256::new();
     let mut bytes = Vec::new();
@@ -58,6 +58,13 @@ pub fn fingerprint(bars: &Bars) -> String {
         for column in [symbol.open(), symbol.high(), symbol.low(), symbol.close(), symbol.volume()] {
             bytes.clear();
             bytes.extend(column.iter().flat_map(|value| value.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+        for (name, values) in symbol.extras() {
+            hasher.update((name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             hasher.update(&bytes);
         }
     }

@@ -25,8 +25,8 @@ mod time_zone;
 mod write;
 
 pub use config::{
-    BadRows, ColumnsConfig, DataConfig, Duplicates, Gaps, PriceColumn, QualityConfig, RangeConfig, TimeUnit,
-    TimestampColumn, Unsorted,
+    BadRows, ColumnsConfig, DataConfig, Duplicates, ExtraColumn, Gaps, PriceColumn, QualityConfig,
+    RangeConfig, Resampling, TimeUnit, TimestampColumn, Unsorted,
 };
 pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;

@@ -68,11 +68,15 @@ pub(super) fn append(
     let indices = layout.indices();
     rows.closes_only = matches!(layout.prices, Prices::Closes(_));
     rows.has_volume = layout.volume.is_some();
+    rows.extras.resize(layout.extras.len(), Vec::new());
     file.read(&indices, |batch, first_row| {
         let reader = BatchReader { path: &path, batch, indices: &indices, first_row };
         reader.times(rows, layout, choice.zone)?;
         reader.symbols(rows, layout, choice.default)?;
         reader.prices(rows, layout)?;
+        for (column, extra) in rows.extras.iter_mut().zip(&layout.extras) {
+            reader.extend(column, Source::Column(*extra))?;
+        }
         rows.file.extend(std::iter::repeat_n(index as u32, batch.num_rows()));
         rows.row.extend((first_row..first_row + batch.num_rows()).map(|row| row as u64));
         Ok(())

@@ -1,8 +1,9 @@
 //! Longer bars from shorter ones.
 
+use super::config::Resampling;
 use super::duration::duration_text;
 use super::{BarDuration, DataError};
-use crate::table::BarColumns;
+use crate::table::{BarColumns, NULL};
 use crate::units::Time;
 
 /// Replaces sorted, unique bars by bars of `width`, aligned to midnight UTC and stamped at their start: first open, highest
@@ -11,7 +12,12 @@ use crate::units::Time;
 ///
 /// # Errors
 /// Bars that are longer than the bucket or reach across its edge: the bucket's close would then come from its future.
-pub(super) fn resample(name: &str, columns: &mut BarColumns, width: BarDuration) -> Result<usize, DataError> {
+pub(super) fn resample(
+    name: &str,
+    columns: &mut BarColumns,
+    extras: Vec<(&mut Vec<f64>, Resampling)>,
+    width: BarDuration,
+) -> Result<usize, DataError> {
     let width = width.nanoseconds();
     let step = interval(&columns.time);
     let bucket = |time: Time| time.0.div_euclid(width) * width;
@@ -61,8 +67,30 @@ pub(super) fn resample(name: &str, columns: &mut BarColumns, width: BarDuration)
     {
         *column = column[from..to].to_vec();
     }
+    for (values, rule) in extras {
+        let groups = columns.time.chunk_by(|left, right| bucket(*left) == bucket(*right));
+        let mut start = 0;
+        let longer: Vec<f64> = groups
+            .map(|group| {
+                start += group.len();
+                merged(&values[start - group.len()..start], rule)
+            })
+            .collect();
+        *values = longer[from..to].to_vec();
+    }
     *columns = longer;
     Ok(buckets - (to - from))
+}
+
+/// One value of an extra column for several bars; nulls do not count.
+fn merged(values: &[f64], rule: Resampling) -> f64 {
+    let known = values.iter().copied().filter(|value| !value.is_nan());
+    let Some(last) = known.clone().next_back() else { return NULL };
+    match rule {
+        Resampling::Last => last,
+        Resampling::Sum => known.sum(),
+        Resampling::Mean => known.clone().sum::<f64>() / known.count() as f64,
+    }
 }
 
 /// The most frequent distance of two bars; of equally frequent ones the shortest; 0 for a single bar.

@@ -24,6 +24,8 @@ pub(super) struct Rows {
     pub(super) time: Vec<i64>,
     /// Open, high, low, close, volume.
     pub(super) numbers: [Vec<f64>; 5],
+    /// Extra columns in the order of their names.
+    pub(super) extras: Vec<Vec<f64>>,
     /// Index of the file.
     pub(super) file: Vec<u32>,
     /// Row or line within the file.

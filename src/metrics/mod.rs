@@ -19,7 +19,7 @@ pub use trades::{
     RoundTrip, expectancy, kelly, longest_streak, payoff, profit_factor, round_trips, system_quality,
 };
 
-use crate::table::BookResult;
+use crate::table::{BookResult, Fill};
 use serde::{Deserialize, Serialize};
 
 /// How well forecasts matched what came. `None` where a figure is not defined (no row, no variance).
@@ -91,9 +91,24 @@ pub struct TradingMetrics {
     pub gross_exposure: Option<f64>,
     /// Fees paid, in quote currency.
     pub fees: f64,
-    /// What fills lost against the bar's price by spread and slippage, in quote currency.
+    /// What fills lost against the bar's price by spread, slippage and impact together, in quote currency.
     pub slippage_cost: f64,
-    /// Fees and slippage over the profit before them; not defined where that is not positive.
+    /// The part of it that half the spread took.
+    #[serde(default)]
+    pub spread_cost: f64,
+    /// The part of it that the trades' own impact took.
+    #[serde(default)]
+    pub impact_cost: f64,
+    /// Gas paid, in quote currency.
+    #[serde(default)]
+    pub gas_cost: f64,
+    /// Funding paid, in quote currency; negative where more was received.
+    #[serde(default)]
+    pub funding_cost: f64,
+    /// Borrowing paid, in quote currency.
+    #[serde(default)]
+    pub borrow_cost: f64,
+    /// All costs over the profit before them; not defined where that is not positive.
     pub costs_of_gross_profit: Option<f64>,
     /// Executed orders.
     pub fills: usize,
@@ -213,7 +228,14 @@ fn cost_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_yea
     metrics.fees = book.fills.iter().map(|fill| fill.fee).sum();
     metrics.slippage_cost =
         book.fills.iter().map(|fill| fill.quantity * (fill.price - fill.reference_price).abs()).sum();
-    let costs = metrics.fees + metrics.slippage_cost;
+    let sum = |of: fn(&Fill) -> f64| book.fills.iter().map(of).sum::<f64>();
+    metrics.spread_cost = sum(|fill| fill.spread);
+    metrics.impact_cost = sum(|fill| fill.impact);
+    metrics.gas_cost = sum(|fill| fill.gas);
+    metrics.funding_cost = book.carried.funding;
+    metrics.borrow_cost = book.carried.borrow;
+    let carried = metrics.funding_cost + metrics.borrow_cost;
+    let costs = metrics.fees + metrics.slippage_cost + metrics.gas_cost + carried;
     let profit = equity.last().map_or(0.0, |last| last - book.starting_cash) + costs;
     metrics.costs_of_gross_profit = if profit > 0.0 { finite(costs / profit) } else { None };
     let rows = equity.len() as f64;

@@ -14,8 +14,12 @@ pub struct RoundTrip {
     pub entry_step: u32,
     /// Step of the fill that closed it.
     pub exit_step: u32,
-    /// What was earned after fees, slippage and spread, in quote currency.
+    /// What was earned after fees, gas, spread, slippage and impact, in quote currency. Funding and borrowing are the book's.
     pub profit: f64,
+    /// Fees and gas, in quote currency.
+    pub fees: f64,
+    /// What its fills lost against the bar's price by spread, slippage and impact, in quote currency.
+    pub slippage: f64,
     /// Notional of all fills that took the position away from zero, in quote currency.
     pub entry_notional: f64,
 }
@@ -28,7 +32,7 @@ struct Open {
 
 /// The closed round trips, in the order in which they were closed. Profit is what sales brought less what purchases and
 /// fees cost, which equals the sum over average-cost closings. A fill that crosses zero closes one trip and opens
-/// another; its fee is shared by quantity. What is open at the end is not a round trip.
+/// another; its fee and the other parts of its cost are shared by quantity. What is open at the end is not a round trip.
 pub fn round_trips(fills: &[Fill]) -> Vec<RoundTrip> {
     let mut open: BTreeMap<u32, Open> = BTreeMap::new();
     let mut closed = Vec::new();
@@ -41,6 +45,8 @@ pub fn round_trips(fills: &[Fill]) -> Vec<RoundTrip> {
                 entry_step: fill.step,
                 exit_step: fill.step,
                 profit: 0.0,
+                fees: 0.0,
+                slippage: 0.0,
                 entry_notional: 0.0,
             },
         };
@@ -69,7 +75,11 @@ fn book(held: &mut Open, fill: &Fill, change: f64) {
     if held.quantity * change >= 0.0 {
         held.trip.entry_notional += notional.abs();
     }
-    held.trip.profit -= notional + fill.fee * (change.abs() / fill.quantity);
+    let share = change.abs() / fill.quantity;
+    let fees = (fill.fee + fill.gas) * share;
+    held.trip.profit -= notional + fees;
+    held.trip.fees += fees;
+    held.trip.slippage += (fill.spread + fill.slippage + fill.impact) * share;
     held.trip.exit_step = fill.step;
     held.quantity += change;
 }

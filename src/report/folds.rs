@@ -83,6 +83,7 @@ fn sharpe(curve: &Curve, range: &Range<usize>, cash: f64, periods_per_year: f64)
         starting_cash: before(curve, range.start, cash),
         fills: Vec::new(),
         equity: Equity { equity: curve.equity[range.clone()].to_vec(), ..Equity::default() },
+        carried: crate::table::Carried::default(),
         bankrupt_at: None,
     };
     metrics::sharpe(&metrics::returns(&book), periods_per_year)

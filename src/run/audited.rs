@@ -8,7 +8,7 @@ use crate::config::Plan;
 use crate::data::{Fold, SplitConfig};
 use crate::domains::market::backtest::run_books;
 use crate::domains::market::indicators;
-use crate::domains::market::strategies::{StrategyConfig, World};
+use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, World};
 use crate::model::{FitTask, ModelConfig};
 use crate::progress::{Progress, Silent};
 use crate::rundir::{AuditCheck, AuditSummary};
@@ -96,7 +96,11 @@ fn pipeline<'a>(plan: &'a Plan, bars: &Bars, depth: Depth) -> Result<Pipeline<'a
         features: models.then_some(features),
         labels: models.then_some(labels),
         learning: models.then(|| learning(plan, &folds, depth)),
-        strategies: experiment.strategies.iter().map(|(name, config)| decider(plan, name, config)).collect(),
+        strategies: experiment
+            .strategies
+            .iter()
+            .flat_map(|(name, entry)| deciders(plan, name, entry))
+            .collect(),
         execution: (!experiment.strategies.is_empty()).then(|| execution(plan)),
         span: Some(span),
         seed: Seed(experiment.seed).child("audit", 0),
@@ -162,19 +166,34 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
     Ok(all)
 }
 
-fn decider<'a>(plan: &'a Plan, name: &'a str, config: &'a StrategyConfig) -> Decider<'a> {
-    let strategy = config.build();
-    let yardstick = strategy.books() > 1 || strategy.matches().is_some();
-    let seed = Seed(plan.experiment.seed).child(name, 0);
-    Decider {
-        name: name.to_owned(),
-        decide: Box::new(move |bars: &Bars, predictions: &Predictions, span: Range<usize>| -> Result<Positions, String> {
-            strategy.decide(&World { bars, predictions, span, seed, reference: None, book: 0 })
-        }),
-        exempt: yardstick.then(|| {
-            "its random books are drawn over the whole test span to show what luck earns, a yardstick that nobody trades".into()
-        }),
+/// Books of one grid that are looked at: enough to meet each of its parameters at several values.
+const BOOKS_OF_A_GRID: usize = 6;
+
+/// A strategy, or a few books of its grid, drawn from the seed.
+fn deciders<'a>(plan: &'a Plan, name: &'a str, entry: &'a StrategyEntry) -> Vec<Decider<'a>> {
+    if !entry.is_grid() {
+        return vec![decider(plan, name, name.to_owned(), entry.first().strategy.clone())];
     }
+    let mut stream = Seed(plan.experiment.seed).stream("books of the audit", 0);
+    let mut books: Vec<usize> = (0..BOOKS_OF_A_GRID).map(|_| stream.below(entry.len().max(1))).collect();
+    books.sort_unstable();
+    books.dedup();
+    let books = books.into_iter().filter(|book| *book < entry.len());
+    let one = |book: usize| {
+        decider(plan, name, format!("{name}[{}]", entry.label(book)), entry.config(book).strategy)
+    };
+    books.map(one).collect()
+}
+
+fn decider<'a>(plan: &Plan, entry: &'a str, name: String, config: StrategyConfig) -> Decider<'a> {
+    let yardstick = config.build().books() > 1 || config.build().matches().is_some();
+    let seed = Seed(plan.experiment.seed).child(entry, 0);
+    let decide = move |bars: &Bars, predictions: &Predictions, span: Range<usize>| {
+        config.build().decide(&World { bars, predictions, span, seed, reference: None, book: 0 })
+    };
+    let reason = "its random books are drawn over the whole test span to show what luck earns, a yardstick that nobody \
+                  trades";
+    Decider { name, decide: Box::new(decide), exempt: yardstick.then(|| reason.to_owned()) }
 }
 
 fn execution(plan: &Plan) -> Execution<'_> {

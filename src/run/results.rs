@@ -5,7 +5,7 @@ use super::fit::{Fitted, metrics_by_horizon};
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::FillTime;
+use crate::domains::market::backtest::optimistic;
 use crate::metrics::{returns, sharpe_interval, trading_metrics};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
@@ -225,18 +225,9 @@ impl<'a> Outcome<'a> {
 
     /// Settings that flatter.
     fn doubts(&self) -> Vec<String> {
-        let settings = &self.plan.experiment.backtest;
         let mut doubts: Vec<String> = self.why_no_verdict.map(str::to_owned).into_iter().collect();
-        if self.books.is_some() && settings.costs.is_empty() {
-            doubts.push(
-                "the backtest has no costs: no fee, no spread, no slippage; real trading has all three"
-                    .into(),
-            );
-        }
-        if self.books.is_some() && settings.fill == FillTime::SameClose {
-            doubts.push(
-                "orders are filled at the very close that decided them, which real trading cannot do".into(),
-            );
+        if self.books.is_some() {
+            doubts.extend(optimistic(&self.plan.experiment.backtest));
         }
         doubts
     }
@@ -403,7 +394,12 @@ fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
         .with("side", text(&|fill| sides[usize::from(fill.side == Side::Sell)].clone()))
         .with("quantity", float(|fill| fill.quantity))
         .with("price", float(|fill| fill.price))
+        .with("reference_price", float(|fill| fill.reference_price))
         .with("fee", float(|fill| fill.fee))
+        .with("gas", float(|fill| fill.gas))
+        .with("spread", float(|fill| fill.spread))
+        .with("slippage", float(|fill| fill.slippage))
+        .with("impact", float(|fill| fill.impact))
 }
 
 /// The names of the symbols, to be shared by the rows of a table.

@@ -21,11 +21,13 @@ pub struct BarColumns {
 }
 
 /// The bars of one symbol: at least one, times strictly rising, prices finite and positive,
-/// `low <= open, close <= high`, volume finite and not negative.
+/// `low <= open, close <= high`, volume finite and not negative. Beside them there may be extra columns (a funding rate, a
+/// price of gas) with a value a bar, NaN where there is none; like a close, each is known at the close of its bar.
 #[derive(Clone, Debug)]
 pub struct SymbolBars {
     symbol: String,
     columns: BarColumns,
+    extras: BTreeMap<String, Vec<f64>>,
 }
 
 /// A bar that breaks the promise of [`SymbolBars`]. Rows count from 0 within the symbol.
@@ -98,7 +100,7 @@ impl SymbolBars {
                 return fail(row, format!("volume = {volume}"), "a finite volume, not negative");
             }
         }
-        Ok(SymbolBars { symbol, columns })
+        Ok(SymbolBars { symbol, columns, extras: BTreeMap::new() })
     }
 
     /// The symbol's name.
@@ -147,6 +149,34 @@ impl SymbolBars {
         &self.columns
     }
 
+    /// The same bars with these extra columns, by name.
+    ///
+    /// # Errors
+    /// A column that does not have a value a bar.
+    pub fn with_extras(mut self, extras: BTreeMap<String, Vec<f64>>) -> Result<SymbolBars, BarError> {
+        if let Some((name, values)) = extras.iter().find(|(_, values)| values.len() != self.len()) {
+            return Err(BarError {
+                symbol: self.symbol,
+                row: values.len().min(self.columns.time.len()),
+                time: Time::default(),
+                found: format!("{} values of {name}", values.len()),
+                expected: "as many values as times",
+            });
+        }
+        self.extras = extras;
+        Ok(self)
+    }
+
+    /// The extra columns by name, each with a value a bar, NaN where there is none.
+    pub fn extras(&self) -> &BTreeMap<String, Vec<f64>> {
+        &self.extras
+    }
+
+    /// The extra column of this name.
+    pub fn extra(&self, name: &str) -> Option<&[f64]> {
+        self.extras.get(name).map(Vec::as_slice)
+    }
+
     /// The first `rows` bars: what was known at that row's close. `rows` must be in `1..=len`.
     pub fn head(&self, rows: usize) -> SymbolBars {
         let cut = |values: &[f64]| values[..rows].to_vec();
@@ -160,6 +190,7 @@ impl SymbolBars {
                 close: cut(self.close()),
                 volume: cut(self.volume()),
             },
+            extras: self.extras.iter().map(|(name, values)| (name.clone(), cut(values))).collect(),
         }
     }
 }

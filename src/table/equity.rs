@@ -40,6 +40,15 @@ pub struct Fill {
     pub reference_price: f64,
     /// Fee in quote currency.
     pub fee: f64,
+    /// Gas in quote currency.
+    pub gas: f64,
+    /// What half the spread took, in quote currency. With slippage and impact it is the distance of the price from the
+    /// reference price times the quantity.
+    pub spread: f64,
+    /// What slippage took, in quote currency.
+    pub slippage: f64,
+    /// What the trade's own impact on the price took, in quote currency.
+    pub impact: f64,
 }
 
 /// What the book was worth at each close: cash + holdings = equity at every bar.
@@ -69,6 +78,15 @@ impl Equity {
     }
 }
 
+/// What carrying positions cost a book, in quote currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Carried {
+    /// Funding paid; negative where more was received.
+    pub funding: f64,
+    /// Fees for what was borrowed to be sold short.
+    pub borrow: f64,
+}
+
 /// The outcome of one book.
 #[derive(Clone, Debug)]
 pub struct BookResult {
@@ -80,6 +98,8 @@ pub struct BookResult {
     pub fills: Vec<Fill>,
     /// A row a step of the timeline.
     pub equity: Equity,
+    /// What was paid for carrying positions.
+    pub carried: Carried,
     /// The step at which the equity was used up and the book was closed for good, if it was.
     pub bankrupt_at: Option<Time>,
 }

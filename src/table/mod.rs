@@ -11,7 +11,7 @@ mod samples;
 mod windows;
 
 pub use bars::{BarColumns, BarError, Bars, SymbolBars, Timeline};
-pub use equity::{BookResult, Equity, Fill, Side};
+pub use equity::{BookResult, Carried, Equity, Fill, Side};
 pub use features::{Features, NULL};
 pub use labels::{LabelKind, Labels};
 pub use positions::{Basis, Positions};

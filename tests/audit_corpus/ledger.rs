@@ -1,7 +1,7 @@
 //! A little ledger of one symbol whose every rule can be bent.
 
 use candlewick::audit::RunBooks;
-use candlewick::table::{Bars, BookResult, Equity, Fill, Positions, Side, SymbolBars};
+use candlewick::table::{Bars, BookResult, Carried, Equity, Fill, Positions, Side, SymbolBars};
 use std::ops::Range;
 
 /// How orders are filled. Rows are those of the first symbol.
@@ -69,6 +69,7 @@ impl<'a> Book<'a> {
             starting_cash: 1e6,
             fills: self.fills,
             equity,
+            carried: Carried::default(),
             bankrupt_at: None,
         }
     }
@@ -90,6 +91,10 @@ impl<'a> Book<'a> {
             price,
             reference_price: price,
             fee: 0.0,
+            gas: 0.0,
+            spread: 0.0,
+            slippage: 0.0,
+            impact: 0.0,
         });
     }
 }

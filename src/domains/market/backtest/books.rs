@@ -17,6 +17,22 @@ fn listed(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
     start..span.end.min(last + 1).max(start)
 }
 
+/// Runs one book over all symbols, or the book of one symbol over the part of the span in which it is listed.
+pub(super) fn run_one(
+    bars: &Bars,
+    (name, positions): (&str, &Positions),
+    config: &BacktestConfig,
+    span: Range<usize>,
+    symbol: Option<usize>,
+) -> BookResult {
+    let Some(symbol) = symbol else {
+        return run_book(bars, positions, name, config, span);
+    };
+    let name = format!("{name}@{}", bars.symbols()[symbol].symbol());
+    let span = listed(bars, symbol, &span);
+    Ledger::new(bars, positions, config, symbol..symbol + 1).run(&name, span)
+}
+
 /// Runs every book `(name, positions)` over the steps `span` of the timeline, in the current pool of threads. The order
 /// of books is kept; with one book a symbol those of a strategy follow each other in the order of symbols, each over the part of the span in
 /// which its symbol is listed. Books do not
@@ -39,14 +55,7 @@ pub fn run_books(
     work.par_iter()
         .map(|(book, symbol)| {
             let (name, positions) = &books[*book];
-            let result = match symbol {
-                None => run_book(bars, positions, name, config, span.clone()),
-                Some(symbol) => {
-                    let name = format!("{name}@{}", bars.symbols()[*symbol].symbol());
-                    let span = listed(bars, *symbol, &span);
-                    Ledger::new(bars, positions, config, *symbol..*symbol + 1).run(&name, span)
-                }
-            };
+            let result = run_one(bars, (name, positions), config, span.clone(), *symbol);
             progress.on(&Event::BooksDone { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
             result
         })

@@ -1,6 +1,6 @@
 //! The `backtest` section of an experiment.
 
-use super::costs::{Cost, lower};
+use super::costs::{CostConfig, lower};
 use super::sizing::Sizing;
 use crate::units::{Time, YEAR_NANOSECONDS};
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ pub struct BacktestConfig {
     /// How a target becomes a quantity.
     pub sizing: Sizing,
     /// What trading costs. Without an entry trading is free, which no market is.
-    pub costs: Vec<Cost>,
+    pub costs: Vec<CostConfig>,
     /// Whether symbols share one book.
     pub books: Books,
     /// Bars a year, by which ratios are annualised. Default: counted from the bars, a year having 365 days.

@@ -1,10 +1,11 @@
 //! The ledger: one book, bar by bar, every fill recorded.
 
 use super::config::{BacktestConfig, FillTime};
-use super::costs::lower;
+use super::costs::{CarryRates, PreparedCosts, carry_rates};
 use super::sizing::Slot;
-use crate::kernels::backtest_step::{CostParameters, Order, execute, fitting_share};
-use crate::table::{Bars, BookResult, Equity, Fill, NULL, Positions, Side};
+use crate::kernels::backtest_step::{Order, fitting_share};
+use crate::kernels::fill_costs::{FillCosts, execute, largest_share};
+use crate::table::{Bars, BookResult, Carried, Equity, Fill, NULL, Positions, Side};
 use crate::units::{Time, YEAR_NANOSECONDS};
 use std::ops::Range;
 
@@ -55,6 +56,9 @@ struct Holding<'a> {
     pending: f64,
     /// Units held.
     quantity: f64,
+    /// What a fill costs now.
+    costs: FillCosts,
+    carry: CarryRates,
     /// The price at which the position is valued now.
     mark: f64,
 }
@@ -76,10 +80,11 @@ impl Holding<'_> {
 /// The state of one book.
 pub(super) struct Ledger<'a> {
     config: &'a BacktestConfig,
-    costs: CostParameters,
+    costs: PreparedCosts,
     times: &'a [Time],
     holdings: Vec<Holding<'a>>,
     cash: f64,
+    carried: Carried,
     fills: Vec<Fill>,
     /// Orders of the current moment, kept for its memory.
     orders: Vec<(usize, Order)>,
@@ -93,6 +98,13 @@ impl<'a> Ledger<'a> {
         config: &'a BacktestConfig,
         symbols: Range<usize>,
     ) -> Ledger<'a> {
+        // Costs that a check would have refused give no equity at all, rather than free trades.
+        let costs = PreparedCosts::new(&config.costs, bars, symbols.clone())
+            .unwrap_or_else(|_| PreparedCosts::unknown(symbols.len()));
+        let carry = |symbol: usize| {
+            carry_rates(&config.costs, &bars.symbols()[symbol], config.periods_per_year).unwrap_or_default()
+        };
+        let first = symbols.start;
         let holding = |symbol: usize| Holding {
             symbol,
             open: bars.symbols()[symbol].open(),
@@ -103,16 +115,18 @@ impl<'a> Ledger<'a> {
             present: false,
             pending: NULL,
             quantity: 0.0,
+            costs: costs.fill_costs(symbol - first, 0),
+            carry: carry(symbol),
             mark: 0.0,
         };
+        let holdings = symbols.map(holding).collect();
         Ledger {
             config,
-            // Costs that `check` would have refused give no equity at all, rather than free trades.
-            costs: lower(&config.costs)
-                .unwrap_or(CostParameters { fee_rate: f64::NAN, slippage_rate: f64::NAN }),
+            costs,
             times: bars.timeline().times(),
-            holdings: symbols.map(holding).collect(),
+            holdings,
             cash: config.cash,
+            carried: Carried::default(),
             fills: Vec::new(),
             orders: Vec::new(),
         }
@@ -144,6 +158,7 @@ impl<'a> Ledger<'a> {
             starting_cash: self.config.cash,
             fills: self.fills,
             equity,
+            carried: self.carried,
             bankrupt_at,
         }
     }
@@ -164,6 +179,8 @@ impl<'a> Ledger<'a> {
             holding.present = holding.steps.get(holding.row).is_some_and(|next| *next as usize == step);
             waiting |= holding.present && !holding.pending.is_nan();
         }
+        self.costs.begin(self.times[step]);
+        self.price_fills(0);
         if trades && waiting && self.config.fill == FillTime::NextOpen {
             for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
                 holding.mark = holding.open[holding.row];
@@ -178,11 +195,41 @@ impl<'a> Ledger<'a> {
                 waiting = true;
             }
         }
+        self.carry();
+        self.price_fills(1);
         if trades && waiting && self.config.fill == FillTime::SameClose {
             self.trade(step, 1);
         }
         for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
             holding.row += 1;
+        }
+    }
+
+    /// Looks up what fills of the symbols with a bar cost from now on. `closed` is 1 where that bar is closed, 0 before.
+    fn price_fills(&mut self, closed: usize) {
+        if !self.costs.varies() {
+            return;
+        }
+        for (index, holding) in self.holdings.iter_mut().enumerate().filter(|(_, holding)| holding.present) {
+            // Nothing can be filled before a first bar is closed.
+            holding.costs = self.costs.fill_costs(index, (holding.row + closed).saturating_sub(1));
+        }
+    }
+
+    /// Pays funding and borrowing for what is held at the close.
+    fn carry(&mut self) {
+        for holding in self.holdings.iter().filter(|holding| holding.present && holding.quantity != 0.0) {
+            let worth = holding.quantity * holding.mark;
+            if let Some(rate) = holding.carry.funding.get(holding.row) {
+                self.cash -= worth * rate;
+                self.carried.funding += worth * rate;
+            }
+            if let Some(rate) = holding.carry.borrow.get(holding.row)
+                && holding.quantity < 0.0
+            {
+                self.cash -= worth.abs() * rate;
+                self.carried.borrow += worth.abs() * rate;
+            }
         }
     }
 
@@ -226,7 +273,7 @@ impl<'a> Ledger<'a> {
                     .periods_per_year
                     .unwrap_or_else(|| holding.bars_a_year(self.times, closed)),
             };
-            if let Some(order) = self.config.sizing.order(holding.pending, &slot, &self.costs) {
+            if let Some(order) = self.config.sizing.order(holding.pending, &slot, &holding.costs) {
                 holding.pending = NULL;
                 self.orders.push((index, order));
             }
@@ -235,9 +282,21 @@ impl<'a> Ledger<'a> {
 
     /// Which share of all increasing purchases the cash pays for, once every short that is to be covered is paid.
     fn affordable_share(&self) -> f64 {
+        let purchases = || self.orders.iter().filter(|(_, order)| !order.sells());
+        let in_proportion = |costs: &FillCosts| costs.in_proportion() && costs.fixed_fee + costs.gas == 0.0;
+        if !purchases().all(|(index, _)| in_proportion(&self.holdings[*index].costs)) {
+            return largest_share(|share| {
+                let spent = purchases().map(|(index, order)| {
+                    let holding = &self.holdings[*index];
+                    holding.costs.outlay(order.reduction + order.increase * share, false, holding.mark)
+                });
+                spent.sum::<f64>() <= self.cash
+            });
+        }
         let (mut cash, mut wanted) = (self.cash, 0.0);
-        for (index, order) in self.orders.iter().filter(|(_, order)| !order.sells()) {
-            let price = self.holdings[*index].mark * self.costs.gross_up(1.0);
+        for (index, order) in purchases() {
+            let holding = &self.holdings[*index];
+            let price = holding.mark * holding.costs.rates.gross_up(1.0);
             cash -= order.reduction * price;
             wanted += order.increase * price;
         }
@@ -268,16 +327,21 @@ impl<'a> Ledger<'a> {
             return;
         }
         let holding = &mut self.holdings[index];
-        let execution = execute(&mut self.cash, &mut holding.quantity, change, holding.mark, &self.costs);
+        let charge = execute(&mut self.cash, &mut holding.quantity, change, holding.mark, &holding.costs);
+        self.costs.trade(change.abs() * charge.price);
         self.fills.push(Fill {
             symbol: holding.symbol as u32,
             step: step as u32,
             time: self.times[step],
             side: if change > 0.0 { Side::Buy } else { Side::Sell },
             quantity: change.abs(),
-            price: execution.price,
+            price: charge.price,
             reference_price: holding.mark,
-            fee: execution.fee,
+            fee: charge.fee,
+            gas: charge.gas,
+            spread: charge.spread,
+            slippage: charge.slippage,
+            impact: charge.impact,
         });
     }
 

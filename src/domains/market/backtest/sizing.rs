@@ -1,6 +1,7 @@
 //! How much a target of 1 buys.
 
-use crate::kernels::backtest_step::{CostParameters, Order, order_for_quantity, order_for_value};
+use crate::kernels::backtest_step::{Order, order_for_quantity};
+use crate::kernels::fill_costs::{FillCosts, order_for_value};
 use crate::table::NULL;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,7 +137,7 @@ impl Sizing {
     }
 
     /// The order that takes the slot to `target`; `None` while the volatility is not known.
-    pub(super) fn order(&self, target: f64, slot: &Slot, costs: &CostParameters) -> Option<Order> {
+    pub(super) fn order(&self, target: f64, slot: &Slot, costs: &FillCosts) -> Option<Order> {
         if target == 0.0 {
             return Some(order_for_quantity(slot.held, 0.0));
         }

@@ -1,0 +1,86 @@
+//! A book at other costs: what it would have earned if everything had cost nothing, twice or four times as much, and how
+//! much dearer it could have been.
+
+use super::books::run_one;
+use super::config::BacktestConfig;
+use super::costs::scaled;
+use crate::metrics::{drawdowns, returns, sharpe};
+use crate::rundir::CostScenario;
+use crate::table::{Bars, BookResult, Positions};
+use std::ops::Range;
+
+/// By which costs are multiplied in a report.
+const MULTIPLES: [f64; 4] = [0.0, 1.0, 2.0, 4.0];
+
+/// Beyond so many times its costs nobody needs to know where a book breaks even.
+const LARGEST_MULTIPLE: f64 = 100.0;
+
+/// How exactly a break-even is found, relative.
+const PRECISION: f64 = 1e-3;
+
+/// The book at 0, 1, 2 and 4 times all its costs, with the same positions wanted; sizes follow from the equity that is
+/// left. Arguments are those of [`super::run_book`]; with `symbol` it is that symbol's own book, over the part of the
+/// span in which it is listed. One book is in memory at a time.
+pub fn cost_scenarios(
+    bars: &Bars,
+    positions: &Positions,
+    config: &BacktestConfig,
+    span: &Range<usize>,
+    symbol: Option<usize>,
+) -> Vec<CostScenario> {
+    let scenario = |multiple: f64| {
+        let book = at_costs(bars, positions, config, span, (symbol, multiple));
+        let equity = &book.equity.equity;
+        let periods = config.annual_periods(&book.equity.time);
+        let finite = |value: f64| value.is_finite().then_some(value);
+        CostScenario {
+            multiple,
+            total_return: equity.last().and_then(|last| finite(last / book.starting_cash - 1.0)),
+            sharpe: sharpe(&returns(&book), periods),
+            max_drawdown: finite(drawdowns(equity, book.starting_cash).deepest),
+        }
+    };
+    MULTIPLES.into_iter().map(scenario).collect()
+}
+
+/// By which number all costs may be multiplied until the book earns nothing, to a thousandth of it; `None` where it earns
+/// nothing without costs, or still earns at 100 times its costs. Arguments as for [`cost_scenarios`].
+///
+/// The profit falls with the multiple, but for the few trades that another size of the book makes or breaks; where it
+/// crosses zero several times one of the crossings is found, always the same.
+pub fn break_even_multiple(
+    bars: &Bars,
+    positions: &Positions,
+    config: &BacktestConfig,
+    span: &Range<usize>,
+    symbol: Option<usize>,
+) -> Option<f64> {
+    let earns = |multiple: f64| {
+        let book = at_costs(bars, positions, config, span, (symbol, multiple));
+        book.equity.equity.last().is_some_and(|last| *last > book.starting_cash)
+    };
+    if config.costs.is_empty() || !earns(0.0) || earns(LARGEST_MULTIPLE) {
+        return None;
+    }
+    let (mut earning, mut losing) = (0.0, LARGEST_MULTIPLE);
+    while losing - earning > PRECISION * losing && losing > PRECISION * PRECISION {
+        let middle = 0.5 * (earning + losing);
+        if earns(middle) {
+            earning = middle;
+        } else {
+            losing = middle;
+        }
+    }
+    Some(0.5 * (earning + losing))
+}
+
+fn at_costs(
+    bars: &Bars,
+    positions: &Positions,
+    config: &BacktestConfig,
+    span: &Range<usize>,
+    (symbol, multiple): (Option<usize>, f64),
+) -> BookResult {
+    let config = BacktestConfig { costs: scaled(&config.costs, multiple), ..config.clone() };
+    run_one(bars, ("", positions), &config, span.clone(), symbol)
+}
