@@ -363,7 +363,9 @@ fn at_next_open(execution: &Execution, book: &BookResult, place: &Place) -> Vec<
         }
         let symbol = &place.bars.symbols()[fill.symbol as usize];
         let row = symbol.time().partition_point(|other| other < time);
-        let at_open = symbol.open().get(row).is_some_and(|open| same(*open, fill.reference_price));
+        // A symbol without that bar is closed, if at all, at its last close.
+        let present = symbol.time().get(row) == Some(time);
+        let at_open = present && same(symbol.open()[row], fill.reference_price);
         if !exits || enters || at_open {
             found.push(*fill);
         }

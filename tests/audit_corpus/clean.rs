@@ -225,11 +225,10 @@ fn each(bars: &Bars, levels: fn(&SymbolBars) -> Vec<f64>) -> Vec<Vec<f64>> {
 
 /// The close of the last bucket of hours that is over when the bar is known.
 fn last_bucket(symbol: &SymbolBars, hours: i64) -> Vec<f64> {
-    let (width, interval) =
-        (hours * HOUR, symbol.time().get(1).map_or(HOUR, |next| next.0 - symbol.time()[0].0));
+    let width = hours * HOUR;
     let bucket = |time: &Time| time.0.div_euclid(width);
     let close = |t: usize| {
-        let over = (symbol.time()[t].0 + interval).div_euclid(width);
+        let over = (symbol.time()[t].0 + HOUR).div_euclid(width);
         let end = symbol.time().partition_point(|time| bucket(time) < over);
         end.checked_sub(1).map_or(f64::NAN, |row| symbol.close()[row])
     };
