@@ -2,6 +2,8 @@
 
 use crate::markets::shared;
 use crate::program::{SMALL, Scratch};
+use candlewick::run::audit_exit_code;
+use candlewick::rundir::Summary;
 use serde_json::Value;
 use std::path::Path;
 
@@ -140,6 +142,27 @@ fn every_sizing_fill_and_book_passes() {
     }
 }
 
+/// No experiment of this program knows the future, so the alarm is seen on a run whose record is changed by hand.
+#[test]
+fn a_run_that_did_not_pass_is_shown_with_an_alarm_and_ends_with_its_own_code() {
+    let scratch = prepared(&quick());
+    scratch.candlewick(&["backtest", "quick.yaml", "--no-report"]).exits(0);
+    let shown = scratch.candlewick(&["runs", "show", "latest"]).exits(0).stdout;
+    assert!(!shown.contains("LOOK-AHEAD"), "{shown}");
+    let file = scratch.runs()[0].join("summary.json");
+    let mut summary: Summary = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(audit_exit_code(None), 0);
+    assert_eq!(audit_exit_code(summary.audit.as_ref()), 0);
+    let audit = summary.audit.as_mut().unwrap();
+    (audit.passed, audit.checks[0].passed) = (false, false);
+    audit.checks[0].finding = "the order of x for ALPHA knew the future".into();
+    assert_eq!(audit_exit_code(summary.audit.as_ref()), 4);
+    std::fs::write(&file, serde_json::to_string(&summary).unwrap()).unwrap();
+    let shown = scratch.candlewick(&["runs", "show", "latest"]).exits(0).stdout;
+    let alarm = "LOOK-AHEAD: do not trust the numbers below.\n  decisions: the order of x for ALPHA knew the future\n";
+    assert!(shown.starts_with(alarm), "{shown}");
+}
+
 const STRATEGIES: &str = "\
 strategies:
   hold: {buy_and_hold: {}}
@@ -191,4 +214,23 @@ fn every_feature_label_and_a_model_on_real_prices_pass() {
     scratch.write("crypto.yaml", &yaml);
     let audit = scratch.candlewick(&["audit", "crypto.yaml", "--json"]).exits(0).json();
     assert_eq!(parts(&audit), SHORT);
+}
+
+/// A slow strategy comes to no order within the few bars of a short audit of a wide panel; then more bars are taken.
+#[test]
+fn a_slow_strategy_gets_the_bars_that_it_needs_to_decide() {
+    let scratch = Scratch::new();
+    let market =
+        ["data", "generate", "market", "--symbols", "40", "--bars", "3000", "--output", "market.parquet"];
+    scratch.candlewick(&market).exits(0);
+    let strategies =
+        "  slow: {sma_cross: {fast: 5, slow: 900}}\n  never: {sma_cross: {fast: 5, slow: 2999999}}\n";
+    scratch.write(
+        "slow.yaml",
+        &format!("name: slow\ndata: {{path: market.parquet}}\nstrategies:\n{strategies}"),
+    );
+    let audit = scratch.candlewick(&["audit", "slow.yaml", "--json"]).exits(0).json();
+    let decisions = findings(&audit)[0].1.clone();
+    assert!(decisions.contains("never makes no order"), "{decisions}");
+    assert!(!decisions.contains("slow makes no order") && !decisions.starts_with("0 orders"), "{decisions}");
 }

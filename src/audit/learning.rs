@@ -62,7 +62,7 @@ pub(super) fn prove(audit: &Audit, proof: &mut Proof) -> Result<(), AuditError> 
             bars,
         };
         audit.fold(&world, &mut tallies)?;
-        if number == 0 && learning.forecast.is_some() {
+        if number == 0 && learning.forecast.is_some() && !learning.trains_on_later_bars {
             audit.forecasts(&world, &mut tallies.forecasts).map_err(fail("forecasts"))?;
             proof.moments += 1;
         }
@@ -97,7 +97,7 @@ fn push_checks(learning: &Learning, folds: &[Fold], audited: usize, tallies: Tal
             }),
         );
     }
-    if learning.forecast.is_some() {
+    if learning.forecast.is_some() && !learning.trains_on_later_bars {
         proof.checks.push(tallies.forecasts.check(|compared| {
             format!("{compared} forecasts of models that were trained anew keep their bits")
         }));

@@ -54,7 +54,7 @@ pub(super) struct Future {
 }
 
 /// Bars of a future that are enough to be seen.
-pub(super) const TAIL: usize = 64;
+pub(super) const TAIL: usize = 32;
 
 /// A gap that no calendar hides.
 const GAP_NANOSECONDS: i64 = 400 * 86_400 * 1_000_000_000;

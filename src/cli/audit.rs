@@ -9,7 +9,7 @@ use crate::data;
 use crate::progress::Console;
 use crate::ruled_table::ruled_table;
 use crate::run;
-use crate::rundir::{AuditSummary, RunDir, find_run};
+use crate::rundir::{AuditCheck, AuditSummary, RunDir, find_run};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     } else {
         output.print(&(table(&audit, output.width()) + "\n"))?;
     }
-    if audit.passed { Ok(()) } else { Err(failure(&audit)) }
+    trusted(Some(&audit))
 }
 
 /// The plan of a file, or that of a run with the fingerprint of its data.
@@ -89,20 +89,31 @@ fn table(audit: &AuditSummary, width: usize) -> String {
     table.to_string()
 }
 
-/// The lines above the table of a run that did not pass.
-pub(super) fn alarm(audit: &AuditSummary) -> String {
-    let failed = audit.checks.iter().filter(|check| !check.passed);
-    let lines: String = failed.map(|check| format!("  {}: {}\n", check.part, check.finding)).collect();
+/// The lines above the table of a run that did not pass; nothing for one that did.
+pub(super) fn alarm(audit: Option<&AuditSummary>) -> String {
+    let failed: Vec<&AuditCheck> =
+        audit.into_iter().flat_map(|audit| &audit.checks).filter(|check| !check.passed).collect();
+    if failed.is_empty() {
+        return String::new();
+    }
+    let lines: String = failed.iter().map(|check| format!("  {}: {}\n", check.part, check.finding)).collect();
     format!("LOOK-AHEAD: do not trust the numbers below.\n{lines}\n")
 }
 
-/// How a verb ends whose audit did not pass.
-pub(super) fn failure(audit: &AuditSummary) -> Failure {
-    let parts: Vec<&str> =
-        audit.checks.iter().filter(|check| !check.passed).map(|check| check.part.as_str()).collect();
+/// How a verb ends after this audit.
+///
+/// # Errors
+/// Something knows the future, or could not be proved not to.
+pub(super) fn trusted(audit: Option<&AuditSummary>) -> Result<(), Failure> {
+    let code = run::audit_exit_code(audit);
+    if code == 0 {
+        return Ok(());
+    }
+    let failed = audit.into_iter().flat_map(|audit| &audit.checks).filter(|check| !check.passed);
+    let parts: Vec<&str> = failed.map(|check| check.part.as_str()).collect();
     let message = format!(
         "something knows the future, or could not be proved not to: {}; no number that depends on it can be trusted",
         parts.join(", ")
     );
-    Failure::new(4, message).already_documented()
+    Err(Failure::new(code, message).already_documented())
 }

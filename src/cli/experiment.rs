@@ -73,7 +73,8 @@ pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(
             )))
         }
         Err(failure) => Err(failure),
-        Ok(summary) => trusted(&summary),
+        // Such a run is complete and kept, but must not end like one that can be trusted.
+        Ok(summary) => audit::trusted(summary.audit.as_ref()),
     }
 }
 
@@ -84,15 +85,8 @@ pub(super) fn resume(
     options: &Options,
     output: &Output,
 ) -> Result<(), Failure> {
-    trusted(&execute(plan, directory, &device(plan, options)?, options, output)?)
-}
-
-/// A run whose audit found look-ahead is complete, but must not end like one that can be trusted.
-fn trusted(summary: &Summary) -> Result<(), Failure> {
-    match &summary.audit {
-        Some(audit) if !audit.passed => Err(audit::failure(audit)),
-        _ => Ok(()),
-    }
+    let summary = execute(plan, directory, &device(plan, options)?, options, output)?;
+    audit::trusted(summary.audit.as_ref())
 }
 
 fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
@@ -135,9 +129,8 @@ fn show(summary: &Summary, options: &Options, output: &Output) -> Result<(), Fai
     if output.json() {
         output.document(summary)?;
     } else {
-        let alarm = summary.audit.as_ref().filter(|audit| !audit.passed).map(audit::alarm);
         let table = report::terminal(summary, output.width(), output.colour());
-        output.print(&(alarm.unwrap_or_default() + &table))?;
+        output.print(&(audit::alarm(summary.audit.as_ref()) + &table))?;
     }
     if options.no_report {
         output.say(&format!("{:>12} {}", "Results", summary.run_dir));

@@ -4,7 +4,7 @@ use crate::audit::AuditError;
 use crate::data::DataError;
 use crate::model::FitError;
 use crate::report::ReportError;
-use crate::rundir::RunDirError;
+use crate::rundir::{AuditSummary, RunDirError};
 
 /// A run that could not be finished. What was finished before stays in its directory.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,11 @@ impl RunError {
             RunError::Interrupted { .. } => 130,
         }
     }
+}
+
+/// The exit code of a run or an audit that is done: 4 where something knows the future, or could not be proved not to.
+pub fn audit_exit_code(audit: Option<&AuditSummary>) -> u8 {
+    if audit.is_none_or(|audit| audit.passed) { 0 } else { 4 }
 }
 
 /// The exit code of a failure of a run directory.

@@ -11,7 +11,7 @@ mod stages;
 mod verdict;
 
 pub use audited::audit;
-pub use error::{RunError, run_dir_exit_code};
+pub use error::{RunError, audit_exit_code, run_dir_exit_code};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 
 use crate::config::Plan;
