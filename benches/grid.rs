@@ -131,7 +131,10 @@ fn general(request: &BatchRequest, pairs: &[SmaCross]) {
     let orders: Vec<Positions> = pairs.iter().step_by(5).map(|pair| pair.decide(&world).unwrap()).collect();
     let decide = |book: usize| Ok(orders[book].clone());
     let signals = Signals::Decided { books: orders.len(), decide: &decide };
-    let costs = vec![CostConfig::Proportional(Proportional { fee_bps: 5.0 }), CostConfig::Slippage(Slippage { bps: 2.0 })];
+    let costs = vec![
+        CostConfig::Proportional(Proportional { fee_bps: 5.0 }),
+        CostConfig::Slippage(Slippage { bps: 2.0 }),
+    ];
     let config = |exits: Exits| BacktestConfig { costs: costs.clone(), exits, ..BacktestConfig::default() };
     let funding: Vec<f64> = (0..rows).map(|row| if row % 480 == 479 { 1e-4 } else { 0.0 }).collect();
     let stops = Exits { stop_loss_percent: Some(2.0), take_profit_percent: Some(4.0), ..Exits::default() };
@@ -154,8 +157,10 @@ fn main() {
         let bars = market();
         let rows = bars.symbols()[0].len();
         println!("{rows} bars in memory, peak {:.0} MiB", peak_mebibytes());
-        let config =
-            BacktestConfig { costs: vec![CostConfig::Proportional(Proportional { fee_bps: 10.0 })], ..BacktestConfig::default() };
+        let config = BacktestConfig {
+            costs: vec![CostConfig::Proportional(Proportional { fee_bps: 10.0 })],
+            ..BacktestConfig::default()
+        };
         let request = BatchRequest {
             bars: &bars,
             symbol: 0,

@@ -11,12 +11,14 @@
 //! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
 //! | 5 | [`model`]: one file a model; [`domains`]: one folder a world |
 //! | 6 | [`config`]: from YAML to a plan |
-//! | 7 | [`mod@run`]: the story of one experiment |
-//! | 8 | [`cli`]: one verb a file |
+//! | 7 | [`audit`]: the look-ahead proof |
+//! | 8 | [`mod@run`]: the story of one experiment |
+//! | 9 | [`cli`]: one verb a file |
 //!
 //! Letters in shapes: `N` rows, `B` batch, `T` time steps of a window, `F` features, `H` hidden units or horizons,
 //! `A` assets, `P` population.
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod data;

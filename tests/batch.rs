@@ -3,8 +3,8 @@
 use super::markets::{HOUR, random_bars, random_symbol, symbol, wide_bars, wide_symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals, Sizing,
-    run_batch, run_books, supports,
+    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals,
+    Sizing, run_batch, run_books, supports,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;

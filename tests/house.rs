@@ -23,8 +23,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 5),
     ("domains", 5),
     ("config", 6),
-    ("run", 7),
-    ("cli", 8),
+    ("audit", 7),
+    ("run", 8),
+    ("cli", 9),
 ];
 
 fn floor_of(room: &str) -> Option<u8> {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails to prepare has failed")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod audit;
+mod audit_corpus;
 mod backtest;
 mod backtest_exact;
 mod backtest_exits;

@@ -1,5 +1,6 @@
 //! What `run` and `backtest` share: a configuration becomes a plan, a plan becomes a run directory.
 
+use super::audit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::{Plan, Text, load};
@@ -28,6 +29,9 @@ pub(super) struct Options {
     /// The folder that holds the run directories
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
+    /// Do not prove that nothing knows the future
+    #[arg(long)]
+    pub no_audit: bool,
     /// Do not draw report.html
     #[arg(long)]
     pub no_report: bool,
@@ -68,7 +72,9 @@ pub(super) fn start(plan: &Plan, options: &Options, output: &Output) -> Result<(
                 "what is finished is kept; continue with `candlewick run --resume {path}`"
             )))
         }
-        done => done,
+        Err(failure) => Err(failure),
+        // Such a run is complete and kept, but must not end like one that can be trusted.
+        Ok(summary) => audit::trusted(summary.audit.as_ref()),
     }
 }
 
@@ -79,7 +85,8 @@ pub(super) fn resume(
     options: &Options,
     output: &Output,
 ) -> Result<(), Failure> {
-    execute(plan, directory, &device(plan, options)?, options, output)
+    let summary = execute(plan, directory, &device(plan, options)?, options, output)?;
+    audit::trusted(summary.audit.as_ref())
 }
 
 fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
@@ -93,7 +100,7 @@ fn execute(
     device: &ChosenDevice,
     options: &Options,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<Summary, Failure> {
     let threads = threads(options.threads);
     // candle walks the graph of a backward pass by recursion; the default stack is too small for long windows.
     let pool = rayon::ThreadPoolBuilder::new()
@@ -105,16 +112,25 @@ fn execute(
     let events = JsonLines::new(directory.events()?);
     let stop = stop_on_interrupt();
     let progress = Tee(vec![&console as &dyn Progress, &events]);
-    let context = Context { device, threads, report: !options.no_report, stop: &stop, progress: &progress };
+    let context = Context {
+        device,
+        threads,
+        audit: !options.no_audit,
+        report: !options.no_report,
+        stop: &stop,
+        progress: &progress,
+    };
     let summary = pool.install(|| run::run(plan, directory, &context))?;
-    show(&summary, options, output)
+    show(&summary, options, output)?;
+    Ok(summary)
 }
 
 fn show(summary: &Summary, options: &Options, output: &Output) -> Result<(), Failure> {
     if output.json() {
         output.document(summary)?;
     } else {
-        output.print(&report::terminal(summary, output.width(), output.colour()))?;
+        let table = report::terminal(summary, output.width(), output.colour());
+        output.print(&(audit::alarm(summary.audit.as_ref()) + &table))?;
     }
     if options.no_report {
         output.say(&format!("{:>12} {}", "Results", summary.run_dir));

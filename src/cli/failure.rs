@@ -27,6 +27,11 @@ impl Failure {
         Failure { code, documented: false, kind: Kind::Message(message.into()) }
     }
 
+    /// The same failure of a verb whose document says what is wrong.
+    pub(super) fn already_documented(self) -> Failure {
+        Failure { documented: true, ..self }
+    }
+
     /// The same failure with a line on how to go on.
     pub(super) fn with_hint(self, hint: &str) -> Failure {
         match self.kind {

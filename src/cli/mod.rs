@@ -1,5 +1,6 @@
 //! The command line: one verb a file. Documents go to stdout, everything for people to stderr.
 
+mod audit;
 mod backtest;
 mod check;
 mod data;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
     max_term_width = 100,
     propagate_version = true,
     after_help = "Exit codes: 0 ok, 1 work failed, 2 usage or configuration, 3 data, \
-                  5 resources (disk, memory, GPU), 6 run locked, 130 interrupted and resumable."
+                  4 something knows the future, 5 resources (disk, memory, GPU), 6 run locked, 130 interrupted and resumable."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,6 +38,8 @@ enum Verb {
     Backtest(backtest::Arguments),
     /// Show what a run would do, or every mistake in its configuration
     Check(check::Arguments),
+    /// Prove that nothing in an experiment knows the future, or name what does
+    Audit(audit::Arguments),
     /// Draw the report of a run again, or compare several runs
     Report(report::Arguments),
     /// List runs, or show one
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments, &output),
         Verb::Backtest(arguments) => backtest::run(arguments, &output),
         Verb::Check(arguments) => check::run(arguments, &output),
+        Verb::Audit(arguments) => audit::run(arguments, &output),
         Verb::Report(arguments) => report::run(arguments, &output),
         Verb::Runs(verb) => runs::run(verb, &output),
         Verb::Data(arguments) => {
@@ -75,6 +79,7 @@ impl Verb {
             Verb::Run(arguments) => arguments.options.json,
             Verb::Backtest(arguments) => arguments.options.json,
             Verb::Check(arguments) => arguments.json,
+            Verb::Audit(arguments) => arguments.json,
             Verb::Report(arguments) => arguments.json,
             Verb::Runs(verb) => verb.json(),
             Verb::Data(arguments) => arguments.json(),

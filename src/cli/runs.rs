@@ -1,5 +1,6 @@
 //! `candlewick runs`.
 
+use super::audit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::report;
@@ -62,7 +63,8 @@ pub(super) fn run(verb: &Verb, output: &Output) -> Result<(), Failure> {
             if output.json() {
                 return output.document(&summary);
             }
-            output.print(&report::terminal(&summary, output.width(), output.colour()))
+            let table = report::terminal(&summary, output.width(), output.colour());
+            output.print(&(audit::alarm(summary.audit.as_ref()) + &table))
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What can stop a run, by the exit code that it deserves.
 
+use crate::audit::AuditError;
 use crate::data::DataError;
 use crate::model::FitError;
 use crate::report::ReportError;
-use crate::rundir::RunDirError;
+use crate::rundir::{AuditSummary, RunDirError};
 
 /// A run that could not be finished. What was finished before stays in its directory.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// The look-ahead proof, where a part cannot be computed at all.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -95,7 +99,11 @@ impl RunError {
             RunError::Data(DataError::Write(error)) => run_dir_exit_code(error),
             RunError::Data(DataError::Output(_)) => 5,
             RunError::Data(_) | RunError::Split(_) | RunError::Fold { .. } | RunError::Changed { .. } => 3,
-            RunError::Features(_) | RunError::Labels(_) | RunError::Costs(_) | RunError::Strategy { .. } => 2,
+            RunError::Features(_)
+            | RunError::Labels(_)
+            | RunError::Costs(_)
+            | RunError::Strategy { .. }
+            | RunError::Audit(_) => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),
             RunError::Report(_) => 1,
@@ -108,6 +116,11 @@ impl RunError {
             RunError::Interrupted { .. } => 130,
         }
     }
+}
+
+/// The exit code of a run or an audit that is done: 4 where something knows the future, or could not be proved not to.
+pub fn audit_exit_code(audit: Option<&AuditSummary>) -> u8 {
+    if audit.is_none_or(|audit| audit.passed) { 0 } else { 4 }
 }
 
 /// The exit code of a failure of a run directory.

@@ -1,6 +1,7 @@
 //! Windows -> fit -> save -> predict, fold by fold and model by model, each kept as soon as it is done.
 
 use super::{Context, RunError};
+use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
@@ -175,7 +176,8 @@ fn fit_one(work: &Work, fold: &Fold, (name, config): (&String, &ModelConfig)) ->
         });
     }
     let task = format!("fold {} {name}", fold.index);
-    let prepared = prepare(work, fold, name, config)?;
+    let tables = Tables { bars: work.bars, features: work.features, labels: work.labels };
+    let prepared = prepare(work.plan, &tables, fold, (name, config))?;
     let checkpoint = folder.join("checkpoint.safetensors");
     let member = fold.index as u64;
     let fit = config.build().fit(&FitTask {
@@ -214,21 +216,21 @@ fn interrupted(work: &Work) -> RunError {
     RunError::Interrupted { run_dir: work.directory.path().display().to_string() }
 }
 
-struct Prepared {
-    scaler: Scaler,
-    train: Windows,
-    validation: Windows,
-    test: Windows,
-}
-
-fn prepare(work: &Work, fold: &Fold, name: &str, config: &ModelConfig) -> Result<Prepared, RunError> {
+/// What a model is given on a fold. The audit proves this very function.
+pub(super) fn prepare(
+    plan: &Plan,
+    tables: &Tables,
+    fold: &Fold,
+    (name, config): (&str, &ModelConfig),
+) -> Result<Prepared, RunError> {
     let fail = |reason: String| RunError::Fold { fold: fold.index, model: name.to_owned(), reason };
-    let (bars, features, labels, window) = (work.bars, work.features, work.labels, config.build().window());
-    let stride = work.plan.experiment.train.stride_bars;
+    let (bars, features, labels, window) =
+        (tables.bars, tables.features, tables.labels, config.build().window());
+    let stride = plan.experiment.train.stride_bars;
     let train = fold.train_samples(bars, features, labels, window, stride).map_err(fail)?;
     let validation = fold.validation_samples(bars, features, labels, window).map_err(fail)?;
     let test = fold.test_samples(bars, features, window).map_err(fail)?;
-    let scaler = Scaler::fit(work.plan.experiment.scaler, features, &train).map_err(fail)?;
+    let scaler = Scaler::fit(plan.experiment.scaler, features, &train).map_err(fail)?;
     let targets = |samples: &[Sample]| -> Vec<f32> {
         let of = |sample: &Sample| {
             (0..labels.horizons().len())

@@ -1,5 +1,6 @@
 //! THE STORY of one experiment, to be read from top to bottom.
 
+mod audited;
 mod books;
 mod error;
 mod fit;
@@ -13,14 +14,15 @@ mod stages;
 mod tables;
 mod verdict;
 
-pub use error::{RunError, run_dir_exit_code};
+pub use audited::audit;
+pub use error::{RunError, audit_exit_code, run_dir_exit_code};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 
 use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::device::ChosenDevice;
-use crate::domains::market::strategies::StrategyEntry;
 use crate::domains::market::backtest::check_columns;
+use crate::domains::market::strategies::StrategyEntry;
 use crate::progress::Progress;
 use crate::report;
 use crate::rundir::{RunDir, Summary};
@@ -35,6 +37,8 @@ pub struct Context<'a> {
     pub device: &'a ChosenDevice,
     /// Threads of the pool in which the run is called, for the record.
     pub threads: usize,
+    /// Whether the short look-ahead proof is made.
+    pub audit: bool,
     /// Whether `report.html` is written.
     pub report: bool,
     /// Set when the user wants to stop; the run then ends resumable.
@@ -85,6 +89,12 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     if !experiment.strategies.is_empty() {
         let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
         compare(&world, &mut stages, &mut outcome)?;
+    }
+
+    if context.audit {
+        let audit = || Ok(audited::audit_run(plan, bars));
+        outcome.audit = Some(stages.time("audit", "Audited", audit, audited::describe)?);
+        outcome.warn_of_look_ahead();
     }
 
     stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;

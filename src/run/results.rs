@@ -14,8 +14,8 @@ use crate::data::Loaded;
 use crate::domains::market::backtest::optimistic;
 use crate::progress::{Event, Progress};
 use crate::rundir::{
-    BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary, Verdict,
-    read_json,
+    AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
+    Verdict, read_json,
 };
 use crate::table::Bars;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub(super) struct Outcome<'a> {
     pub books: Option<Scored>,
     pub grids: Vec<GridSummary>,
     pub verdict: Option<Verdict>,
+    /// The look-ahead proof, where it was asked for.
+    pub audit: Option<AuditSummary>,
 }
 
 /// `began.json`: what the run began with, so that a resume cannot mix two data sets, plans, programs or devices.
@@ -92,6 +94,14 @@ impl<'a> Outcome<'a> {
             why_no_verdict: None,
             books: None,
             verdict: None,
+            audit: None,
+        }
+    }
+
+    /// Tells people what knows the future.
+    pub(super) fn warn_of_look_ahead(&self) {
+        for text in super::audited::warnings(self.audit.as_ref()) {
+            self.context.progress.on(&Event::Warning { text });
         }
     }
 
@@ -132,7 +142,9 @@ impl<'a> Outcome<'a> {
         let times = bars.timeline().times();
         let moment = |step: usize| times.get(step).map(ToString::to_string).unwrap_or_default();
         let settings = &experiment.backtest;
-        let warnings = loaded.warnings.iter().cloned().chain(self.doubts()).collect();
+        let look_ahead = super::audited::warnings(self.audit.as_ref());
+        let warnings =
+            look_ahead.into_iter().chain(loaded.warnings.iter().cloned()).chain(self.doubts()).collect();
         Ok(Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
@@ -156,7 +168,7 @@ impl<'a> Outcome<'a> {
             models: self.models(bars, fitted),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
-            audit: None,
+            audit: self.audit.clone(),
             verdict: self.verdict.clone(),
             backtest: self.books.as_ref().map(|scored| BacktestSummary {
                 start: moment(fitted.span.start),

@@ -40,7 +40,7 @@ impl<'a> Stages<'a> {
 }
 
 /// Processor time of all threads of this process, in seconds.
-fn process_seconds() -> f64 {
+pub(super) fn process_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

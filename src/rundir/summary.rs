@@ -249,7 +249,8 @@ pub struct AuditSummary {
 /// One part of the pipeline under the proof.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditCheck {
-    /// `features`, `labels`, `scaler`, `split`, `model inputs`, `decisions`, `fills`, `warm-up`, `streaming`.
+    /// `features`, `labels`, `split`, `scaler`, `model inputs`, `forecasts`, `choice`, `decisions`, `fills`, `streaming`,
+    /// `warm-up`.
     pub part: String,
     /// Whether it passed.
     pub passed: bool,

@@ -144,6 +144,11 @@ impl SymbolBars {
         &self.columns.volume
     }
 
+    /// All columns, to be copied and changed.
+    pub fn columns(&self) -> &BarColumns {
+        &self.columns
+    }
+
     /// The same bars with these extra columns, by name.
     ///
     /// # Errors
@@ -248,6 +253,13 @@ impl Bars {
         self.symbols.iter().map(SymbolBars::len).sum()
     }
 
+    /// The same world with other bars of some of its symbols: the length of a bar stays, also where the bars are too few to
+    /// show it. There must be at least one symbol, and names must be unique.
+    pub fn with_symbols(&self, symbols: Vec<SymbolBars>) -> Bars {
+        let timeline = Timeline::of(&symbols);
+        Bars { symbols, timeline, interval: self.interval }
+    }
+
     /// The world as it was known at the close of timeline step `step`: later bars are cut off, symbols without a bar
     /// so far are left out.
     pub fn known_at(&self, step: usize) -> Option<Bars> {
@@ -261,8 +273,7 @@ impl Bars {
             })
             .collect();
         // A part of checked bars needs no check, and keeps the length of a bar even where it is too short to show it.
-        let timeline = Timeline::of(&symbols);
-        (!symbols.is_empty()).then_some(Bars { symbols, timeline, interval: self.interval })
+        (!symbols.is_empty()).then(|| self.with_symbols(symbols))
     }
 }
 

@@ -81,6 +81,14 @@ impl Scaler {
         Ok(scaler)
     }
 
+    /// `[group][feature]`: offset and factor; one group, or with `per_symbol` one a symbol.
+    pub fn statistics(&self) -> impl Iterator<Item = Vec<[f64; 2]>> {
+        let pairs = |(offset, factor): (&Vec<f64>, &Vec<f64>)| {
+            offset.iter().zip(factor).map(|(offset, factor)| [*offset, *factor]).collect()
+        };
+        self.offset.iter().zip(&self.factor).map(pairs)
+    }
+
     fn group(&self, symbol: usize) -> usize {
         if self.config.per_symbol { symbol } else { 0 }
     }

@@ -90,8 +90,9 @@ fn rules(config: &BacktestConfig) -> Result<BookRules, String> {
         return Err(format!("a leverage of {} may be liquidated within a bar", config.leverage()));
     }
     let rates = lower(&config.costs)?;
-    let linear =
-        rates.linear().ok_or_else(|| format!("{} is no cost in proportion", rates.beyond_linear.join(", ")))?;
+    let linear = rates
+        .linear()
+        .ok_or_else(|| format!("{} is no cost in proportion", rates.beyond_linear.join(", ")))?;
     Ok(BookRules { costs: linear.taker, resting: linear.maker, size })
 }
 
