@@ -172,14 +172,7 @@ fn plain<'a>(market: &Market<'a>) -> impl Iterator<Item = (&'a String, &'a Strat
 
 /// The section `backtest` with what a book replaces of it.
 pub(super) fn settings_of(market: &Market, book: &BookConfig) -> BacktestConfig {
-    let mut settings = market.plan.experiment.backtest.clone();
-    if let Some(sizing) = &book.sizing {
-        settings.sizing = sizing.clone();
-    }
-    if let Some(exits) = &book.exits {
-        settings.exits = exits.clone();
-    }
-    settings
+    book.settings(&market.plan.experiment.backtest)
 }
 
 fn decide_one(

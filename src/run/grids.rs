@@ -5,7 +5,7 @@ use super::books::{Backtested, Choice, Decided, Market, ShownBook, decide_book, 
 use super::score::Scored;
 use super::selection::Tried;
 use crate::domains::market::backtest::{
-    self, BacktestConfig, BatchOutcome, BatchRequest, Signals, run_batch, supports,
+    self, BacktestConfig, BatchOutcome, BatchRequest, Exits, Signals, carry_rates, run_batch, supports,
 };
 use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, sma_cross::SmaCross};
 use crate::kernels::instructions::Instructions;
@@ -123,9 +123,9 @@ fn run_grid<'a>(
     })
 }
 
-/// Books that follow each other and are run alike, each group with its settings.
+/// Books that follow each other and are sized alike, each group with its settings. Their exits may differ.
 fn by_settings<'b>(market: &Market, books: &'b [BookConfig]) -> Vec<(BacktestConfig, &'b [BookConfig])> {
-    let alike = books.chunk_by(|one, next| one.sizing == next.sizing && one.exits == next.exits);
+    let alike = books.chunk_by(|one, next| one.sizing == next.sizing);
     alike.map(|group| (settings_of(market, &group[0]), group)).collect()
 }
 
@@ -142,13 +142,22 @@ impl GridWork<'_, '_> {
     /// Runs books of equal settings, in the batch where it can.
     fn run(&self, settings: &BacktestConfig, books: &[BookConfig]) -> Result<(BatchOutcome, bool), RunError> {
         if supports(self.market.bars, settings).is_err() {
-            return Ok((self.run_in_ledger(settings, books)?, false));
+            return Ok((self.run_in_ledger(books)?, false));
         }
+        let fail = |reason| RunError::Strategy { strategy: self.strategy.to_owned(), reason };
+        let symbol = self.symbol.unwrap_or(0);
+        let traded = &self.market.bars.symbols()[symbol];
+        let carry = carry_rates(&settings.costs, traded, settings.periods_per_year).map_err(fail)?;
+        let exits: Vec<Exits> =
+            books.iter().map(|book| book.exits.clone().unwrap_or_else(|| settings.exits.clone())).collect();
         let request = BatchRequest {
             bars: self.market.bars,
-            symbol: self.symbol.unwrap_or(0),
+            symbol,
             config: settings,
             span: self.span.clone(),
+            exits: &exits,
+            funding: &carry.funding,
+            borrow: &carry.borrow,
             periods: self.stretches,
             instructions: Instructions::widest(),
         };
@@ -166,7 +175,6 @@ impl GridWork<'_, '_> {
             Signals::Decided { books: books.len(), decide: &decide }
         };
         let outcome = run_batch(&request, signals, self.market.progress);
-        let fail = |reason| RunError::Strategy { strategy: self.strategy.to_owned(), reason };
         Ok((outcome.map_err(fail)?, true))
     }
 
@@ -176,21 +184,17 @@ impl GridWork<'_, '_> {
     }
 
     /// One book after the other; of each only figures are kept.
-    fn run_in_ledger(
-        &self,
-        settings: &BacktestConfig,
-        books: &[BookConfig],
-    ) -> Result<BatchOutcome, RunError> {
+    fn run_in_ledger(&self, books: &[BookConfig]) -> Result<BatchOutcome, RunError> {
         let (done, total) = (AtomicU64::new(0), books.len() as u64);
         self.market.progress.on(&Event::BooksDone { done: 0, total });
         let found: Vec<(BookFigures, Vec<f32>)> = books
             .par_iter()
             .map(|book| {
-                let positions = self.decide(book)?;
+                let (positions, settings) = (self.decide(book)?, settings_of(self.market, book));
                 let result = backtest::run_one(
                     self.market.bars,
                     ("", &positions),
-                    settings,
+                    &settings,
                     self.span.clone(),
                     self.symbol,
                 );

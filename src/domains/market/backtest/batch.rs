@@ -10,7 +10,6 @@ use super::exits::Exits;
 use super::sizing::Sizing;
 use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
-use crate::kernels::backtest_step::CostParameters;
 use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size, TILE, TileSums};
 use crate::kernels::batch_orders::{OrderPass, run_orders};
 use crate::kernels::exit_rules::ExitParameters;
