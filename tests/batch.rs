@@ -1,6 +1,6 @@
 //! The batch against the ledger: every figure of money to the bit.
 
-use super::markets::{HOUR, random_bars, random_symbol, symbol, wide_bars, wide_symbol};
+use super::markets::{HOUR, columns, random_bars, random_symbol, shared, symbol, wide_bars, wide_symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
     BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals,
@@ -12,7 +12,10 @@ use candlewick::kernels::running_sums::RunningSums;
 use candlewick::metrics::{returns, sharpe, trading_metrics};
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
-use candlewick::table::{Bars, BookFigures, BookResult, NULL, Positions, Predictions};
+use candlewick::table::{
+    BarColumns, Bars, BookFigures, BookResult, NULL, Positions, Predictions, SymbolBars,
+};
+use candlewick::units::Time;
 use std::ops::Range;
 
 fn decide(bars: &Bars, pair: &SmaCross) -> Positions {
@@ -434,4 +437,36 @@ fn what_the_batch_cannot_do_is_refused() {
     let failed =
         run_batch(&request(&bars, &each, 0..50), Signals::Decided { books: 3, decide: &decide }, &Silent);
     assert_eq!(failed.unwrap_err(), "no such book");
+}
+
+/// Figures of vectorbt 1.2.0 and of a plain loop, `tests/reference/batch_sma_cross.py`.
+#[test]
+fn four_books_of_a_grid_are_those_of_vectorbt() {
+    let Some(data) = shared("reference/ref_50k.parquet") else { return };
+    let mut table = columns(&data, &["open", "high", "low", "close", "volume"]).into_iter();
+    let mut next = || table.next().unwrap();
+    let (open, high, low, close, volume) = (next(), next(), next(), next(), next());
+    let time = (0..close.len() as i64).map(|row| Time(row * HOUR / 60)).collect();
+    let columns = BarColumns { time, open, high, low, close, volume };
+    let bars = Bars::new(vec![SymbolBars::new("REF", columns).unwrap()]).unwrap();
+    let reference: serde_json::Value =
+        serde_json::from_str(include_str!("reference/batch_sma_cross.json")).unwrap();
+    let cross = |(fast, slow)| SmaCross { fast, slow, direction: Direction::LongOnly };
+    let pairs = [(10, 150), (20, 250), (50, 450), (100, 1050)].map(cross);
+    let costs = vec![Cost::Proportional { fee_bps: 10.0 }];
+    let config = BacktestConfig { costs, ..BacktestConfig::default() };
+    let found = run_batch(&request(&bars, &config, 0..50_000), Signals::SmaCross(&pairs), &Silent).unwrap();
+    for (pair, figures) in pairs.iter().zip(&found.figures) {
+        let expected = &reference[format!("{},{}", pair.fast, pair.slow)];
+        for (name, found) in [
+            ("total_return", figures.total_return()),
+            ("sharpe", figures.sharpe(525_600.0).unwrap()),
+            ("max_drawdown", figures.max_drawdown),
+            ("fills", figures.fills as f64),
+        ] {
+            let expected = expected[name].as_f64().unwrap();
+            let error = (found / expected - 1.0).abs();
+            assert!(error <= 1e-10, "{pair:?} {name}: found {found}, expected {expected}");
+        }
+    }
 }
