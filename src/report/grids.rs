@@ -59,6 +59,7 @@ fn heading(summary: &GridSummary) -> String {
     if summary.skipped > 0 {
         facts.push(format!("{} left out as senseless", counted(summary.skipped, "combination")));
     }
+    facts.push(format!("run by the {} loop", escape(&summary.engine)));
     format!("<h3>{} <small>{}</small></h3>\n", escape(&summary.name), facts.join(", "))
 }
 

@@ -111,12 +111,13 @@ fn table(files: &RunFiles, books: &[&StrategySummary], multiples: &[f64]) -> Str
         ("Max drawdown", |at| super::number::percent(at.max_drawdown, 1)),
     ];
     let mut table = String::from(
-        "<table class=\"grouped blocks\">\n<thead><tr><th scope=\"col\" rowspan=\"2\">Strategy</th>",
+        "<table class=\"grouped blocks\">\n<thead><tr><th scope=\"col\" rowspan=\"2\">Strategy</th>\
+         <th scope=\"col\" rowspan=\"2\" class=\"n\">Break-even</th>",
     );
     for (title, _) in blocks {
         table += &format!("<th scope=\"colgroup\" colspan=\"{}\">{title}</th>", multiples.len());
     }
-    table += "<th scope=\"col\" rowspan=\"2\" class=\"n\">Break-even</th></tr><tr>";
+    table += "</tr><tr>";
     let headings: String = multiples.iter().map(|multiple| number_heading(&times(*multiple))).collect();
     table += &headings.repeat(blocks.len());
     table += "</tr></thead>\n<tbody>\n";
@@ -126,13 +127,14 @@ fn table(files: &RunFiles, books: &[&StrategySummary], multiples: &[f64]) -> Str
             files.role(&book.name),
             keyed(&breakable(&book.name))
         );
+        table += &number_cell(&break_even(book));
         for (_, shown) in blocks {
             for multiple in multiples {
                 let at = book.cost_scenarios.iter().find(|at| at.multiple == *multiple);
                 table += &number_cell(&at.map_or(gain(None), shown));
             }
         }
-        table += &format!("{}</tr>\n", number_cell(&break_even(book)));
+        table += "</tr>\n";
     }
     scrolling("Results at other costs", &(table + "</tbody>\n</table>\n"))
 }

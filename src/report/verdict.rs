@@ -58,11 +58,25 @@ pub(super) fn headline(files: &RunFiles) -> String {
         "The only one of the run."
     };
     html += &format!(
-        "<p><strong>Model.</strong> {}.</p>\n<p><strong>Baseline.</strong> {baseline}</p>\n",
-        escape(verdict.choice.trim_end_matches('.'))
+        "<p><strong>Model.</strong> {}.</p>\n<p><strong>Baseline.</strong> {baseline}{}</p>\n",
+        escape(verdict.choice.trim_end_matches('.')),
+        grid_of_baseline(summary, verdict)
     );
     html += "</div>\n</div>\n";
     html
+}
+
+/// That the baseline is the best of many books, where it is.
+fn grid_of_baseline(summary: &Summary, verdict: &Verdict) -> String {
+    let name = strategy(summary, &verdict.best_baseline).and_then(|book| book.grid.as_ref());
+    let Some(grid) = name.and_then(|name| summary.grids.iter().find(|grid| grid.name == *name)) else {
+        return String::new();
+    };
+    let mut text = format!(" It is the best of {} of {}", counted(grid.books, "book"), escape(&grid.name));
+    if let Some(luck) = grid.selection.luck_sharpe {
+        text += &format!(", of which luck alone would show {}{SPACE}Sharpe", decimal(luck, 2));
+    }
+    text + "."
 }
 
 /// The best of the first grid against luck; without a grid, what a verdict needs.

@@ -184,6 +184,37 @@ fn a_third_parameter_is_cut_in_slices_and_missing_combinations_are_told() {
     assert!(!other.contains("Hatched") && !other.contains("data-slice>"));
 }
 
+#[test]
+fn one_parameter_is_a_line_with_a_dot_a_book() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "line");
+    complete(&run);
+    let page = drawn(&run);
+    let part = between(&page, "of momentum_grid the best", "</article>");
+    // Four figures, one shown at a time.
+    assert_eq!(part.matches("<circle class=\"book\"").count(), 4 * 39);
+    assert_eq!(part.matches("<circle class=\"best\"").count(), 4);
+    assert_eq!(part.matches("<line class=\"luck\"").count(), 1, "luck is known of the Sharpe ratio alone");
+    assert_eq!(part.matches("class=\"choice\"").count(), 4);
+}
+
+#[test]
+fn luck_stands_in_the_headline_where_it_decides() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "headline");
+    let mut summary = complete(&run);
+    let page = drawn(&run);
+    assert!(page.contains(
+        "It is the best of 10,000\u{a0}books of sma_grid, of which luck alone would show 1.71\u{a0}Sharpe."
+    ));
+    summary.verdict = None;
+    rewrite(&run, &summary);
+    let page = drawn(&run);
+    let headline = between(&page, "<h1>", "</h1>");
+    assert!(headline.starts_with("Of 10,000\u{a0}books of sma_grid the best shows"), "{headline}");
+    assert!(!page.contains("nothing to pass a verdict on"));
+}
+
 /// Beyond the limit every second value of the longest axes is drawn, the best book among them; the table has all.
 #[test]
 fn very_large_grids_are_thinned_and_say_so() {
