@@ -84,6 +84,18 @@ impl Audit<'_> {
         spread(0..all.len(), most, &mut stream).into_iter().map(|index| all[index]).collect()
     }
 
+    /// Whether each strategy under the proof comes to an order on the audited stretch.
+    pub(super) fn decides(&self) -> Result<Vec<bool>, AuditError> {
+        let fail = |reason| AuditError { part: "decisions", reason };
+        let world = self.world(self.stretch.clone(), None).map_err(fail)?;
+        let decides = |strategy: &&Decider| {
+            let decided = (strategy.decide)(&world.bars, &world.predictions, world.span.clone());
+            let decided = decided.map_err(|reason| fail(format!("{}: {reason}", strategy.name)))?;
+            Ok(orders(&decided, world.bars.symbols().len()) > 0)
+        };
+        self.deciders(self.depth.most_strategies()).par_iter().map(decides).collect()
+    }
+
     fn exemptions(&self) -> String {
         let exempt = |strategy: &Decider| {
             strategy.exempt.as_ref().map(|reason| format!("; {} is exempt: {reason}", strategy.name))
@@ -131,8 +143,11 @@ pub(super) fn decisions(audit: &Audit, proof: &mut Proof, streaming: &mut Tally)
         .collect::<Result<_, _>>()?;
     let mut tally = Tally::new("decisions");
     let moments = audit.moments(truth.span.clone(), "moments of decisions");
-    let poisons: Vec<Poison> = audit.depth.poisons().iter().copied().chain([Poison::Cut]).collect();
-    for (step, poison) in moments.iter().flat_map(|step| poisons.iter().map(move |poison| (*step, *poison))) {
+    let futures = moments
+        .iter()
+        .enumerate()
+        .flat_map(|(number, step)| audit.depth.poisons(number).iter().map(move |poison| (*step, *poison)));
+    for (step, poison) in futures {
         let bars = audit.changed(step, poison).map_err(fail)?;
         let world = audit.world(bars, Some((step, poison))).map_err(fail)?;
         let found: Vec<Tally> = deciders
@@ -144,10 +159,16 @@ pub(super) fn decisions(audit: &Audit, proof: &mut Proof, streaming: &mut Tally)
         found.into_iter().for_each(|one| tally.join(one));
     }
     proof.moments += moments.len();
-    let orders: usize = before.iter().map(|positions| orders(positions, truth.bars.symbols().len())).sum();
+    let symbols = truth.bars.symbols().len();
+    let counts: Vec<usize> = before.iter().map(|positions| orders(positions, symbols)).collect();
+    let silent = deciders.iter().zip(&counts).filter(|(_, count)| **count == 0);
+    let silent: String = silent
+        .map(|(strategy, _)| format!("; {} makes no order, which proves nothing", strategy.name))
+        .collect();
+    let orders: usize = counts.iter().sum();
     proof.checks.push(tally.check(|_| {
         format!(
-            "{orders} orders of {} strategies keep their bits at {} moments{}",
+            "{orders} orders of {} strategies keep their bits at {} moments{silent}{}",
             deciders.len(),
             moments.len(),
             audit.exemptions()

@@ -29,6 +29,9 @@ use crate::table::Bars;
 use finding::Tally;
 use poison::stretch;
 
+/// Fewest steps of the timeline that are looked at.
+const FEWEST_STEPS: usize = 250;
+
 /// How much is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -63,20 +66,27 @@ impl Depth {
         }
     }
 
-    /// The futures of every moment; the end of the world belongs to `streaming`.
-    fn poisons(self) -> &'static [Poison] {
+    /// The futures of a moment, by its number.
+    fn poisons(self, number: usize) -> &'static [Poison] {
         match self {
-            Depth::Short => &[Poison::Rise, Poison::Gap],
-            Depth::Full => {
-                &[Poison::Rise, Poison::Fall, Poison::Gap, Poison::Reversed, Poison::Shuffled, Poison::Jump]
-            }
+            Depth::Short if number.is_multiple_of(2) => &[Poison::Rise, Poison::Gap],
+            Depth::Short => &[Poison::Rise, Poison::Cut],
+            Depth::Full => &[
+                Poison::Rise,
+                Poison::Fall,
+                Poison::Gap,
+                Poison::Reversed,
+                Poison::Shuffled,
+                Poison::Jump,
+                Poison::Cut,
+            ],
         }
     }
 
     /// Strategies whose fills are looked at.
     fn most_books(self) -> usize {
         match self {
-            Depth::Short => 8,
+            Depth::Short => 4,
             Depth::Full => 200,
         }
     }
@@ -139,11 +149,7 @@ struct Audit<'a> {
 /// # Errors
 /// A part that fails on the true bars. One that fails on another future is a finding.
 pub fn prove(pipeline: &Pipeline, bars: &Bars, depth: Depth) -> Result<Proof, AuditError> {
-    let times = bars.timeline().times();
-    let end = pipeline.span.as_ref().map_or(times.len(), |span| bars.timeline().step_at(span.end).max(1));
-    let steps = (depth.most_rows() / bars.symbols().len()).max(500);
-    // All bars need no copy of themselves.
-    let last = if steps >= end && end == times.len() { None } else { Some(stretch(bars, end, steps)) };
+    let last = last_bars(pipeline, bars, depth)?;
     let audit = Audit { pipeline, bars, stretch: last.as_ref().unwrap_or(bars), depth };
 
     let mut streaming = Tally::new("streaming");
@@ -160,4 +166,31 @@ pub fn prove(pipeline: &Pipeline, bars: &Bars, depth: Depth) -> Result<Proof, Au
         memory::warm_up(&audit, &mut proof)?;
     }
     Ok(proof)
+}
+
+/// The last bars of the books, as few as the depth asks for and as many as every strategy needs to come to an order;
+/// `None` for all bars, which need no copy of themselves.
+fn last_bars(pipeline: &Pipeline, bars: &Bars, depth: Depth) -> Result<Option<Bars>, AuditError> {
+    let length = bars.timeline().times().len();
+    let end = pipeline.span.as_ref().map_or(length, |span| bars.timeline().step_at(span.end).max(1));
+    let mut steps = (depth.most_rows() / bars.symbols().len()).max(FEWEST_STEPS);
+    let mut ever: Option<Vec<bool>> = None;
+    while steps < end {
+        let part = stretch(bars, end, steps);
+        let decided = Audit { pipeline, bars, stretch: &part, depth }.decides()?;
+        if !decided.contains(&false) {
+            return Ok(Some(part));
+        }
+        // One that never orders cannot be helped by more bars.
+        let all = match ever.take() {
+            Some(all) => all,
+            None => Audit { pipeline, bars, stretch: bars, depth }.decides()?,
+        };
+        if all.iter().zip(&decided).all(|(ever, decided)| *decided || !ever) {
+            return Ok(Some(part));
+        }
+        ever = Some(all);
+        steps = steps.saturating_mul(4);
+    }
+    Ok((end < length).then(|| stretch(bars, end, end)))
 }

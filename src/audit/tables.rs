@@ -14,9 +14,8 @@ pub(super) fn features(audit: &Audit, proof: &mut Proof, streaming: &mut Tally) 
     let (bars, mut tally) = (audit.stretch, Tally::new("features"));
     let before = compute(bars).map_err(fail)?;
     let moments = audit.moments(0..usize::MAX, "moments of features");
-    for step in &moments {
-        let poisons = audit.depth.poisons().iter().chain([&Poison::Cut]);
-        for poison in poisons {
+    for (number, step) in moments.iter().enumerate() {
+        for poison in audit.depth.poisons(number) {
             let tally = if *poison == Poison::Cut { &mut *streaming } else { &mut tally };
             let changed = audit.changed(*step, *poison).map_err(fail)?;
             match compute(&changed) {
@@ -72,8 +71,8 @@ pub(super) fn labels(audit: &Audit, proof: &mut Proof) -> Result<(), AuditError>
     let (bars, mut tally) = (audit.stretch, Tally::new("labels"));
     let before = compute(bars).map_err(fail)?;
     let moments = audit.moments(0..usize::MAX, "moments of labels");
-    for step in &moments {
-        for poison in audit.depth.poisons().iter().chain([&Poison::Cut]) {
+    for (number, step) in moments.iter().enumerate() {
+        for poison in audit.depth.poisons(number) {
             let changed = audit.changed(*step, *poison).map_err(fail)?;
             match compute(&changed) {
                 Ok(now) => compare_labels(&now, (&before, bars), (*step, *poison), &mut tally),
