@@ -5,6 +5,7 @@ mod drawdown;
 mod equity_curve;
 mod excursion;
 mod forecast;
+mod lanes;
 mod normal;
 mod returns;
 mod rolling;
@@ -34,7 +35,7 @@ pub use trades::{
 };
 
 use crate::table::BookResult;
-use equity_curve::lane_sums;
+use lanes::lane_sums;
 use returns::{StandardMoments, sample_excess_kurtosis, sample_skew};
 use serde::{Deserialize, Serialize};
 
