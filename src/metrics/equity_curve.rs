@@ -1,15 +1,13 @@
 //! All figures of an equity curve in one pass over it, piece by piece in the cache: ten million bars are read once.
 
 use super::drawdown::Drawdowns;
+use super::lanes::{LANES, lane_sums};
 use super::returns::StandardMoments;
 use super::significance::SharpeEstimate;
 use super::tail::Tail;
 
 /// Rows of a piece; its returns stay in the first cache.
 pub(super) const PIECE: usize = 1024;
-
-/// Sums side by side, so that a sum is not one long chain; the order of additions is fixed.
-const LANES: usize = 8;
 
 /// What the figures of an equity curve are made from. Returns are simple returns a bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,31 +105,6 @@ fn fill_returns(values: &mut [f64], equity: &[f64], before: f64) {
     for (value, pair) in values[1..].iter_mut().zip(equity.windows(2)) {
         *value = simple_return(pair[1], pair[0]);
     }
-}
-
-/// Sums of what `parts` makes of each value, in an order that depends on the number of values alone.
-pub(super) fn lane_sums<const SUMS: usize>(
-    values: &[f64],
-    parts: impl Fn(f64) -> [f64; SUMS],
-) -> [f64; SUMS] {
-    let mut lanes = [[0.0; LANES]; SUMS];
-    let (whole, rest) = values.as_chunks::<LANES>();
-    for chunk in whole {
-        for lane in 0..LANES {
-            let parts = parts(chunk[lane]);
-            for sum in 0..SUMS {
-                lanes[sum][lane] += parts[sum];
-            }
-        }
-    }
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f64>());
-    for value in rest {
-        let parts = parts(*value);
-        for sum in 0..SUMS {
-            sums[sum] += parts[sum];
-        }
-    }
-    sums
 }
 
 /// Sums over returns, the powers about their own mean.

@@ -6,6 +6,7 @@ mod drawdown;
 mod equity_curve;
 mod excursion;
 mod forecast;
+mod lanes;
 mod normal;
 mod returns;
 mod rolling;
@@ -36,7 +37,7 @@ pub use trades::{
 };
 
 use crate::table::{BookResult, Fill};
-use equity_curve::lane_sums;
+use lanes::lane_sums;
 use returns::{StandardMoments, sample_excess_kurtosis, sample_skew};
 use serde::{Deserialize, Serialize};
 

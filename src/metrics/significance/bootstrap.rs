@@ -5,6 +5,7 @@
 //! keep the company of their neighbours. The Sharpe ratio needs a block's sum and sum of squares only, and both are
 //! differences of running sums: the cost of a resample is a few operations a block, not a bar.
 
+use crate::metrics::lanes::lane_product;
 use crate::metrics::returns::{moments, quantile};
 use crate::seed::{Seed, Stream};
 use rayon::prelude::*;
@@ -65,9 +66,7 @@ pub fn expected_block_length(returns: &[f64]) -> f64 {
     };
     let count = returns.len() as f64;
     let centred: Vec<f64> = returns.iter().map(|value| value - mean).collect();
-    let covariance = |lag: usize| {
-        centred.iter().zip(&centred[lag.min(centred.len())..]).map(|(a, b)| a * b).sum::<f64>() / count
-    };
+    let covariance = |lag: usize| lane_product(&centred, &centred[lag.min(centred.len())..]) / count;
     let band = 2.0 * (count.log10() / count).sqrt();
     let calm_lags = (count.log10().sqrt().ceil() as usize).max(5);
     let most_lags = (count.sqrt().ceil() as usize + calm_lags).min(returns.len() - 1);

@@ -3,6 +3,7 @@
 
 use super::bootstrap::FEWEST_RETURNS;
 use crate::metrics::finite;
+use crate::metrics::lanes::lane_product;
 use crate::metrics::normal::normal_cumulative;
 use crate::metrics::returns::moments;
 
@@ -79,15 +80,13 @@ fn whitened(values: &[f64]) -> (f64, Vec<f64>) {
 
 /// Variance of sqrt(n) times the mean of centred values: prewhitened kernel estimate with Parzen's kernel; Andrews' rule
 /// `2.6614 (a n)^(1/5)`, `a = 4 p^2 / (1 - p)^4`, p being the memory of the residuals.
-pub(super) fn long_run_variance(values: &[f64]) -> Option<f64> {
+fn long_run_variance(values: &[f64]) -> Option<f64> {
     let (memory, residuals) = whitened(values);
     let (left, _) = whitened(&residuals);
     let count = residuals.len() as f64;
     let strength = 4.0 * left * left / (1.0 - left).powi(4);
     let bandwidth = 2.6614 * (strength * count).powf(0.2);
-    let covariance = |lag: usize| -> f64 {
-        residuals.iter().zip(&residuals[lag..]).map(|(a, b)| a * b).sum::<f64>() / count
-    };
+    let covariance = |lag: usize| lane_product(&residuals, &residuals[lag..]) / count;
     let lags = (bandwidth.ceil() as usize).min(residuals.len()).saturating_sub(1);
     let correlated: f64 = (1..=lags).map(|lag| parzen(lag as f64 / bandwidth) * covariance(lag)).sum();
     let variance = (covariance(0) + 2.0 * correlated) / ((1.0 - memory) * (1.0 - memory));
