@@ -1,9 +1,11 @@
 //! Exits in the ledger: by hand, and against a naive book that follows the stated order of events word by word.
 
 use super::markets::{HOUR, wide_bars, wide_symbol};
+use super::program::Scratch;
 use candlewick::domains::market::backtest::{
     BacktestConfig, Cost, Exits, FillTime, Intrabar, Sizing, run_book,
 };
+use candlewick::rundir::TableFile;
 use candlewick::seed::Seed;
 use candlewick::table::{BarColumns, Bars, BookResult, FillReason, NULL, Positions, Side, SymbolBars};
 use candlewick::units::Time;
@@ -397,6 +399,30 @@ fn exits_refuse_settings_by_name() {
     let exits = Exits { stop_loss_percent: Some(2.0), intrabar: Intrabar::BestFirst, ..Exits::default() };
     assert_eq!(read.exits, exits);
     assert!(serde_json::from_str::<BacktestConfig>(r#"{"exits": {"stop": 2}}"#).is_err());
+}
+
+/// From the configuration to the column of the fills.
+#[test]
+fn exits_of_a_run_stand_in_its_fills() {
+    let scratch = Scratch::new();
+    let market = scratch.market(1500, 0.0);
+    let yaml = format!(
+        "name: exits\ndata: {{path: {}}}\nstrategies: {{sma: {{sma_cross: {{fast: 5, slow: 20}}}}}}\n\
+         backtest:\n  exits: {{stop_loss_percent: 1, take_profit_percent: 1.5, max_bars: 12}}\n\
+         \x20 sizing: {{risk_per_trade: {{risk_percent: 0.5}}}}\n  margin: {{max_leverage: 2}}\n",
+        market.display()
+    );
+    scratch.write("exits.yaml", &yaml);
+    scratch.candlewick(&["backtest", "exits.yaml", "--no-report"]).exits(0);
+    let fills = TableFile::read(&scratch.runs()[0].join("fills.parquet")).unwrap();
+    let reasons = fills.text("reason").unwrap();
+    for reason in ["signal", "stop", "target", "time"] {
+        assert!(reasons.iter().any(|found| &**found == reason), "no {reason} among {} fills", reasons.len());
+    }
+    let no_stop = yaml.replace("stop_loss_percent: 1, ", "");
+    scratch.write("no_stop.yaml", &no_stop);
+    let refused = scratch.candlewick(&["check", "no_stop.yaml"]).exits(2);
+    assert!(refused.stderr.contains("risk_per_trade needs a stop"), "{}", refused.stderr);
 }
 
 #[test]

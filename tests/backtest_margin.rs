@@ -122,9 +122,19 @@ fn margin_fee_never_takes_more_than_is_left() {
     let book = run(&[&rows], &[&[1.0, NULL, 1.0, NULL]], &levered(5.0, 5.0, 1000.0));
     let price = 4000.0 / (50.0 * 0.95);
     near(book.fills[1].fee, 50.0 * price - 4000.0);
-    assert!(book.equity.equity[2].abs() < 1e-9);
-    // What rounding leaves is nothing to trade with.
-    assert!(book.fills.iter().skip(2).all(|fill| fill.quantity < 1e-9), "{:?}", book.fills);
+    assert_eq!((book.fills.len(), book.equity.equity[2], book.equity.equity[3]), (2, 0.0, 0.0));
+    assert_eq!(book.bankrupt_at, Some(Time(2 * HOUR)));
+}
+
+/// The second symbol finds its slot although the first has borrowed all the cash.
+#[test]
+fn margin_gives_every_symbol_its_levered_slot() {
+    let rows = [QUIET, QUIET, QUIET, QUIET];
+    let targets: [&[f64]; 2] = [&[1.0, NULL, NULL, NULL], &[NULL, NULL, 1.0, NULL]];
+    let book = run(&[&rows, &rows], &targets, &levered(3.0, 5.0, 0.0));
+    let fills: Vec<_> = book.fills.iter().map(|fill| (fill.symbol, fill.step, fill.quantity)).collect();
+    assert_eq!(fills, [(0, 1, 15.0), (1, 3, 15.0)]);
+    assert_eq!(book.equity.cash, [1000.0, -500.0, -500.0, -2000.0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What holds for every strategy, sizing, exit and margin: money is neither made nor lost between bars, nothing is
 //! nothing, dearer is never richer, and neither threads nor repetition change a bit.
 
-use super::markets::{HOUR, symbol, wide_bars};
+use super::markets::{HOUR, symbol, wide_bars, wide_symbol};
 use candlewick::domains::market::backtest::{
     BacktestConfig, Books, Cost, Exits, FillTime, Intrabar, Margin, Sizing, run_book, run_books,
 };
@@ -318,16 +318,17 @@ fn a_hundred_backtests_leave_no_memory_behind() {
         assert!(done.status.success() && said.contains("resident memory"), "{said}");
         return;
     }
-    let bars = wide_bars(20_000, 16);
+    let bars = Bars::new(vec![wide_symbol("ALPHA", 50_000, 16, 0.0)]).unwrap();
     let books = decided(&bars, 16);
     let settings = configurations();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    // One thread, so that the same hundred asks the allocator for the same blocks in the same order.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let run = |number: usize| {
         let config = &settings[number % settings.len()];
-        let results = pool.install(|| run_books(&bars, &books, config, 0..20_000, &Silent));
+        let results = pool.install(|| run_books(&bars, &books, config, 0..50_000, &Silent));
         assert_eq!(results.len(), books.len());
     };
-    (0..settings.len()).for_each(run);
+    (0..100).for_each(run);
     let before = resident();
     (0..100).for_each(run);
     let after = resident();

@@ -53,8 +53,9 @@ impl Positions {
         Positions::new(bars, targets, Basis::Slot)
     }
 
-    /// Takes portfolio weights: each number trades to that share of the whole book's equity. Weights of one moment may
-    /// add up to less than 1, the rest is cash; what is above 1 in sum of absolute values needs leverage.
+    /// Takes portfolio weights: each number trades to that share of the whole book's equity at the moment of the fill. Weights
+    /// of one moment may add up to less than 1, the rest is cash; what is above 1 in sum of absolute values needs leverage,
+    /// and is scaled down together without. Sales are filled before purchases.
     ///
     /// # Errors
     /// As [`Positions::levels`].

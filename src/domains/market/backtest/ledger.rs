@@ -17,8 +17,8 @@ use std::ops::Range;
 ///   so that a strategy that is warm starts in position.
 /// - The targets of all fills of one moment are computed from the equity before any of them, marked at the prices of
 ///   that moment. Sales come before purchases, then the order of symbols.
-/// - A slot is 1/A of the book's equity. A symbol that is flat has at most its equal part of the cash among all that are
-///   flat, so that a symbol that is listed late finds its part unspent. Portfolio weights ([`Basis::Book`]) are shares of
+/// - A slot is 1/A of the book's equity. Where nothing is borrowed, a symbol that is flat has at most its equal part of the
+///   cash among all that are flat, so that a symbol that is listed late finds its part unspent. Portfolio weights ([`Basis::Book`]) are shares of
 ///   the whole equity.
 /// - What takes a position away from zero is scaled down, all of it together, so that gross exposure is at most the
 ///   equity (times the largest leverage) and purchases at most the cash that is there. What brings a position

@@ -31,9 +31,10 @@ impl Ledger<'_> {
         self.orders.clear();
         let slot_equity = equity / self.holdings.len() as f64;
         // What is still flat has a claim on the cash, listed yet or not: the first symbols must not spend the part of
-        // the later ones, also when their own parts have grown.
+        // the later ones, also when their own parts have grown. Who may borrow does not live on the cash.
         let flat = self.holdings.iter().filter(|holding| holding.quantity == 0.0).count();
-        let claim = (self.cash / flat.max(1) as f64).max(0.0).min(slot_equity);
+        let spare = if self.leverage > 1.0 { slot_equity } else { self.cash / flat.max(1) as f64 };
+        let claim = spare.max(0.0).min(slot_equity);
         for (index, holding) in self.holdings.iter_mut().enumerate() {
             if !holding.present || holding.pending.is_nan() {
                 continue;
