@@ -424,20 +424,21 @@ impl BatchBook {
 #[inline(always)]
 fn sums_of_returns(close: &[f64], cash: f64, quantity: f64) -> (f64, f64) {
     let (mut sums, mut squares) = ([0.0_f64; 8], [0.0_f64; 8]);
-    let change = |before: f64, now: f64| (cash + quantity * now) / (cash + quantity * before) - 1.0;
-    let (before, now) = (&close[..close.len() - 1], &close[1..]);
-    let (before, now) = (before.chunks_exact(8), now.chunks_exact(8));
-    for (lane, (before, now)) in before.remainder().iter().zip(now.remainder()).enumerate() {
-        let change = change(*before, *now);
-        sums[lane] += change;
-        squares[lane] += change * change;
-    }
-    for (before, now) in before.zip(now) {
+    let (before, last) = close[..close.len() - 1].as_chunks::<8>();
+    let (now, last_now) = close[1..].as_chunks::<8>();
+    for (before, now) in before.iter().zip(now) {
+        let before = before.map(|close| cash + quantity * close);
+        let now = now.map(|close| cash + quantity * close);
         for lane in 0..8 {
-            let change = change(before[lane], now[lane]);
+            let change = now[lane] / before[lane] - 1.0;
             sums[lane] += change;
             squares[lane] += change * change;
         }
+    }
+    for (lane, (before, now)) in last.iter().zip(last_now).enumerate() {
+        let change = (cash + quantity * now) / (cash + quantity * before) - 1.0;
+        sums[lane] += change;
+        squares[lane] += change * change;
     }
     let total = |lanes: [f64; 8]| lanes.iter().sum::<f64>();
     (total(sums), total(squares))

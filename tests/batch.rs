@@ -453,7 +453,7 @@ fn four_books_of_a_grid_are_those_of_vectorbt() {
         serde_json::from_str(include_str!("reference/batch_sma_cross.json")).unwrap();
     let cross = |(fast, slow)| SmaCross { fast, slow, direction: Direction::LongOnly };
     let pairs = [(10, 150), (20, 250), (50, 450), (100, 1050)].map(cross);
-    let costs = vec![Cost::Proportional { fee_bps: 10.0 }];
+    let costs = vec![CostConfig::Proportional(Proportional { fee_bps: 10.0 })];
     let config = BacktestConfig { costs, ..BacktestConfig::default() };
     let found = run_batch(&request(&bars, &config, 0..50_000), Signals::SmaCross(&pairs), &Silent).unwrap();
     for (pair, figures) in pairs.iter().zip(&found.figures) {

@@ -6,7 +6,7 @@ use super::{RunError, fit::prepare};
 use crate::audit::{Decider, Depth, Execution, Forecast, Learning, Part, Pipeline, Tables, prove};
 use crate::config::Plan;
 use crate::data::{Fold, SplitConfig};
-use crate::domains::market::backtest::run_books;
+use crate::domains::market::backtest::{Exits, run_books};
 use crate::domains::market::indicators;
 use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, World};
 use crate::model::{FitTask, ModelConfig};
@@ -203,6 +203,6 @@ fn execution(plan: &Plan) -> Execution<'_> {
             run_books(bars, &[("audit".to_owned(), positions.clone())], settings, span, &Silent)
         }),
         fill: settings.fill,
-        resting_exits: false,
+        resting_exits: settings.leverage() > 1.0 || settings.exits != Exits::default(),
     }
 }

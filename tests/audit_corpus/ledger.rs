@@ -1,7 +1,7 @@
 //! A little ledger of one symbol whose every rule can be bent.
 
 use candlewick::audit::RunBooks;
-use candlewick::table::{Bars, BookResult, Carried, Equity, Fill, Positions, Side, SymbolBars};
+use candlewick::table::{Bars, BookResult, Carried, Equity, Fill, FillReason, Positions, Side, SymbolBars};
 use std::ops::Range;
 
 /// How orders are filled. Rows are those of the first symbol.
@@ -95,6 +95,7 @@ impl<'a> Book<'a> {
             spread: 0.0,
             slippage: 0.0,
             impact: 0.0,
+            reason: FillReason::Signal,
         });
     }
 }

@@ -10,8 +10,8 @@ use super::exits::Exits;
 use super::sizing::Sizing;
 use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
-use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size, TILE, TileSums};
-use crate::kernels::batch_orders::{OrderPass, run_orders};
+use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use crate::kernels::batch_orders::{OrderBook, OrderPass, run_orders};
 use crate::kernels::exit_rules::ExitParameters;
 use crate::kernels::instructions::Instructions;
 use crate::progress::{Event, Progress};
@@ -202,40 +202,54 @@ impl<'a> Stage<'a> {
     ) -> Result<BatchOutcome, String> {
         let (done, total) = (AtomicU64::new(0), books as u64);
         progress.on(&Event::BooksDone { done: 0, total });
-        let tile = |start| {
-            let mut sums = TileSums::empty();
-            sums.fill(&self.market, start);
-            sums
-        };
-        let tiles: Vec<TileSums> = (0..self.market.close.len()).step_by(TILE).map(tile).collect();
         let mut figures = vec![BookFigures::default(); books];
         let mut returns = vec![0.0; books * self.periods];
-        let places: Vec<Place> = figures.iter_mut().zip(rows_of(&mut returns, self.periods, books)).collect();
-        places.into_par_iter().enumerate().try_for_each(|(book, place)| {
-            self.decided_book(decide(book)?.targets(self.request.symbol), book, &tiles, place);
-            progress.on(&Event::BooksDone { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+        let mut places: Vec<(usize, Place)> =
+            figures.iter_mut().zip(rows_of(&mut returns, self.periods, books)).enumerate().collect();
+        // Books of a group go through each tile together, so that the market comes from memory once for all of them.
+        let group = (GROUP_VALUES / self.market.close.len().max(1)).clamp(1, 32);
+        places.par_chunks_mut(group).try_for_each(|places| {
+            let count = places.len() as u64;
+            self.decided_group(decide, places)?;
+            progress.on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
             Ok::<(), String>(())
         })?;
         Ok(BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() })
     }
 
-    fn decided_book(&self, targets: &[f64], book: usize, tiles: &[TileSums], place: Place) {
-        let cash = self.request.config.cash;
-        let mut samples = vec![cash; self.periods + 1];
-        let mut state = BatchBook::new(cash);
+    fn decided_group(
+        &self,
+        decide: &(dyn Fn(usize) -> Result<Positions, String> + Sync),
+        places: &mut [(usize, Place)],
+    ) -> Result<(), String> {
+        let (cash, stride) = (self.request.config.cash, self.periods + 1);
+        let positions: Vec<Positions> =
+            places.iter().map(|(book, _)| decide(*book)).collect::<Result<_, _>>()?;
+        let mut books: Vec<OrderBook> = places
+            .iter()
+            .zip(&positions)
+            .map(|((book, _), positions)| OrderBook {
+                book: BatchBook::new(cash),
+                targets: positions.targets(self.request.symbol),
+                exits: self.exits(*book),
+            })
+            .collect();
+        let mut samples = vec![cash; places.len() * stride];
         let pass = OrderPass {
             market: &self.market,
-            tiles,
-            targets,
             first_row: self.first_row,
             rules: &self.rules,
-            exits: &self.exits(book),
-            book: &mut state,
+            books: &mut books,
             samples: &mut samples,
         };
         run_orders(pass, self.request.instructions);
-        *place.0 = self.figures(&state);
-        self.stretches(&samples, place.1);
+        for ((_, place), (book, samples)) in
+            places.iter_mut().zip(books.iter().zip(samples.chunks_exact(stride)))
+        {
+            *place.0 = self.figures(&book.book);
+            self.stretches(samples, place.1);
+        }
+        Ok(())
     }
 
     fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
@@ -326,6 +340,9 @@ fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
     }
     values.chunks_exact_mut(columns).collect()
 }
+
+/// Orders that a group of books may keep in memory: 32 MiB, but always one book.
+const GROUP_VALUES: usize = 4 << 20;
 
 /// Lengths of one axis whose means stand in the cache together.
 const BLOCK: usize = 25;

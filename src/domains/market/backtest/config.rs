@@ -109,7 +109,7 @@ impl BacktestConfig {
     }
 
     /// Largest gross exposure over equity: what the margin account or the sizing allows, whichever is more.
-    pub(super) fn leverage(&self) -> f64 {
+    pub fn leverage(&self) -> f64 {
         self.margin.max_leverage.max(self.sizing.leverage())
     }
 
