@@ -321,14 +321,15 @@ fn a_hundred_backtests_leave_no_memory_behind() {
         assert!(done.status.success() && said.contains("resident memory"), "{said}");
         return;
     }
-    let bars = Bars::new(vec![wide_symbol("ALPHA", 50_000, 16, 0.0)]).unwrap();
+    let symbols = [("ALPHA", 16), ("BETA", 17)].map(|(name, seed)| wide_symbol(name, 25_000, seed, 0.0));
+    let bars = Bars::new(symbols.to_vec()).unwrap();
     let books = decided(&bars, 16);
     let settings = configurations();
     // One thread, so that the same hundred asks the allocator for the same blocks in the same order.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let run = |number: usize| {
         let config = &settings[number % settings.len()];
-        let results = pool.install(|| run_books(&bars, &books, config, 0..50_000, &Silent));
+        let results = pool.install(|| run_books(&bars, &books, config, 0..25_000, &Silent));
         assert_eq!(results.len(), books.len());
     };
     (0..100).for_each(run);

@@ -24,6 +24,7 @@ mod exit_rules;
 mod generate;
 mod gradients;
 mod grid;
+mod grid_run;
 mod house;
 mod indicators;
 mod labels;

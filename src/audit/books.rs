@@ -8,8 +8,8 @@ use super::{Audit, AuditError, Depth, Proof};
 use crate::domains::market::backtest::FillTime;
 use crate::seed::Seed;
 use crate::table::{
-    Bars, Basis, BookResult, Fill, LabelKind, Labels, ModelPredictions, NULL, Positions, Predictions, Sample,
-    Side,
+    Bars, Basis, BookResult, Fill, FillReason, LabelKind, Labels, ModelPredictions, NULL, Positions,
+    Predictions, Sample, Side,
 };
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -341,6 +341,12 @@ fn compare_books(
     let symbol = |fill: &Fill| place.bars.symbols()[fill.symbol as usize].symbol();
     for (index, fill) in fills.iter().enumerate() {
         if now_fills.get(index).is_none_or(|now| !same_fill(now, fill)) {
+            eprintln!(
+                "DEBUG step {} before {:?} now {:?}",
+                place.step,
+                &fills[index.saturating_sub(2)..],
+                &now_fills[index.saturating_sub(2)..]
+            );
             return tally.leak(leak(format!("a fill of {name} for {}", symbol(fill)), fill.time));
         }
     }
@@ -387,7 +393,11 @@ fn at_next_open(execution: &Execution, book: &BookResult, place: &Place) -> Vec<
         // A symbol without that bar is closed, if at all, at its last close.
         let present = symbol.time().get(row) == Some(time);
         let at_open = present && same(symbol.open()[row], fill.reference_price);
-        if !exits || enters || at_open {
+        let left_within = matches!(
+            fill.reason,
+            FillReason::Stop | FillReason::Target | FillReason::Trailing | FillReason::Liquidation
+        );
+        if !(exits || left_within) || enters || at_open {
             found.push(*fill);
         }
     }

@@ -1,25 +1,22 @@
 //! A book with its whole curve, reduced to what is kept of one of thousands.
 
-use super::drawdown::drawdowns;
-use super::returns::{moments, returns};
+use super::equity_curve::equity_curve;
 use super::trades::round_trips;
 use crate::table::{BookFigures, BookResult};
 
 /// The figures of a book that the ledger ran. The batch gives the same ones without a curve.
 pub fn book_figures(book: &BookResult) -> BookFigures {
     let equity = &book.equity.equity;
-    let series = returns(book);
-    let bars = equity.len();
-    let (mean, deviation) =
-        moments(&series).unwrap_or((series.iter().sum::<f64>() / bars.max(1) as f64, 0.0));
+    let curve = equity_curve(equity, book.starting_cash);
+    let deviation = curve.and_then(|curve| curve.moments).map_or(0.0, |moments| moments.deviation);
     let trips = round_trips(&book.fills);
     BookFigures {
-        bars,
+        bars: equity.len(),
         starting_cash: book.starting_cash,
         final_equity: equity.last().copied().unwrap_or(book.starting_cash),
-        mean_return: mean,
+        mean_return: curve.map_or(0.0, |curve| curve.mean),
         return_deviation: deviation,
-        max_drawdown: drawdowns(equity, book.starting_cash).deepest,
+        max_drawdown: curve.map_or(0.0, |curve| curve.drawdowns.deepest),
         fills: book.fills.len(),
         trades: trips.len(),
         winning_trades: trips.iter().filter(|trip| trip.profit > 0.0).count(),

@@ -5,7 +5,7 @@ use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
 use crate::domains::market::backtest::{self, BacktestConfig, Books};
 use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, World};
-use crate::metrics::{returns, sharpe, trading_metrics};
+use crate::metrics::{book_figures, trading_metrics};
 use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
 use crate::seed::Seed;
@@ -288,7 +288,8 @@ fn distribution(market: &Market, strategy: Decided) -> Result<Backtested, RunErr
         .into_par_iter()
         .map(|book| {
             let ratio = |book: &BookResult| {
-                sharpe(&returns(book), settings.annual_periods(&book.equity.time)).unwrap_or(0.0)
+                let periods = settings.annual_periods(&book.equity.time);
+                book_figures(book).sharpe(periods).unwrap_or(0.0)
             };
             let sharpes = run(book)?.iter().map(ratio).collect();
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;

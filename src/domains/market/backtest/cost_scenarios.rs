@@ -4,7 +4,7 @@
 use super::books::run_one;
 use super::config::BacktestConfig;
 use super::costs::scaled;
-use crate::metrics::{drawdowns, returns, sharpe};
+use crate::metrics::{TradingMetrics, equity_curve};
 use crate::rundir::CostScenario;
 use crate::table::{Bars, BookResult, Positions};
 use std::ops::Range;
@@ -30,14 +30,15 @@ pub fn cost_scenarios(
 ) -> Vec<CostScenario> {
     let scenario = |multiple: f64| {
         let book = at_costs(bars, positions, config, span, (symbol, multiple));
-        let equity = &book.equity.equity;
-        let periods = config.annual_periods(&book.equity.time);
-        let finite = |value: f64| value.is_finite().then_some(value);
+        let mut metrics = TradingMetrics::default();
+        if let Some(curve) = equity_curve(&book.equity.equity, book.starting_cash) {
+            metrics.set_curve(&curve, config.annual_periods(&book.equity.time));
+        }
         CostScenario {
             multiple,
-            total_return: equity.last().and_then(|last| finite(last / book.starting_cash - 1.0)),
-            sharpe: sharpe(&returns(&book), periods),
-            max_drawdown: finite(drawdowns(equity, book.starting_cash).deepest),
+            total_return: metrics.total_return,
+            sharpe: metrics.sharpe,
+            max_drawdown: metrics.max_drawdown,
         }
     };
     MULTIPLES.into_iter().map(scenario).collect()

@@ -209,7 +209,7 @@ impl<'a> Ledger<'a> {
         self.decide(step, watched);
     }
 
-    /// The close of a step: marks, exits by time, funding and borrowing, decisions, and with `same_close` their fills.
+    /// The close of a step: marks, funding and borrowing, exits by time, decisions, and with `same_close` their fills.
     fn decide(&mut self, step: usize, watched: bool) {
         let mut waiting = false;
         for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
@@ -221,10 +221,10 @@ impl<'a> Ledger<'a> {
             waiting |= !holding.pending.is_nan();
         }
         self.price_fills(1);
+        self.carry();
         if watched {
             self.time_out(step);
         }
-        self.carry();
         if waiting && self.config.fill == FillTime::SameClose {
             self.trade(step, 1);
         }
