@@ -341,12 +341,6 @@ fn compare_books(
     let symbol = |fill: &Fill| place.bars.symbols()[fill.symbol as usize].symbol();
     for (index, fill) in fills.iter().enumerate() {
         if now_fills.get(index).is_none_or(|now| !same_fill(now, fill)) {
-            eprintln!(
-                "DEBUG step {} before {:?} now {:?}",
-                place.step,
-                &fills[index.saturating_sub(2)..],
-                &now_fills[index.saturating_sub(2)..]
-            );
             return tally.leak(leak(format!("a fill of {name} for {}", symbol(fill)), fill.time));
         }
     }
@@ -393,11 +387,10 @@ fn at_next_open(execution: &Execution, book: &BookResult, place: &Place) -> Vec<
         // A symbol without that bar is closed, if at all, at its last close.
         let present = symbol.time().get(row) == Some(time);
         let at_open = present && same(symbol.open()[row], fill.reference_price);
-        let left_within = matches!(
-            fill.reason,
-            FillReason::Stop | FillReason::Target | FillReason::Trailing | FillReason::Liquidation
-        );
-        if !(exits || left_within) || enters || at_open {
+        // What is liquidated with others within the bar may be filled at its own open, if that is the worst it saw.
+        let liquidated = fill.reason == FillReason::Liquidation;
+        let left_within = matches!(fill.reason, FillReason::Stop | FillReason::Target | FillReason::Trailing);
+        if !liquidated && (!(exits || left_within) || enters || at_open) {
             found.push(*fill);
         }
     }
