@@ -200,9 +200,24 @@ pub struct TradingMetrics {
     pub best_trade: Option<f64>,
     /// The same of the worst trade.
     pub worst_trade: Option<f64>,
+    /// Mean over trades of the worst price while it was open against the average entry price, as a ratio: 0 or negative.
+    #[serde(default)]
+    pub mean_adverse_excursion: Option<f64>,
+    /// Mean over trades of the best price against the average entry price, as a ratio: 0 or positive.
+    #[serde(default)]
+    pub mean_favourable_excursion: Option<f64>,
 }
 
 impl TradingMetrics {
+    /// Sets what needs the bars that the trades went through.
+    pub fn set_excursions(&mut self, excursions: &[Excursion]) {
+        let mean = |of: fn(&Excursion) -> f64| {
+            finite(excursions.iter().map(of).sum::<f64>() / excursions.len() as f64)
+        };
+        self.mean_adverse_excursion = mean(|trade| trade.adverse);
+        self.mean_favourable_excursion = mean(|trade| trade.favourable);
+    }
+
     /// Sets what follows from the equity curve alone. `periods_per_year` is the number of bars a year.
     pub fn set_curve(&mut self, curve: &EquityCurve, periods_per_year: f64) {
         let (moments, falls) = (&curve.moments, &curve.drawdowns);

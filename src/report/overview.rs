@@ -16,19 +16,31 @@ pub(super) fn facts(summary: &Summary) -> String {
         let span = span(&backtest.start, &backtest.end);
         let costs: Vec<String> = backtest.costs.iter().map(|cost| escape(cost)).collect();
         let costs = if costs.is_empty() { "none".to_owned() } else { costs.join("<br>") };
+        let lines = |of: &[&String]| {
+            let lines: Vec<String> =
+                of.iter().filter(|line| !line.is_empty()).map(|line| escape(line)).collect();
+            lines.join("<br>")
+        };
         facts.extend([
             ("Test", format!("{span}<br>{}", counted(backtest.bars, "bar"))),
             ("Costs", costs),
             ("Fill", fill(&backtest.fill)),
             (
                 "Starting cash",
-                format!("{}<br>sizing: {}", decimal(backtest.cash, 0), escape(&backtest.sizing)),
+                lines(&[
+                    &decimal(backtest.cash, 0),
+                    &format!("sizing: {}", backtest.sizing),
+                    &backtest.margin,
+                ]),
             ),
             (
                 "Annualised with",
                 format!("{} a year", counted(backtest.periods_per_year.round() as usize, "bar")),
             ),
         ]);
+    }
+    if let Some(backtest) = summary.backtest.as_ref().filter(|backtest| !backtest.exits.is_empty()) {
+        facts.push(("Exits", escape(&backtest.exits)));
     }
     let mut html = String::from("<dl class=\"facts\">\n");
     for (name, value) in facts {

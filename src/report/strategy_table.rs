@@ -355,7 +355,14 @@ const SHOWN: [&str; 12] = [
 
 /// Metrics that have no column of their own, under the names that `summary.json` gives them.
 fn more_metrics(books: &[&StrategySummary]) -> String {
-    let of = |book: &StrategySummary| serde_json::to_value(&book.metrics).unwrap_or_default();
+    let of = |book: &StrategySummary| {
+        let mut metrics = serde_json::to_value(&book.metrics).unwrap_or_default();
+        let benchmark = serde_json::to_value(book.benchmark.unwrap_or_default()).unwrap_or_default();
+        for (name, value) in benchmark.as_object().into_iter().flatten() {
+            metrics[format!("{name} to holding")] = value.clone();
+        }
+        metrics
+    };
     let Some(Value::Object(first)) = books.first().map(|book| of(book)) else { return String::new() };
     let names: Vec<&String> = first
         .iter()

@@ -51,6 +51,13 @@ pub(super) fn headline(files: &RunFiles) -> String {
     let baselines = summary.strategies.iter().filter(|book| book.kind == StrategyKind::Baseline);
     let hindsight = baselines.filter(|book| book.spread.is_none()).count() > 1;
     html += &format!("<p>{}</p>\n", meaning(verdict, hindsight));
+    if let Some(p_value) = verdict.p_value {
+        html += &format!(
+            "<p>If both had the same Sharpe ratio, a difference of this size or larger would come up with p = {} (Ledoit and \
+             Wolf).</p>\n",
+            decimal(p_value, 3)
+        );
+    }
     let baseline = if hindsight {
         "Of the baselines the one with the best Sharpe ratio on the test bars. That choice is made in hindsight, which \
          makes the comparison harder for the model."

@@ -178,6 +178,8 @@ impl<'a> Outcome<'a> {
                 fill: settings.fill.name().into(),
                 costs: settings.costs.iter().map(ToString::to_string).collect(),
                 sizing: settings.sizing.to_string(),
+                exits: settings.exits.to_string(),
+                margin: settings.margin.to_string(),
                 periods_per_year: scored.periods_per_year,
             }),
             warnings,

@@ -2,7 +2,10 @@
 
 use super::books::{Backtested, Choice, Decided, Market, ShownBook};
 use crate::domains::market::backtest::{break_even_multiple, cost_scenarios};
-use crate::metrics::{headline_intervals, returns, sharpe_interval, trading_metrics};
+use crate::domains::market::strategies::StrategyConfig;
+use crate::metrics::{
+    benchmark_figures, excursions, headline_intervals, returns, sharpe_interval, trading_metrics,
+};
 use crate::rundir::{HeadlineIntervals, StrategySummary};
 use crate::table::{BookResult, Positions};
 use rayon::prelude::*;
@@ -25,13 +28,14 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
         .iter()
         .flat_map(|strategy| strategy.shown.iter().map(move |book| (&strategy.decided, book)))
         .collect();
-    let strategies = shown
-        .into_par_iter()
+    let mut strategies: Vec<StrategySummary> = shown
+        .par_iter()
         .map(|(decided, book)| StrategySummary {
             validation_sharpe: choice.sharpe_of(&book.result.strategy),
             ..summary_of(market, decided, book)
         })
         .collect();
+    beside_benchmark(&shown, &mut strategies);
     let mut scored = Scored { strategies, shown: Vec::new(), decided: Vec::new(), periods_per_year };
     for strategy in backtested {
         // What a distribution wanted differs from book to book; only single books' orders are kept.
@@ -43,11 +47,25 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
     scored
 }
 
+/// Every book beside the first that buys and holds the same symbols.
+fn beside_benchmark(shown: &[(&Decided, &ShownBook)], strategies: &mut [StrategySummary]) {
+    let holds = |decided: &Decided| matches!(decided.config, StrategyConfig::BuyAndHold(_));
+    strategies.par_iter_mut().zip(shown).for_each(|(strategy, (decided, book))| {
+        let same =
+            |(other, benchmark): &&(&Decided, &ShownBook)| holds(other) && benchmark.symbol == book.symbol;
+        let Some((_, benchmark)) = shown.iter().find(same).filter(|_| !holds(decided)) else { return };
+        let periods = decided.settings.annual_periods(&book.result.equity.time);
+        strategy.benchmark =
+            Some(benchmark_figures(&returns(&book.result), &returns(&benchmark.result), periods));
+    });
+}
+
 fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategySummary {
     let (result, settings) = (&book.result, &decided.settings);
     let periods = settings.annual_periods(&result.equity.time);
     let series = returns(result);
-    let metrics = trading_metrics(result, periods);
+    let mut metrics = trading_metrics(result, periods);
+    metrics.set_excursions(&excursions(&result.fills, market.bars));
     let (bars, span) = (market.bars, &market.fitted.span);
     // A distribution is a yardstick; what one of its books would earn at other costs is of no use.
     let alone = book.spread.is_none() && !settings.costs.is_empty();
@@ -83,5 +101,6 @@ fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategyS
         cost_scenarios,
         break_even_cost_multiple,
         grid: book.grid.clone(),
+        benchmark: None,
     }
 }

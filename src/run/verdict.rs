@@ -2,7 +2,7 @@
 
 use super::books::Choice;
 use super::results::Outcome;
-use crate::metrics::{returns, sharpe_difference};
+use crate::metrics::{returns, sharpe_difference, sharpe_difference_test};
 use crate::rundir::{Conclusion, StrategyKind, Verdict};
 use crate::seed::Seed;
 
@@ -40,6 +40,7 @@ pub(super) fn reach(outcome: &Outcome, choice: &Choice, seed: Seed) -> Option<Ve
         best_baseline: best_baseline.to_owned(),
         sharpe_difference,
         interval,
+        p_value: sharpe_difference_test(&model_returns, &baseline_returns),
         trials: outcome.tried.on_models,
         conclusion: conclude(interval),
         choice: how.clone(),

@@ -1,6 +1,6 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
-use crate::metrics::{ForecastMetrics, TradingMetrics};
+use crate::metrics::{BenchmarkMetrics, ForecastMetrics, TradingMetrics};
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
@@ -152,6 +152,9 @@ pub struct StrategySummary {
     /// The grid whose best book this is.
     #[serde(default)]
     pub grid: Option<String>,
+    /// The book beside the run's first `buy_and_hold` of the same symbols; absent without one.
+    #[serde(default)]
+    pub benchmark: Option<BenchmarkMetrics>,
 }
 
 /// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of the resamples.
@@ -189,7 +192,7 @@ pub struct GridSummary {
     pub name: String,
     /// The registry's name: `sma_cross`.
     pub strategy: String,
-    /// The parameters that vary, in the order in which they are written.
+    /// The parameters that vary, in the order of the settings: the strategy's own, then exits, then sizing.
     pub axes: Vec<GridAxisSummary>,
     /// Books that were run.
     pub books: usize,
@@ -288,6 +291,12 @@ pub struct BacktestSummary {
     pub costs: Vec<String>,
     /// Sizing in a line.
     pub sizing: String,
+    /// Exits in a line; empty without any. A strategy may have its own, and its own sizing.
+    #[serde(default)]
+    pub exits: String,
+    /// Margin in a line; empty where nothing is borrowed.
+    #[serde(default)]
+    pub margin: String,
     /// Bars a year by which ratios are annualised.
     pub periods_per_year: f64,
 }
@@ -303,6 +312,9 @@ pub struct Verdict {
     pub sharpe_difference: f64,
     /// Its 95 % stationary-bootstrap interval.
     pub interval: [f64; 2],
+    /// p-value of the test of equal Sharpe ratios, two-sided (Ledoit and Wolf 2008).
+    #[serde(default)]
+    pub p_value: Option<f64>,
     /// Books on models that were ever tried on this data in this folder of runs, this run's included.
     pub trials: usize,
     /// The answer.

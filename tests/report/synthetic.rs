@@ -256,6 +256,7 @@ impl Synthetic {
             best_baseline: strategies[best].name.clone(),
             sharpe_difference: difference,
             interval: [difference - 1.43, difference + 1.39],
+            p_value: Some(0.63),
             trials: 3,
             conclusion: Conclusion::NotProven,
             choice: "Of 3 books on models the one with the best Sharpe ratio on the validation bars before the first test bar."
@@ -285,6 +286,8 @@ impl Synthetic {
                 fill: "next_open".into(),
                 costs: vec!["fee 10 bps of notional, each side".into(), "slippage 2 bps".into()],
                 sizing: "all in".into(),
+                exits: "stop loss 2 %".into(),
+                margin: String::new(),
                 periods_per_year: 8760.0,
             }),
             warnings: vec!["2 of 3 models stopped at the last epoch: more epochs may help".into()],
@@ -320,6 +323,7 @@ impl Synthetic {
             cost_scenarios: Vec::new(),
             break_even_cost_multiple: None,
             grid,
+            benchmark: None,
         };
         if self.complete {
             synthetic_grids::complete(&mut book);

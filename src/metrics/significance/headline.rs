@@ -4,17 +4,20 @@
 //! highest and lowest point, and the deepest fall within. So the bars are cut into at most 2,000 cells, which are
 //! resampled by the stationary bootstrap as bars would be; the cost of a resample does not grow with the bars.
 
-use super::bootstrap::{FEWEST_RETURNS, RESAMPLES, StationaryBlocks, block_length, percentile_interval};
+use super::bootstrap::{FEWEST_RETURNS, StationaryBlocks, block_length, percentile_interval};
 use crate::metrics::returns::{annual_growth, moments};
 use crate::seed::Seed;
 use rayon::prelude::*;
+
+/// Resamples behind every interval. The end of an interval is the 25th of them from either side.
+const RESAMPLES: usize = 1000;
 
 /// Up to this many bars every bar is a cell and the bootstrap is exact. Beyond, blocks begin and end at borders of
 /// cells: of a block, which has a 500th of the bars at least, each end is moved by half a cell at most, which is an
 /// eighth of it.
 const MOST_CELLS: usize = 2000;
 
-/// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of 2,000 resamples. `None` where an end is not finite.
+/// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of 1,000 resamples. `None` where an end is not finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Headline {
     /// Of the total return.

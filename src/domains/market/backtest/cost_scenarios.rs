@@ -15,7 +15,7 @@ const MULTIPLES: [f64; 4] = [0.0, 1.0, 2.0, 4.0];
 /// Beyond so many times its costs nobody needs to know where a book breaks even.
 const LARGEST_MULTIPLE: f64 = 100.0;
 
-/// How exactly a break-even is found, relative.
+/// How exactly a break-even is found, relative to it.
 const PRECISION: f64 = 1e-3;
 
 /// The book at 0, 1, 2 and 4 times all its costs, with the same positions wanted; sizes follow from the equity that is
@@ -56,23 +56,47 @@ pub fn break_even_multiple(
     span: &Range<usize>,
     symbol: Option<usize>,
 ) -> Option<f64> {
-    let earns = |multiple: f64| {
+    let profit = |multiple: f64| {
         let book = at_costs(bars, positions, config, span, (symbol, multiple));
-        book.equity.equity.last().is_some_and(|last| *last > book.starting_cash)
+        book.equity.equity.last().map_or(0.0, |last| last - book.starting_cash)
     };
-    if config.costs.is_empty() || !earns(0.0) || earns(LARGEST_MULTIPLE) {
+    let free = profit(0.0);
+    if config.costs.is_empty() || free <= 0.0 {
         return None;
     }
-    let (mut earning, mut losing) = (0.0, LARGEST_MULTIPLE);
-    while losing - earning > PRECISION * losing && losing > PRECISION * PRECISION {
-        let middle = 0.5 * (earning + losing);
-        if earns(middle) {
-            earning = middle;
-        } else {
-            losing = middle;
+    let (mut earning, mut losing) = ((0.0, free), None);
+    for multiple in [1.0, 4.0, LARGEST_MULTIPLE] {
+        match (multiple, profit(multiple)) {
+            above @ (_, worth) if worth > 0.0 => earning = above,
+            below => {
+                losing = Some(below);
+                break;
+            }
         }
     }
-    Some(0.5 * (earning + losing))
+    Some(crossing(profit, earning, losing?))
+}
+
+/// Where a profit that falls from above 0 to 0 or below crosses it, between two `(multiple, profit)`: the chord's crossing
+/// and the middle in turns, so that it is soon found where profits fall evenly and still found where they jump.
+fn crossing(profit: impl Fn(f64) -> f64, mut earning: (f64, f64), mut losing: (f64, f64)) -> f64 {
+    let mut by_chord = true;
+    while losing.0 - earning.0 > PRECISION * losing.0 && losing.0 > PRECISION * PRECISION {
+        let (width, margin) = (losing.0 - earning.0, 0.4 * PRECISION * losing.0);
+        let chord = earning.0 + width * earning.1 / (earning.1 - losing.1);
+        // A little beyond the crossing, towards the nearer end, so that both ends close in.
+        let chord = if chord - earning.0 < 0.5 * width { chord + margin } else { chord - margin };
+        let inside = chord > earning.0 && chord < losing.0;
+        let next = if by_chord && inside { chord } else { 0.5 * (earning.0 + losing.0) };
+        let worth = profit(next);
+        if worth > 0.0 {
+            earning = (next, worth);
+        } else {
+            losing = (next, worth);
+        }
+        by_chord = !by_chord || losing.0 - earning.0 < 0.5 * width;
+    }
+    0.5 * (earning.0 + losing.0)
 }
 
 fn at_costs(

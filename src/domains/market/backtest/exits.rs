@@ -6,6 +6,7 @@ use crate::kernels::exit_rules::{Exit, ExitParameters, ExitReason};
 use crate::table::FillReason;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Stops, targets and time limits of every position. The exact rule stands in [`crate::kernels::exit_rules`]. After an
 /// exit the symbol is flat until the strategy's next order; a level that does not change is no order.
@@ -42,6 +43,26 @@ pub enum Intrabar {
     WorstFirst,
     /// The target came first. Optimistic.
     BestFirst,
+}
+
+impl fmt::Display for Exits {
+    /// All of them in a line; nothing where there is none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |what: &str, value: Option<f64>| value.map(|value| format!("{what} {value} %"));
+        let parts: Vec<String> = [
+            percent("stop loss", self.stop_loss_percent),
+            percent("take profit", self.take_profit_percent),
+            percent("trailing stop", self.trailing_stop_percent),
+            self.max_bars.map(|bars| format!("at most {bars} bars")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if self.intrabar == Intrabar::BestFirst && !parts.is_empty() {
+            return write!(f, "{}, best case first within a bar", parts.join(", "));
+        }
+        write!(f, "{}", parts.join(", "))
+    }
 }
 
 impl Exits {

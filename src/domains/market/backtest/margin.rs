@@ -6,6 +6,7 @@ use crate::table::FillReason;
 use crate::units::BASIS_POINT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The margin account of a book. With a leverage of 1 nothing is borrowed and nothing is liquidated within a bar.
 ///
@@ -37,6 +38,20 @@ pub struct Margin {
 impl Default for Margin {
     fn default() -> Self {
         Margin { max_leverage: 1.0, maintenance_percent: 0.5, liquidation_fee_bps: 0.0 }
+    }
+}
+
+impl fmt::Display for Margin {
+    /// In a line; nothing where nothing is borrowed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.max_leverage <= 1.0 {
+            return Ok(());
+        }
+        write!(
+            f,
+            "leverage at most {}, liquidated at a margin of {} %, liquidation fee {} bps",
+            self.max_leverage, self.maintenance_percent, self.liquidation_fee_bps
+        )
     }
 }
 
