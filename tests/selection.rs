@@ -1,6 +1,8 @@
 //! Statistics that know how many books were tried, against naive versions, published numbers, arch, and simulated truth.
 
-use candlewick::metrics::{RESAMPLES, StationaryBlocks, annual_growth, drawdowns, expected_block_length};
+use candlewick::metrics::{
+    HEADLINE_RESAMPLES, StationaryBlocks, annual_growth, drawdowns, expected_block_length,
+};
 use candlewick::metrics::{
     SharpeEstimate, deflated_sharpe, expected_maximum_sharpe, headline_intervals, normal_cumulative,
     normal_quantile, overfitting_probability, probabilistic_sharpe, quantile, selection_figures, sharpe,
@@ -327,7 +329,7 @@ fn selection_headline_intervals_equal_the_bar_by_bar_specification() {
     let returns: Vec<f64> = wide(&noise(1, 400, 1)).iter().map(|value| value + 0.001).collect();
     let length = expected_block_length(&returns).max(400_f64.cbrt());
     let mut figures: [Vec<f64>; 5] = Default::default();
-    for number in 0..RESAMPLES as u64 {
+    for number in 0..HEADLINE_RESAMPLES as u64 {
         let mut drawn = Vec::new();
         for (start, length) in StationaryBlocks::new(Seed(5), number, 400, length) {
             drawn.extend((start..start + length).map(|row| returns[row % 400]));

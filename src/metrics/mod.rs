@@ -27,8 +27,8 @@ pub use returns::{
 };
 pub use rolling::{rolling_beta, rolling_sharpe, rolling_volatility};
 pub use significance::{
-    Headline, RESAMPLES, SelectionFigures, SharpeEstimate, StationaryBlocks, SuperiorAbility,
-    deflated_sharpe, expected_block_length, expected_maximum_sharpe, headline_intervals,
+    HEADLINE_RESAMPLES, Headline, RESAMPLES, SelectionFigures, SharpeEstimate, StationaryBlocks,
+    SuperiorAbility, deflated_sharpe, expected_block_length, expected_maximum_sharpe, headline_intervals,
     overfitting_probability, probabilistic_sharpe, selection_figures, sharpe_difference,
     sharpe_difference_test, sharpe_interval, superior_ability,
 };

@@ -10,7 +10,7 @@ use crate::seed::Seed;
 use rayon::prelude::*;
 
 /// Resamples behind every interval. The end of an interval is the 25th of them from either side.
-const RESAMPLES: usize = 1000;
+pub const HEADLINE_RESAMPLES: usize = 1000;
 
 /// Up to this many bars every bar is a cell and the bootstrap is exact. Beyond, blocks begin and end at borders of
 /// cells: of a block, which has a 500th of the bars at least, each end is moved by half a cell at most, which is an
@@ -128,7 +128,7 @@ pub fn headline_intervals(returns: &[f64], periods_per_year: f64, seed: Seed) ->
         }
         figures(&whole, mean, periods_per_year)
     };
-    let resamples: Vec<[f64; 5]> = (0..RESAMPLES).into_par_iter().map(resample).collect();
+    let resamples: Vec<[f64; 5]> = (0..HEADLINE_RESAMPLES).into_par_iter().map(resample).collect();
     let interval = |figure: usize| percentile_interval(resamples.iter().map(|it| it[figure]).collect(), 1.0);
     Headline {
         total_return: interval(0),

@@ -9,7 +9,7 @@ mod sharpe_test;
 mod superior_ability;
 
 pub use bootstrap::{RESAMPLES, StationaryBlocks, expected_block_length, sharpe_difference, sharpe_interval};
-pub use headline::{Headline, headline_intervals};
+pub use headline::{HEADLINE_RESAMPLES, Headline, headline_intervals};
 pub use overfitting::overfitting_probability;
 pub use selection::{SelectionFigures, selection_figures};
 pub use sharpe_ratio::{SharpeEstimate, deflated_sharpe, expected_maximum_sharpe, probabilistic_sharpe};
