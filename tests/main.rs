@@ -33,6 +33,7 @@ mod markets;
 mod metric_figures;
 mod metrics;
 mod models;
+mod peer_curves;
 mod planted;
 mod portfolios;
 mod program;

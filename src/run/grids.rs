@@ -70,6 +70,11 @@ impl GridRun<'_> {
     }
 }
 
+/// Into how many stretches the test bars are cut for a grid of so many books.
+pub(super) fn stretches(books: usize) -> usize {
+    STRETCHES.min((MOST_RETURNS / books.max(1)).max(FEWEST_STRETCHES))
+}
+
 /// Runs every grid over the test bars.
 pub(super) fn run_grids<'a>(market: &Market<'a>) -> Result<Vec<GridRun<'a>>, RunError> {
     let mut grids = Vec::new();
@@ -95,8 +100,7 @@ fn run_grid<'a>(
         Some(symbol) => format!("{strategy}@{}", market.bars.symbols()[symbol].symbol()),
         None => strategy.to_owned(),
     };
-    let most = (MOST_RETURNS / entry.len().max(1)).max(FEWEST_STRETCHES);
-    let stretches = STRETCHES.min(most).min(span.len());
+    let stretches = stretches(entry.len()).min(span.len());
     let work = GridWork { market, strategy, symbol, span: span.clone(), stretches };
     let mut found = BatchOutcome::default();
     let (mut batch, mut values) = (true, Vec::new());

@@ -26,10 +26,14 @@ pub(super) fn needed(plan: &Plan, bars: &Bars, span: &Range<usize>, threads: usi
     });
     let training = networks.max().unwrap_or(0).saturating_mul(threads);
     let singles = experiment.strategies.values().filter(|strategy| strategy.build().books() == 1).count();
+    // Of a book of a grid: its figures, twice while they are gathered, and its returns by stretches, four bytes each.
+    let grids = experiment.strategies.values().filter(|strategy| strategy.is_grid());
+    let grids =
+        grids.map(|grid| grid.len() * (256 + 2 * 4 * super::grids::stretches(grid.len()))).sum::<usize>();
     // Positions a row; equity, cash, exposure and time a step, kept and once more in the table that is written.
     let books = (singles + 1).saturating_mul(rows * 8 + span.len() * 2 * 40);
     let in_flight = threads.saturating_mul(rows * 3 * 8 + span.len() * 32);
-    tables.saturating_add(training).saturating_add(books).saturating_add(in_flight)
+    tables.saturating_add(training).saturating_add(books).saturating_add(grids).saturating_add(in_flight)
 }
 
 /// Refuses a run that cannot fit into the memory that is free now, before it takes any.
