@@ -93,6 +93,8 @@ pub struct TileSums {
     squares: [f64; TILE + 1],
     /// `[i]`: samples taken before row i.
     samples_before: [u32; TILE + 1],
+    /// `[i]`: the first row from row i of the tile on at which funding is paid, or the tile's rows.
+    next_paid: [u16; TILE],
 }
 
 impl TileSums {
@@ -104,6 +106,7 @@ impl TileSums {
             returns: [0.0; TILE + 1],
             squares: [0.0; TILE + 1],
             samples_before: [0; TILE + 1],
+            next_paid: [0; TILE],
         }
     }
 
@@ -132,6 +135,18 @@ impl TileSums {
             }
             *count = sample as u32;
         }
+        let mut next = close.len() as u16;
+        for (row, rate) in market.funding.iter().skip(start).take(close.len()).enumerate().rev() {
+            next = if *rate == 0.0 { next } else { row as u16 };
+            self.next_paid[row] = next;
+        }
+    }
+
+    /// The first row of the market from `row` on at which funding is paid, or the end of the tile. Not to be asked where
+    /// funding is never paid.
+    #[inline(always)]
+    pub fn next_paid(&self, row: usize) -> usize {
+        self.start + self.next_paid[row - self.start] as usize
     }
 }
 

@@ -29,7 +29,7 @@ pub fn advance<T: Fn(usize) -> f64, R: Fn(usize, usize) -> (f64, f64)>(
     let mut row = book.marked;
     loop {
         let next = waiting.peek().copied().unwrap_or(end);
-        let eventful = if book.bankrupt { end } else { quiet_until(book, view.market, row..next, exits) };
+        let eventful = if book.bankrupt { end } else { quiet_until(book, view, row..next, exits) };
         let start = book.marked;
         if eventful > start {
             book.hold(view, eventful, || (orders.range)(start, eventful), samples);
@@ -117,13 +117,14 @@ fn pay(book: &mut BatchBook, market: &Market, row: usize) {
 #[inline(always)]
 fn quiet_until(
     book: &mut BatchBook,
-    market: &Market,
+    view: View,
     rows: std::ops::Range<usize>,
     exits: &ExitParameters,
 ) -> usize {
     if book.quantity == 0.0 || rows.is_empty() {
         return rows.end;
     }
+    let market = view.market;
     let (start, mut end) = (rows.start, rows.end);
     if exits.max_bars > 0 {
         end = end.min((book.position.entry_row as usize + exits.max_bars as usize).max(start));
@@ -132,8 +133,7 @@ fn quiet_until(
         return start;
     }
     if !market.funding.is_empty() {
-        let paid = market.funding[start..end].iter().position(|rate| *rate != 0.0);
-        end = paid.map_or(end, |row| start + row);
+        end = end.min(view.sums.next_paid(start));
     }
     if exits.trailing_stop.is_nan() {
         let (stop, target) = (exits.stop_level(&book.position).0, exits.target_level(&book.position));

@@ -3,24 +3,23 @@
 /// Highest and lowest of at least one value. NaN is skipped unless all are NaN.
 #[inline(always)]
 pub fn extremes(values: &[f64]) -> (f64, f64) {
-    let mut highest = [f64::NEG_INFINITY; 32];
-    let mut lowest = [f64::INFINITY; 32];
-    let whole = values.chunks_exact(32);
-    let rest = whole.remainder();
-    for chunk in whole {
-        for lane in 0..32 {
+    const LANES: usize = 16;
+    let mut highest = [f64::NEG_INFINITY; LANES];
+    let mut lowest = [f64::INFINITY; LANES];
+    let Some(last) = values.last_chunk::<LANES>() else {
+        let wider = |found: (f64, f64), value: &f64| (larger(*value, found.0), smaller(*value, found.1));
+        return values.iter().fold((f64::NEG_INFINITY, f64::INFINITY), wider);
+    };
+    let mut take = |chunk: &[f64; LANES]| {
+        for lane in 0..LANES {
             highest[lane] = larger(chunk[lane], highest[lane]);
             lowest[lane] = smaller(chunk[lane], lowest[lane]);
         }
-    }
-    let mut found = (f64::NEG_INFINITY, f64::INFINITY);
-    for value in rest {
-        found = (larger(*value, found.0), smaller(*value, found.1));
-    }
-    for lane in 0..32 {
-        found = (larger(highest[lane], found.0), smaller(lowest[lane], found.1));
-    }
-    found
+    };
+    values.as_chunks().0.iter().for_each(&mut take);
+    // What is left over and some that were seen before: cheaper than one by one, and no matter.
+    take(last);
+    (extremes_of_16(&highest).0, extremes_of_16(&lowest).1)
 }
 
 /// As [`extremes`] of sixteen values.

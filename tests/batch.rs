@@ -264,6 +264,59 @@ fn random_orders(bars: &Bars, book: usize) -> Positions {
     Positions::orders(bars, targets).unwrap()
 }
 
+#[test]
+fn neither_instructions_nor_threads_change_a_bit_of_given_orders() {
+    let rows = 3000;
+    let bars = Bars::new(vec![wide_symbol("ALPHA", rows, 5, 0.0)]).unwrap();
+    let funding: Vec<f64> = (0..rows).map(|row| if row % 48 == 47 { 1e-4 } else { 0.0 }).collect();
+    let books = 41;
+    for (exits, funding) in exit_settings().into_iter().zip([&[][..], &funding].into_iter().cycle()) {
+        let config = BacktestConfig { exits, ..configurations()[1].clone() };
+        let run = |instructions, threads| {
+            let request = BatchRequest { instructions, funding, ..request(&bars, &config, 100..rows) };
+            let decide = |book: usize| Ok(random_orders(&bars, book));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run_batch(&request, Signals::Decided { books, decide: &decide }, &Silent))
+                .unwrap()
+        };
+        let expected = run(Instructions::Portable, 1);
+        assert!(expected.figures.iter().all(|book| book.fills > 0));
+        for instructions in [Instructions::Portable, Instructions::Avx2, Instructions::Avx512] {
+            for threads in 1..8 {
+                same(&run(instructions, threads), &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_books_and_no_bars_give_empty_outcomes() {
+    let bars = Bars::new(vec![wide_symbol("ALPHA", 200, 5, 0.0)]).unwrap();
+    let decide = |book: usize| Ok(random_orders(&bars, book));
+    let two = pairs(Direction::LongShort)[..2].to_vec();
+    for config in configurations() {
+        for span in [0..0, 70..70, 200..200, 0..200] {
+            let request = request(&bars, &config, span.clone());
+            for signals in [Signals::SmaCross(&[]), Signals::Decided { books: 0, decide: &decide }] {
+                let found = run_batch(&request, signals, &Silent).unwrap();
+                assert!(found.figures.is_empty() && found.returns.values().is_empty());
+            }
+            for signals in [Signals::SmaCross(&two), Signals::Decided { books: 2, decide: &decide }] {
+                let found = run_batch(&request, signals, &Silent).unwrap();
+                assert_eq!(found.figures.len(), 2);
+                assert!(found.figures.iter().all(|book| book.bars == span.len()));
+                if span.is_empty() {
+                    let untouched = |book: &BookFigures| {
+                        book.final_equity == config.cash && book.fills == 0 && book.max_drawdown == 0.0
+                    };
+                    assert!(found.figures.iter().all(untouched));
+                    assert!(found.returns.values().is_empty());
+                }
+            }
+        }
+    }
+}
+
 fn exit_settings() -> Vec<Exits> {
     let percent = |value: f64| Some(value);
     let best = Intrabar::BestFirst;

@@ -11,7 +11,7 @@ use super::sizing::Sizing;
 use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
 use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
 use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
-use crate::kernels::batch_orders::{OrderBook, OrderPass, run_orders};
+use crate::kernels::batch_orders::{OrderBook, OrderColumn, OrderPass, list_orders, run_orders};
 use crate::kernels::exit_rules::ExitParameters;
 use crate::kernels::instructions::Instructions;
 use crate::progress::{Event, Progress};
@@ -207,49 +207,53 @@ impl<'a> Stage<'a> {
         let mut places: Vec<(usize, Place)> =
             figures.iter_mut().zip(rows_of(&mut returns, self.periods, books)).enumerate().collect();
         // Books of a group go through each tile together, so that the market comes from memory once for all of them.
-        let group = (GROUP_VALUES / self.market.close.len().max(1)).clamp(1, 32);
-        places.par_chunks_mut(group).try_for_each(|places| {
-            let count = places.len() as u64;
-            self.decided_group(decide, places)?;
-            progress.on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
+        let group = books.div_ceil(rayon::current_num_threads()).clamp(1, GROUP);
+        places.par_chunks_mut(group).try_for_each(|mut places| {
+            while !places.is_empty() {
+                let count = self.decided_group(decide, places)?;
+                places = &mut places[count..];
+                let done = done.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+                progress.on(&Event::BooksDone { done, total });
+            }
             Ok::<(), String>(())
         })?;
         Ok(BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() })
     }
 
+    /// Runs the first of some books, as many as their orders leave room for, and says how many.
     fn decided_group(
         &self,
         decide: &(dyn Fn(usize) -> Result<Positions, String> + Sync),
         places: &mut [(usize, Place)],
-    ) -> Result<(), String> {
-        let (cash, stride) = (self.request.config.cash, self.periods + 1);
-        let positions: Vec<Positions> =
-            places.iter().map(|(book, _)| decide(*book)).collect::<Result<_, _>>()?;
-        let mut books: Vec<OrderBook> = places
-            .iter()
-            .zip(&positions)
-            .map(|((book, _), positions)| OrderBook {
-                book: BatchBook::new(cash),
-                targets: positions.targets(self.request.symbol),
-                exits: self.exits(*book),
-            })
-            .collect();
-        let mut samples = vec![cash; places.len() * stride];
-        let pass = OrderPass {
-            market: &self.market,
-            first_row: self.first_row,
-            rules: &self.rules,
-            books: &mut books,
-            samples: &mut samples,
-        };
-        run_orders(pass, self.request.instructions);
+    ) -> Result<usize, String> {
+        let BatchRequest { config, symbol, instructions, .. } = *self.request;
+        let (cash, stride, rows) = (config.cash, self.periods + 1, self.market.close.len());
+        let mut books = Vec::with_capacity(places.len());
+        let mut listed = 0;
+        for (book, _) in places.iter() {
+            if listed > GROUP_ORDERS {
+                break;
+            }
+            let (positions, exits) = (decide(*book)?, self.exits(*book));
+            let lag = usize::from(exits.fills_at_open);
+            let column =
+                OrderColumn { targets: positions.targets(symbol), first_row: self.first_row, rows, lag };
+            let orders = list_orders(column, instructions);
+            listed += orders.len();
+            books.push(OrderBook { book: BatchBook::new(cash), orders, exits });
+        }
+        let places = &mut places[..books.len()];
+        let mut samples = vec![cash; books.len() * stride];
+        let pass =
+            OrderPass { market: &self.market, rules: &self.rules, books: &mut books, samples: &mut samples };
+        run_orders(pass, instructions);
         for ((_, place), (book, samples)) in
             places.iter_mut().zip(books.iter().zip(samples.chunks_exact(stride)))
         {
             *place.0 = self.figures(&book.book);
             self.stretches(samples, place.1);
         }
-        Ok(())
+        Ok(books.len())
     }
 
     fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
@@ -341,8 +345,11 @@ fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
     values.chunks_exact_mut(columns).collect()
 }
 
-/// Orders that a group of books may keep in memory: 32 MiB, but always one book.
-const GROUP_VALUES: usize = 4 << 20;
+/// Books of a group at most.
+const GROUP: usize = 32;
+
+/// After so many orders (32 MiB) no further book joins a group.
+const GROUP_ORDERS: usize = 2 << 20;
 
 /// Lengths of one axis whose means stand in the cache together.
 const BLOCK: usize = 25;
