@@ -90,7 +90,7 @@ fn grid_of_names_flags_choices_and_sizing() {
     }));
     grid.check().unwrap();
     assert_eq!(grid.len(), 6);
-    assert_eq!(grid.label(5), "fast=5,direction=long_short,sizing.volatility_target.annual=0.3");
+    assert_eq!(grid.label(5), "fast=5,direction=long_short,annual=0.3");
     let last = grid.config(5);
     assert_eq!(sma(last.strategy).direction, Direction::LongShort);
     let target = Sizing::VolatilityTarget { annual: 0.3, lookback_bars: 50, max_leverage: 1.0 };
@@ -103,7 +103,7 @@ fn grid_of_names_flags_choices_and_sizing() {
     }));
     stops.check().unwrap();
     assert_eq!(stops.len(), 12);
-    assert_eq!(stops.label(4), "exit=5,exits.stop_loss_percent=2.0,exits.trailing_stop_percent=none");
+    assert_eq!(stops.label(4), "exit=5,stop_loss_percent=2.0,exits.trailing_stop_percent=none");
     let backtest = BacktestConfig { cash: 5.0, ..BacktestConfig::default() };
     let (none, three) = (stops.config(4).settings(&backtest), stops.config(5).settings(&backtest));
     assert_eq!((none.exits.stop_loss_percent, none.exits.trailing_stop_percent), (Some(2.0), None));
@@ -283,7 +283,7 @@ fn grid_reaches_nested_settings() {
     for (written, label, books) in [
         (
             json!({"cross_sectional_momentum": {"rebalance": {"bars": [24, "100..200 by 50"]}, "top": [1, 2]}}),
-            "top=2,rebalance.bars=200",
+            "top=2,bars=200",
             8,
         ),
         (

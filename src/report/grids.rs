@@ -26,7 +26,7 @@ fn grid(files: &RunFiles, index: usize, summary: &GridSummary) -> String {
     let books = files.grids.get(index).filter(|books| books.len() > 0);
     let ranked = books.map(GridBooks::ranked).unwrap_or_default();
     let best = ranked.first().copied();
-    let (class, word) = selection::conclusion(&summary.selection);
+    let (class, word) = selection::conclusion(&files.summary, summary);
     let mut html = format!("<article class=\"grid\">\n{}", heading(summary));
     html += &format!(
         "<p class=\"claim\">{}: <span class=\"conclusion {class}\">{word}</span>.</p>\n<div class=\"beside\">\n<div>\n",
@@ -129,14 +129,15 @@ fn neighbourhood(books: &GridBooks, best: usize) -> String {
     } else {
         "a slope: part of the result hangs on the exact parameters"
     };
+    let of_best =
+        if sharpe[best] > 0.0 { format!(", {} of the best", percent(Some(share), 0)) } else { String::new() };
     format!(
-        "Around the best book, one step away, {} of {}, {} of the best: <b>{kind}</b>.",
+        "Around the best book, one step away, {} of {}{of_best}: <b>{kind}</b>.",
         match around.len() {
             1 => "its only neighbour has a ratio".to_owned(),
             several => format!("{several}{SPACE}neighbours have a median"),
         },
-        maybe(Some(median), 2),
-        percent(Some(share), 0)
+        maybe(Some(median), 2)
     )
 }
 

@@ -24,8 +24,12 @@ pub(super) fn proven(selection: &SelectionSummary) -> bool {
 }
 
 /// The class of the style sheet and the word.
-pub(super) fn conclusion(selection: &SelectionSummary) -> (&'static str, &'static str) {
-    if proven(selection) { ("proven", "more than luck") } else { ("open", "may be luck") }
+pub(super) fn conclusion(summary: &Summary, grid: &GridSummary) -> (&'static str, &'static str) {
+    match best_sharpe(summary, grid) {
+        _ if proven(&grid.selection) => ("proven", "more than luck"),
+        Some(best) if best <= 0.0 => ("worse", "none earns anything"),
+        _ => ("open", "may be luck"),
+    }
 }
 
 /// `Of 10,000 books of sma the best shows a Sharpe ratio of 1.90; luck alone would show 1.71 as the best of 12,345

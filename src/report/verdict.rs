@@ -89,7 +89,7 @@ fn grid_of_baseline(summary: &Summary, verdict: &Verdict) -> String {
 /// The best of the first grid against luck; without a grid, what a verdict needs.
 fn without_verdict(summary: &Summary) -> String {
     if let Some(grid) = summary.grids.first() {
-        let (class, word) = selection::conclusion(&grid.selection);
+        let (class, word) = selection::conclusion(summary, grid);
         return format!(
             "<h1>{}: <span class=\"conclusion {class}\">{word}</span>.</h1>\n",
             escape(&selection::claim(summary, grid))

@@ -236,7 +236,8 @@ impl StrategyEntry {
         self.values_of(self.valid[book])
     }
 
-    /// The book's values in words: `fast=10,slow=60`; empty for a plain strategy.
+    /// The book's values in words: `fast=10,slow=60`; empty for a plain strategy. A parameter is named by the last part of its
+    /// path where no other ends alike.
     pub fn label(&self, book: usize) -> String {
         self.label_of(self.valid[book])
     }
@@ -345,7 +346,14 @@ impl StrategyEntry {
     }
 
     fn label_of(&self, number: u32) -> String {
-        let pair = |(axis, value): (&GridAxis, &Value)| format!("{}={}", axis.parameter, spoken(value));
+        let last = |parameter: &str| parameter.rsplit('.').next().unwrap_or_default().to_owned();
+        // `exits.stop_loss_percent` is as clear without its section, unless another parameter ends alike.
+        let short = |axis: &GridAxis| {
+            let name = last(&axis.parameter);
+            let alike = self.axes.iter().filter(|other| last(&other.parameter) == name).count();
+            if alike == 1 { name } else { axis.parameter.clone() }
+        };
+        let pair = |(axis, value): (&GridAxis, &Value)| format!("{}={}", short(axis), spoken(value));
         let pairs: Vec<String> = self.axes.iter().zip(self.values_of(number)).map(pair).collect();
         pairs.join(",")
     }
