@@ -294,7 +294,7 @@ fn grid_reaches_nested_settings() {
         ),
         (
             json!({"time_series_momentum": {"volatility": {"annual": [0.1, 0.2]}, "skip_bars": [0, 24, 200]}}),
-            "skip_bars=24,volatility.annual=0.2",
+            "skip_bars=24,annual=0.2",
             4,
         ),
         (
