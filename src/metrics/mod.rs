@@ -30,7 +30,7 @@ pub use significance::{
     HEADLINE_RESAMPLES, Headline, RESAMPLES, SelectionFigures, SharpeEstimate, StationaryBlocks,
     SuperiorAbility, deflated_sharpe, expected_block_length, expected_maximum_sharpe, headline_intervals,
     overfitting_probability, probabilistic_sharpe, selection_figures, sharpe_difference,
-    sharpe_difference_test, sharpe_interval, superior_ability,
+    sharpe_difference_test, sharpe_interval, superior_ability, trial_variance,
 };
 pub use trades::{
     RoundTrip, expectancy, kelly, longest_streak, payoff, profit_factor, round_trips, system_quality,

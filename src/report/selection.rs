@@ -26,6 +26,9 @@ pub(super) fn proven(selection: &SelectionSummary) -> bool {
 /// The class of the style sheet and the word.
 pub(super) fn conclusion(summary: &Summary, grid: &GridSummary) -> (&'static str, &'static str) {
     match best_sharpe(summary, grid) {
+        _ if proven(&grid.selection) && grid.selection.superior_to_holding.is_some_and(|p| p > UNLIKELY) => {
+            ("open", "more than luck, but not more than holding")
+        }
         _ if proven(&grid.selection) => ("proven", "more than luck"),
         Some(best) if best <= 0.0 => ("worse", "none earns anything"),
         _ => ("open", "may be luck"),
@@ -107,6 +110,11 @@ pub(super) fn checks(summary: &Summary, grid: &GridSummary) -> Vec<(&'static str
             "Superior ability, p",
             found.superior_ability,
             "The same question with hopeless books kept from hiding a good one: {} of histories without an edge look as good.",
+        ),
+        (
+            "Superior to holding, p",
+            found.superior_to_holding,
+            "If no book were better than buying and holding, a best this far above it would come up in {} of histories.",
         ),
     ];
     for (title, p, sentence) in p_values {

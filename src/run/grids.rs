@@ -1,9 +1,7 @@
 //! Grids of parameters: thousands of books of which only figures are kept, and the best of each, which is shown.
 
 use super::RunError;
-use super::books::{Backtested, Choice, Decided, Market, ShownBook, decide_book, settings_of, symbols};
-use super::score::Scored;
-use super::selection::Tried;
+use super::books::{Backtested, Decided, Market, ShownBook, decide_book, settings_of, symbols};
 use crate::domains::market::backtest::{
     self, BacktestConfig, BatchOutcome, BatchRequest, Exits, Signals, carry_rates, run_batch, supports,
 };
@@ -11,7 +9,6 @@ use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEnt
 use crate::kernels::instructions::Instructions;
 use crate::metrics::{book_figures, stretch_returns};
 use crate::progress::Event;
-use crate::rundir::StrategySummary;
 use crate::table::{BookFigures, Positions, ReturnMatrix};
 use crate::units::counted;
 use rayon::prelude::*;
@@ -102,15 +99,21 @@ fn run_grid<'a>(
     };
     let stretches = stretches(entry.len()).min(span.len());
     let work = GridWork { market, strategy, symbol, span: span.clone(), stretches };
-    let mut found = BatchOutcome::default();
-    let (mut batch, mut values) = (true, Vec::new());
+    let (mut batch, mut figures, mut values) = (true, Vec::new(), Vec::new());
     for start in (0..entry.len()).step_by(CHUNK) {
         let books: Vec<BookConfig> =
             (start..entry.len().min(start + CHUNK)).map(|book| entry.config(book)).collect();
-        for (settings, books) in by_settings(market, &books) {
-            let (outcome, by_batch) = work.run(&settings, books)?;
-            found.figures.extend(outcome.figures);
-            values.extend_from_slice(outcome.returns.values());
+        let (first, periods) = (figures.len(), stretches);
+        figures.resize(first + books.len(), BookFigures::default());
+        values.resize((first + books.len()) * periods, 0.0);
+        for (settings, members) in by_settings(market, &books) {
+            let alike: Vec<BookConfig> = members.iter().map(|book| books[*book].clone()).collect();
+            let (outcome, by_batch) = work.run(&settings, &alike)?;
+            for (place, book) in members.into_iter().enumerate() {
+                figures[first + book] = outcome.figures[place];
+                let row = (first + book) * periods;
+                values[row..row + periods].copy_from_slice(outcome.returns.book(place));
+            }
             batch &= by_batch;
         }
     }
@@ -121,16 +124,23 @@ fn run_grid<'a>(
         strategy,
         symbol,
         batch,
-        figures: found.figures,
+        figures,
         returns: ReturnMatrix::new(stretches, values).unwrap_or_default(),
         periods_per_year: market.plan.experiment.backtest.annual_periods(times),
     })
 }
 
-/// Books that follow each other and are sized alike, each group with its settings. Their exits may differ.
-fn by_settings<'b>(market: &Market, books: &'b [BookConfig]) -> Vec<(BacktestConfig, &'b [BookConfig])> {
-    let alike = books.chunk_by(|one, next| one.sizing == next.sizing);
-    alike.map(|group| (settings_of(market, &group[0]), group)).collect()
+/// The books that are sized alike, each group with its settings. Their exits may differ.
+fn by_settings(market: &Market, books: &[BookConfig]) -> Vec<(BacktestConfig, Vec<usize>)> {
+    let mut groups: Vec<(BacktestConfig, Vec<usize>)> = Vec::new();
+    for (index, book) in books.iter().enumerate() {
+        let alike = groups.iter_mut().find(|(_, members)| books[members[0]].sizing == book.sizing);
+        match alike {
+            Some((_, members)) => members.push(index),
+            None => groups.push((settings_of(market, book), vec![index])),
+        }
+    }
+    groups
 }
 
 /// A grid while it is run.
@@ -230,17 +240,6 @@ fn best_book(market: &Market, grid: &GridRun) -> Result<Backtested, RunError> {
     let decided =
         Decided { name: grid.best_name(), config: book.strategy, settings, positions, reference: None };
     Ok(Backtested { decided, shown: vec![shown] })
-}
-
-/// The books of this run: every one of a grid counts, and every single one; random ones are no trials.
-pub(super) fn tried(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
-    let single = |strategy: &&StrategySummary| strategy.spread.is_none() && strategy.grid.is_none();
-    let on_models = grids.iter().filter(|grid| grid.entry.build().model().is_some());
-    Tried {
-        on_models: choice.sharpes.len() + on_models.map(|grid| grid.figures.len()).sum::<usize>(),
-        books: scored.strategies.iter().filter(single).count()
-            + grids.iter().map(|grid| grid.figures.len()).sum::<usize>(),
-    }
 }
 
 pub(super) fn describe(grids: &[GridRun]) -> String {

@@ -140,8 +140,8 @@ fn compare(
         || Ok(score::score(world, backtested, &chosen)),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
-    outcome.own = grids::tried(&grids, &scored, &chosen);
-    outcome.tried = selection::count(outcome)?;
+    outcome.own = selection::own(&grids, &scored, &chosen);
+    outcome.tried = selection::count(outcome, world.bars)?;
     outcome.grids = stages.time(
         "select",
         "Judged",

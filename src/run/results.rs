@@ -218,7 +218,7 @@ impl<'a> Outcome<'a> {
 
     /// Closes the run for good.
     pub(super) fn seal(&self, loaded: &Loaded) -> Result<(), RunError> {
-        let experiment = &self.plan.experiment;
+        let (experiment, times) = (&self.plan.experiment, loaded.bars.timeline().times());
         Ok(self.directory.seal(Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             name: experiment.name.clone(),
@@ -229,6 +229,9 @@ impl<'a> Outcome<'a> {
             device_reason: self.context.device.reason.clone(),
             trials: self.own.on_models,
             books: self.own.books,
+            sharpe_variance: self.own.variance,
+            symbols: loaded.bars.names().into_iter().map(str::to_owned).collect(),
+            bars: [0, times.len() - 1].map(|step| times[step].to_string()),
             stop_reason: "completed".into(),
             files: std::collections::BTreeMap::new(),
         })?)

@@ -1,39 +1,82 @@
 //! How many books were ever tried, and what is left of the best of them.
 
 use super::RunError;
+use super::books::Choice;
 use super::grids::GridRun;
 use super::results::Outcome;
 use super::score::Scored;
-use crate::metrics::{SelectionFigures, SharpeEstimate, deflated_sharpe, returns, selection_figures};
-use crate::rundir::{GridAxisSummary, GridSummary, RunDir, SelectionSummary, list_runs};
+use crate::metrics::{
+    SharpeEstimate, deflated_sharpe, expected_maximum_sharpe, returns, selection_figures, stretch_returns,
+    trial_variance,
+};
+use crate::rundir::{
+    GridAxisSummary, GridSummary, Manifest, RunDir, SelectionSummary, StrategySummary, list_runs,
+};
 use crate::seed::Seed;
+use crate::table::Bars;
 
-/// Books that were ever tried on these bars in this folder of runs, this run's included; the same plan counts once.
+/// Books that were ever tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tried {
     /// Books on models.
     pub on_models: usize,
     /// All books but random ones.
     pub books: usize,
+    /// Variance of their annualised Sharpe ratios, see [`trial_variance`]; of several runs the mean, each run weighing as
+    /// many books as it tried.
+    pub variance: Option<f64>,
 }
 
-/// Adds the books of all other runs to those of this one.
-pub(super) fn count(outcome: &Outcome) -> Result<Tried, RunError> {
+/// The books of this run: every one of a grid counts, and every single one; random ones are no trials.
+pub(super) fn own(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
+    let single = |strategy: &&StrategySummary| strategy.spread.is_none() && strategy.grid.is_none();
+    let on_models = grids.iter().filter(|grid| grid.entry.build().model().is_some());
+    let singles =
+        scored.strategies.iter().filter(single).map(|strategy| strategy.metrics.sharpe.unwrap_or(0.0));
+    let sharpes: Vec<f64> = singles.chain(grids.iter().flat_map(GridRun::sharpes)).collect();
+    Tried {
+        on_models: choice.sharpes.len() + on_models.map(|grid| grid.figures.len()).sum::<usize>(),
+        books: sharpes.len(),
+        variance: trial_variance(&sharpes),
+    }
+}
+
+/// Adds the books of all other runs in the folder on overlapping bars of the same symbols; the same plan counts once.
+pub(super) fn count(outcome: &Outcome, loaded: &Bars) -> Result<Tried, RunError> {
     let mut seen = vec![outcome.plan.sha256.clone()];
     let mut tried = outcome.own;
+    let weigh =
+        |variance: Option<f64>, books: usize| variance.map_or(0.0, |variance| variance * books as f64);
+    let mut spread =
+        (weigh(tried.variance, tried.books), if tried.variance.is_some() { tried.books } else { 0 });
     let runs = outcome.directory.path().parent().unwrap_or(outcome.directory.path());
     for run in list_runs(runs)? {
         // A neighbour that is damaged says so when it is opened; it must not stop this run.
         if let Ok(Some(manifest)) = RunDir::manifest(&run)
-            && manifest.data_sha256 == outcome.data_sha256
+            && (manifest.data_sha256 == outcome.data_sha256 || overlap(&manifest, loaded))
             && !seen.contains(&manifest.plan_sha256)
         {
             tried.on_models += manifest.trials;
             tried.books += manifest.books;
+            if manifest.sharpe_variance.is_some() {
+                spread.0 += weigh(manifest.sharpe_variance, manifest.books);
+                spread.1 += manifest.books;
+            }
             seen.push(manifest.plan_sha256);
         }
     }
+    tried.variance = (spread.1 > 0).then(|| spread.0 / spread.1 as f64);
     Ok(tried)
+}
+
+/// Whether a run was on bars of the same symbols and, in part, of the same time: leaving out one bar makes no new data.
+fn overlap(manifest: &Manifest, bars: &Bars) -> bool {
+    let times = bars.timeline().times();
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return false };
+    let [start, end] = &manifest.bars;
+    // Times of one form sort as text.
+    let meets = !start.is_empty() && *start <= last.to_string() && first.to_string() <= *end;
+    meets && manifest.symbols.iter().any(|symbol| bars.names().contains(&symbol.as_str()))
 }
 
 /// Judges the best book of each grid, and each single book, by how many were tried.
@@ -42,36 +85,38 @@ pub(super) fn judge(grids: &[GridRun], scored: &mut Scored, tried: Tried, seed: 
     grids.iter().map(|grid| judge_grid(grid, scored, tried, seed)).collect()
 }
 
-/// The deflated Sharpe ratio of every single book; its trials spread as the single books of this run do.
+/// The deflated Sharpe ratio of every book but random ones.
 fn deflate(scored: &mut Scored, tried: Tried) {
-    let single = |index: &usize| scored.strategies[*index].spread.is_none();
-    let estimates: Vec<(usize, SharpeEstimate)> = (0..scored.shown.len())
-        .filter(single)
-        .filter_map(|index| Some((index, SharpeEstimate::of(&returns(&scored.shown[index]))?)))
-        .collect();
-    let count = estimates.len() as f64;
-    if count < 2.0 {
-        return;
-    }
-    let mean = estimates.iter().map(|(_, estimate)| estimate.sharpe).sum::<f64>() / count;
-    let squares: f64 = estimates.iter().map(|(_, estimate)| (estimate.sharpe - mean).powi(2)).sum();
-    for (index, estimate) in &estimates {
-        scored.strategies[*index].deflated_sharpe =
-            deflated_sharpe(estimate, tried.books, squares / (count - 1.0));
+    for (strategy, book) in scored.strategies.iter_mut().zip(&scored.shown) {
+        let (true, Some(estimate)) = (strategy.spread.is_none(), SharpeEstimate::of(&returns(book))) else {
+            continue;
+        };
+        let annualised = strategy.metrics.sharpe.unwrap_or(0.0);
+        // (Sharpe ratio a year / Sharpe ratio a bar)^2 is the number of bars a year.
+        let periods_per_year = (annualised / estimate.sharpe).powi(2);
+        let variance = tried.variance.unwrap_or(0.0) / periods_per_year;
+        strategy.deflated_sharpe = deflated_sharpe(&estimate, tried.books, variance);
     }
 }
 
-fn judge_grid(grid: &GridRun, scored: &mut Scored, tried: Tried, seed: Seed) -> GridSummary {
-    let bars = grid.figures.first().map_or(0, |book| book.bars);
-    let stretches_per_year = grid.periods_per_year * grid.returns.periods() as f64 / bars.max(1) as f64;
-    let found = selection_figures(&grid.returns, tried.books, stretches_per_year, seed.child("selection", 0));
-    let SelectionFigures { luck_sharpe, deflated_sharpe, overfitting, reality_check, superior_ability } =
-        found;
+/// The returns of holding over the stretches of a grid.
+fn holding(grid: &GridRun, scored: &Scored) -> Option<Vec<f64>> {
+    let symbol = |name: &str| name.split_once('@').map(|(_, symbol)| symbol.to_owned());
+    let holds = |strategy: &&StrategySummary| {
+        strategy.strategy == "buy_and_hold"
+            && strategy.grid.is_none()
+            && symbol(&strategy.name) == symbol(&grid.name)
+    };
+    let index = scored.strategies.iter().position(|strategy| holds(&strategy))?;
+    let returns = stretch_returns(&scored.shown[index], grid.returns.periods());
+    Some(returns.into_iter().map(f64::from).collect())
+}
+
+fn judge_grid(grid: &GridRun, scored: &Scored, tried: Tried, seed: Seed) -> GridSummary {
+    let holding = holding(grid, scored);
+    let found = selection_figures(&grid.returns, holding.as_deref(), seed.child("selection", 0));
     let best = grid.best_name();
-    // Among all books of its grid it has more company than among the single ones.
-    if let Some(summary) = scored.strategies.iter_mut().find(|strategy| strategy.name == best) {
-        summary.deflated_sharpe = deflated_sharpe;
-    }
+    let shown = scored.strategies.iter().find(|strategy| strategy.name == best);
     let mut sharpes = grid.sharpes();
     sharpes.sort_unstable_by(f64::total_cmp);
     let rank = |share: f64| sharpes[(share * (sharpes.len() - 1) as f64).round() as usize];
@@ -87,14 +132,15 @@ fn judge_grid(grid: &GridRun, scored: &mut Scored, tried: Tried, seed: Seed) -> 
         skipped: grid.entry.skipped_count(),
         engine: if grid.batch { "batch" } else { "ledger" }.into(),
         sharpe_quantiles: [0.05, 0.25, 0.5, 0.75, 0.95].map(rank),
-        best: Some(best),
+        best: Some(best.clone()),
         selection: SelectionSummary {
-            trials: tried.books.max(grid.figures.len()),
-            luck_sharpe,
-            deflated_sharpe,
-            overfitting,
-            reality_check,
-            superior_ability,
+            trials: tried.books,
+            luck_sharpe: tried.variance.map(|variance| expected_maximum_sharpe(tried.books, variance)),
+            deflated_sharpe: shown.and_then(|best| best.deflated_sharpe),
+            overfitting: found.overfitting,
+            reality_check: found.reality_check,
+            superior_ability: found.superior_ability,
+            superior_to_holding: found.superior_to_holding,
         },
     }
 }

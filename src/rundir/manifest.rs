@@ -28,6 +28,15 @@ pub struct Manifest {
     /// Books that this run tried, those of grids included, random ones not.
     #[serde(default)]
     pub books: usize,
+    /// How far their annualised Sharpe ratios spread, as a variance; absent for fewer than two books.
+    #[serde(default)]
+    pub sharpe_variance: Option<f64>,
+    /// The symbols.
+    #[serde(default)]
+    pub symbols: Vec<String>,
+    /// First and last bar, RFC 3339; empty in runs of older versions.
+    #[serde(default)]
+    pub bars: [String; 2],
     /// How the run ended: "completed".
     pub stop_reason: String,
     /// Checksum of every other file, by its path below the run directory.

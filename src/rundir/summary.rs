@@ -220,9 +220,10 @@ pub struct GridAxisSummary {
 /// What is left of the best of many trials. `None` where a figure is not defined (too few books or bars).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SelectionSummary {
-    /// Books that were ever tried on this data in this folder of runs, this run's included.
+    /// Books that were ever tried on overlapping bars of these symbols in this folder of runs, this run's included.
     pub trials: usize,
-    /// Annualised Sharpe ratio that the best of so many trials without any skill is expected to show.
+    /// Annualised Sharpe ratio that the best of so many trials without any skill is expected to show, given how far the better
+    /// half of them spreads.
     pub luck_sharpe: Option<f64>,
     /// Probability that the best book's true Sharpe ratio is above that (the deflated Sharpe ratio).
     pub deflated_sharpe: Option<f64>,
@@ -232,6 +233,9 @@ pub struct SelectionSummary {
     pub reality_check: Option<f64>,
     /// p-value of Hansen's test of superior predictive ability (consistent variant) against doing nothing.
     pub superior_ability: Option<f64>,
+    /// The same against the run's `buy_and_hold`; absent without one.
+    #[serde(default)]
+    pub superior_to_holding: Option<f64>,
 }
 
 /// What the look-ahead proof found.
@@ -315,7 +319,7 @@ pub struct Verdict {
     /// p-value of the test of equal Sharpe ratios, two-sided (Ledoit and Wolf 2008).
     #[serde(default)]
     pub p_value: Option<f64>,
-    /// Books on models that were ever tried on this data in this folder of runs, this run's included.
+    /// Books on models that were ever tried on overlapping bars of these symbols in this folder of runs, this run's included.
     pub trials: usize,
     /// The answer.
     pub conclusion: Conclusion,

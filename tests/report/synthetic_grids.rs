@@ -62,6 +62,7 @@ pub(super) fn all() -> Vec<SyntheticGrid> {
         overfitting,
         reality_check: Some(reality),
         superior_ability: Some(superior),
+        superior_to_holding: Some(0.2),
     };
     vec![
         grid(

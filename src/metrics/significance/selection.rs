@@ -1,53 +1,49 @@
 //! What is left of the best of many books.
 
 use super::overfitting::overfitting_probability;
-use super::sharpe_ratio::{SharpeEstimate, deflated_sharpe, expected_maximum_sharpe};
 use super::superior_ability::superior_ability;
-use crate::metrics::returns::moments;
+use crate::metrics::returns::quantile;
 use crate::seed::Seed;
 use crate::table::ReturnMatrix;
-use rayon::prelude::*;
 
 /// Figures of the best of many books. `None` where a figure is not defined (too few books or periods).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SelectionFigures {
-    /// Annualised Sharpe ratio that the best of all trials without any skill is expected to show.
-    pub luck_sharpe: Option<f64>,
-    /// Probability that the best book's true Sharpe ratio is above that (the deflated Sharpe ratio).
-    pub deflated_sharpe: Option<f64>,
     /// Probability of backtest overfitting, see [`overfitting_probability`].
     pub overfitting: Option<f64>,
     /// p-value of White's reality check against doing nothing, see [`superior_ability`].
     pub reality_check: Option<f64>,
     /// Consistent p-value of Hansen's test against doing nothing.
     pub superior_ability: Option<f64>,
+    /// The same against holding; not defined without the returns of holding.
+    pub superior_to_holding: Option<f64>,
 }
 
-/// All figures of selection from the books' returns a period. `trials` is how many books were ever tried, these included;
-/// fewer than these are taken as these. The variance of the trials' Sharpe ratios is that of these books, of which one
-/// without variance has the ratio 0. `periods_per_year` counts the periods of the matrix.
-pub fn selection_figures(
-    returns: &ReturnMatrix,
-    trials: usize,
-    periods_per_year: f64,
-    seed: Seed,
-) -> SelectionFigures {
-    let trials = trials.max(returns.books());
-    let series = |book: usize| returns.book(book).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
-    let sharpes: Vec<f64> = (0..returns.books())
-        .into_par_iter()
-        .map(|book| moments(&series(book)).map_or(0.0, |(mean, deviation)| mean / deviation))
-        .collect();
-    let best = (0..sharpes.len()).max_by(|a, b| sharpes[*a].total_cmp(&sharpes[*b]).then(b.cmp(a)));
-    let estimate = best.and_then(|best| SharpeEstimate::of(&series(best)));
-    // One book has no spread of its own, equal books have none at all: nothing was chosen between.
-    let variance = moments(&sharpes).map_or(0.0, |(_, deviation)| deviation * deviation);
+/// All figures of selection from the books' returns a period. `holding` are the returns over the same periods of who buys
+/// and holds.
+pub fn selection_figures(returns: &ReturnMatrix, holding: Option<&[f64]>, seed: Seed) -> SelectionFigures {
     let ability = superior_ability(returns, None, None, seed);
+    let over_holding = holding.and_then(|holding| superior_ability(returns, Some(holding), None, seed));
     SelectionFigures {
-        luck_sharpe: best.map(|_| expected_maximum_sharpe(trials, variance) * periods_per_year.sqrt()),
-        deflated_sharpe: estimate.and_then(|estimate| deflated_sharpe(&estimate, trials, variance)),
         overfitting: overfitting_probability(returns),
         reality_check: ability.map(|ability| ability.reality_check),
         superior_ability: ability.map(|ability| ability.consistent),
+        superior_to_holding: over_holding.map(|ability| ability.consistent),
     }
+}
+
+/// Variance of the Sharpe ratios of trials for the deflated Sharpe ratio, from the better half alone: `n / (n - 1)` times
+/// the mean squared distance from the median of those that are not below it.
+///
+/// Of trials that spread evenly to both sides it is their sample variance. What luck can reach depends on the upper side;
+/// hopeless books, such as those that trade too often, stretch the lower side only and would raise the bar for the others.
+/// `None` for fewer than two.
+pub fn trial_variance(sharpes: &[f64]) -> Option<f64> {
+    let mut sorted: Vec<f64> = sharpes.iter().copied().filter(|sharpe| sharpe.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let count = sorted.len() as f64;
+    let median = quantile(&sorted, 0.5).filter(|_| sorted.len() > 1)?;
+    let better = &sorted[sorted.partition_point(|sharpe| *sharpe < median)..];
+    let squares: f64 = better.iter().map(|sharpe| (sharpe - median) * (sharpe - median)).sum();
+    Some(squares / better.len() as f64 * count / (count - 1.0))
 }

@@ -43,8 +43,8 @@ pub struct SuperiorAbility {
 ///
 /// 1,000 resamples by the stationary bootstrap, the same for all books. `block_length` is expected, in periods and at
 /// least 1; without one it is the median of the automatic lengths of at most 100 evenly spaced books. Means are
-/// studentised by the variance that the bootstrap itself implies (Hansen's kernel). A p-value is the share of resamples
-/// whose statistic is not below the one that was found. Books whose returns above the benchmark do not vary are left
+/// studentised by the variance that the bootstrap itself implies (Hansen's kernel). A p-value is the share of resamples,
+/// the history itself included, whose statistic is not below the one that was found. Books whose returns above the benchmark do not vary are left
 /// out. `None` where there is no other, for fewer than ten periods, or a benchmark of another length.
 pub fn superior_ability(
     returns: &ReturnMatrix,
@@ -235,7 +235,8 @@ impl Highest {
         let statistic = self.studentised.max(0.0);
         let share = |resamples: &[f32], least: f64, found: f64| {
             let as_high = resamples.iter().filter(|value| f64::from(**value).max(least) >= found).count();
-            as_high as f64 / RESAMPLES as f64
+            // The history itself is one of those that can happen: a p-value is never 0.
+            (as_high + 1) as f64 / (RESAMPLES + 1) as f64
         };
         Some(SuperiorAbility {
             statistic,
