@@ -4,12 +4,12 @@ use super::markets::{HOUR, columns, random_bars, random_symbol, shared, symbol, 
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
     BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals,
-    Sizing, run_batch, run_books, supports,
+    Sizing, run_batch, run_books, run_compact, run_one, supports,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
 use candlewick::kernels::running_sums::RunningSums;
-use candlewick::metrics::{returns, sharpe, trading_metrics};
+use candlewick::metrics::{compact_metrics, returns, sharpe, trading_metrics};
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
 use candlewick::table::{
@@ -474,6 +474,37 @@ fn funding_and_borrowing_are_paid_at_the_close_of_each_bar() {
             assert_eq!(figures.final_equity.to_bits(), last.to_bits(), "book {number}");
         }
     }
+}
+
+#[test]
+fn a_book_without_its_curve_has_all_figures_of_the_ledger_to_the_bit() {
+    for (rows, seed) in [(1, 1), (2, 2), (1023, 3), (1025, 4), (70_000, 5)] {
+        let bars = Bars::new(vec![wide_symbol("ALPHA", rows, seed, 0.0)]).unwrap();
+        for config in configurations() {
+            for exits in exit_settings() {
+                let config = BacktestConfig { exits, ..config.clone() };
+                for (book, span) in [(0, 0..rows), (1, rows / 3..rows), (5, 0..rows + 7)] {
+                    let orders = random_orders(&bars, book);
+                    let whole = run_one(&bars, ("book", &orders), &config, span.clone(), None);
+                    let compact = run_compact(&bars, &orders, &config, span, None).unwrap();
+                    assert_eq!(compact.fills, whole.fills);
+                    assert_eq!(compact.bankrupt_at, whole.bankrupt_at);
+                    let (found, expected) =
+                        (compact_metrics(&compact, 8760.0), trading_metrics(&whole, 8760.0));
+                    assert_eq!(found, expected);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_book_that_has_no_bar_at_some_step_needs_its_curve() {
+    let bars =
+        Bars::new(vec![random_symbol("ALPHA", 300, 1, 0.0), random_symbol("BETA", 300, 2, 0.2)]).unwrap();
+    let (orders, config) = (random_orders(&bars, 5), BacktestConfig::default());
+    assert!(run_compact(&bars, &orders, &config, 0..300, None).is_none());
+    assert!(run_compact(&bars, &orders, &config, 0..300, Some(1)).is_none());
 }
 
 #[test]
