@@ -10,10 +10,11 @@ use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, CostConfig, Exits, Signals, run_batch,
+    BacktestConfig, BatchOutcome, BatchRequest, CostConfig, Exits, Signals, run_batch, run_compact, run_one,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
+use candlewick::metrics::{compact_metrics, trading_metrics};
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
 use candlewick::table::{BarColumns, Bars, Positions, Predictions, SymbolBars};
@@ -134,6 +135,44 @@ fn prepared_row<P>(
     );
 }
 
+/// One book with all figures of the trading table: its orders are in memory, its curve is made anew where it is read.
+fn one_book(bars: &Bars, pair: &SmaCross) {
+    let rows = bars.symbols()[0].len();
+    let predictions = Predictions::default();
+    let world =
+        World { bars, predictions: &predictions, span: 0..rows, seed: Seed(1), reference: None, book: 0 };
+    let config = BacktestConfig {
+        costs: vec![CostConfig::Proportional(Proportional { fee_bps: 10.0 })],
+        ..BacktestConfig::default()
+    };
+    let orders = pair.decide(&world).unwrap();
+    let name = format!("one book, {} / {}", pair.fast, pair.slow);
+    for (name, compact) in
+        [(format!("{name}, full summary"), true), (format!("{name}, with its curve"), false)]
+    {
+        if !wanted(&name) {
+            continue;
+        }
+        let timed = || {
+            let start = cpu_seconds();
+            let metrics = if compact {
+                compact_metrics(&run_compact(bars, &orders, &config, 0..rows, None).unwrap(), 525_600.0)
+            } else {
+                trading_metrics(&run_one(bars, ("", &orders), &config, 0..rows, None), 525_600.0)
+            };
+            (cpu_seconds() - start, metrics.fills)
+        };
+        let (cold, fills) = timed();
+        let mut warm: Vec<f64> = (0..5).map(|_| timed().0).collect();
+        warm.sort_unstable_by(f64::total_cmp);
+        println!(
+            "{name}: cold {cold:.4} s, warm {:.4} s, {fills} fills, peak {:.0} MiB",
+            warm[2],
+            peak_mebibytes()
+        );
+    }
+}
+
 /// Orders of any origin: the levels of crosses, long and short, decided before the clock starts.
 fn general(request: &BatchRequest, pairs: &[SmaCross]) {
     let (bars, rows) = (request.bars, request.span.len());
@@ -197,6 +236,9 @@ fn main() {
             first.max_drawdown,
             first.fills
         );
+        for pair in [cross(10, 100, Direction::LongShort), cross(200, 2000, Direction::LongShort)] {
+            one_book(&bars, &pair);
+        }
         row("1 pair", rows, 1, || crosses(&pairs[..1]));
         row("100 pairs", rows, 100, || crosses(&pairs));
         let short = hundred(Direction::LongShort);

@@ -100,7 +100,11 @@ fn assert_same_returns(found: &BookFigures, returns: &[f64], what: &str) {
     }
 }
 
-fn request<'a>(bars: &'a Bars, config: &'a BacktestConfig, span: Range<usize>) -> BatchRequest<'a> {
+pub(super) fn request<'a>(
+    bars: &'a Bars,
+    config: &'a BacktestConfig,
+    span: Range<usize>,
+) -> BatchRequest<'a> {
     BatchRequest {
         bars,
         symbol: 0,
@@ -114,13 +118,13 @@ fn request<'a>(bars: &'a Bars, config: &'a BacktestConfig, span: Range<usize>) -
     }
 }
 
-fn pairs(direction: Direction) -> Vec<SmaCross> {
+pub(super) fn pairs(direction: Direction) -> Vec<SmaCross> {
     let lengths =
         [(1, 2), (1, 7), (2, 9), (3, 64), (5, 20), (7, 8), (10, 63), (20, 65), (50, 200), (60, 5000)];
     lengths.map(|(fast, slow)| SmaCross { fast, slow, direction }).to_vec()
 }
 
-fn configurations() -> Vec<BacktestConfig> {
+pub(super) fn configurations() -> Vec<BacktestConfig> {
     let mut all = Vec::new();
     for fill in [FillTime::NextOpen, FillTime::SameClose] {
         for sizing in
@@ -212,7 +216,7 @@ fn means_are_the_exact_quotient_whatever_came_before() {
     }
 }
 
-fn same(left: &BatchOutcome, right: &BatchOutcome) {
+pub(super) fn same(left: &BatchOutcome, right: &BatchOutcome) {
     assert_eq!(left.figures, right.figures);
     assert_eq!(left.returns.values(), right.returns.values());
 }
@@ -244,7 +248,7 @@ fn neither_instructions_nor_threads_change_a_bit() {
 }
 
 /// Orders of any size that come about every tenth bar; the first books hold a short or a long from the start.
-fn random_orders(bars: &Bars, book: usize) -> Positions {
+pub(super) fn random_orders(bars: &Bars, book: usize) -> Positions {
     let mut stream = Seed(book as u64).stream("orders", 0);
     let column = |rows: usize| {
         let mut column: Vec<f64> = (0..rows)
@@ -264,60 +268,7 @@ fn random_orders(bars: &Bars, book: usize) -> Positions {
     Positions::orders(bars, targets).unwrap()
 }
 
-#[test]
-fn neither_instructions_nor_threads_change_a_bit_of_given_orders() {
-    let rows = 3000;
-    let bars = Bars::new(vec![wide_symbol("ALPHA", rows, 5, 0.0)]).unwrap();
-    let funding: Vec<f64> = (0..rows).map(|row| if row % 48 == 47 { 1e-4 } else { 0.0 }).collect();
-    let books = 41;
-    for (exits, funding) in exit_settings().into_iter().zip([&[][..], &funding].into_iter().cycle()) {
-        let config = BacktestConfig { exits, ..configurations()[1].clone() };
-        let run = |instructions, threads| {
-            let request = BatchRequest { instructions, funding, ..request(&bars, &config, 100..rows) };
-            let decide = |book: usize| Ok(random_orders(&bars, book));
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run_batch(&request, Signals::Decided { books, decide: &decide }, &Silent))
-                .unwrap()
-        };
-        let expected = run(Instructions::Portable, 1);
-        assert!(expected.figures.iter().all(|book| book.fills > 0));
-        for instructions in [Instructions::Portable, Instructions::Avx2, Instructions::Avx512] {
-            for threads in 1..8 {
-                same(&run(instructions, threads), &expected);
-            }
-        }
-    }
-}
-
-#[test]
-fn no_books_and_no_bars_give_empty_outcomes() {
-    let bars = Bars::new(vec![wide_symbol("ALPHA", 200, 5, 0.0)]).unwrap();
-    let decide = |book: usize| Ok(random_orders(&bars, book));
-    let two = pairs(Direction::LongShort)[..2].to_vec();
-    for config in configurations() {
-        for span in [0..0, 70..70, 200..200, 0..200] {
-            let request = request(&bars, &config, span.clone());
-            for signals in [Signals::SmaCross(&[]), Signals::Decided { books: 0, decide: &decide }] {
-                let found = run_batch(&request, signals, &Silent).unwrap();
-                assert!(found.figures.is_empty() && found.returns.values().is_empty());
-            }
-            for signals in [Signals::SmaCross(&two), Signals::Decided { books: 2, decide: &decide }] {
-                let found = run_batch(&request, signals, &Silent).unwrap();
-                assert_eq!(found.figures.len(), 2);
-                assert!(found.figures.iter().all(|book| book.bars == span.len()));
-                if span.is_empty() {
-                    let untouched = |book: &BookFigures| {
-                        book.final_equity == config.cash && book.fills == 0 && book.max_drawdown == 0.0
-                    };
-                    assert!(found.figures.iter().all(untouched));
-                    assert!(found.returns.values().is_empty());
-                }
-            }
-        }
-    }
-}
-
-fn exit_settings() -> Vec<Exits> {
+pub(super) fn exit_settings() -> Vec<Exits> {
     let percent = |value: f64| Some(value);
     let best = Intrabar::BestFirst;
     vec![

@@ -299,7 +299,7 @@ fn grid_reaches_nested_settings() {
         ),
         (
             json!({"return_forecast": {"method": {"rolling_mean": {"period": "2..4"}}}}),
-            "method.rolling_mean.period=4",
+            "period=4",
             3,
         ),
         (

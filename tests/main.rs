@@ -13,6 +13,7 @@ mod backtest_properties;
 mod backtest_sizing;
 mod bad_input;
 mod batch;
+mod batch_edges;
 mod causality;
 mod cli;
 mod config;

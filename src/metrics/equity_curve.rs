@@ -5,6 +5,7 @@ use super::lanes::{LANES, lane_sums};
 use super::returns::StandardMoments;
 use super::significance::SharpeEstimate;
 use super::tail::Tail;
+use crate::table::CompactBook;
 
 /// Rows of a piece; its returns stay in the first cache.
 pub(super) const PIECE: usize = 1024;
@@ -49,48 +50,148 @@ impl EquityCurve {
     }
 }
 
+/// Where a curve is read from.
+#[derive(Clone, Copy)]
+pub(super) enum CurveRows<'a> {
+    /// From memory.
+    Kept {
+        /// `[row]`: equity.
+        equity: &'a [f64],
+        /// `[row]`: gross holdings over equity; empty where nobody asks.
+        exposure: &'a [f64],
+    },
+    /// Made anew, piece by piece.
+    Compact(&'a CompactBook<'a>),
+}
+
+impl CurveRows<'_> {
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            CurveRows::Kept { equity, .. } => equity.len(),
+            CurveRows::Compact(book) => book.close.len(),
+        }
+    }
+
+    /// The equity of the rows from `start` on.
+    pub(super) fn read(&self, start: usize, equity: &mut [f64]) {
+        match self {
+            CurveRows::Kept { equity: kept, .. } => {
+                equity.copy_from_slice(&kept[start..start + equity.len()]);
+            }
+            CurveRows::Compact(book) => book.read(start, equity, |_, _, _| ()),
+        }
+    }
+
+    /// The equity of the rows from `start` on with the exposure.
+    fn read_both(&self, start: usize, equity: &mut [f64], exposure: &mut [f64]) {
+        match self {
+            CurveRows::Kept { exposure: kept, .. } => {
+                self.read(start, equity);
+                match kept.get(start..start + exposure.len()) {
+                    Some(kept) => exposure.copy_from_slice(kept),
+                    None => exposure.fill(0.0),
+                }
+            }
+            CurveRows::Compact(book) => book.read(start, equity, |place, balance, close| {
+                let (cash, quantity) = (balance.cash, balance.quantity);
+                if quantity == 0.0 {
+                    return exposure[place].fill(0.0);
+                }
+                for (exposure, close) in exposure[place].iter_mut().zip(close) {
+                    *exposure = (quantity * close).abs() / (cash + quantity * close);
+                }
+            }),
+        }
+    }
+
+    /// The return of a row.
+    pub(super) fn return_of(&self, row: usize, starting_cash: f64) -> f64 {
+        let mut pair = [starting_cash; 2];
+        self.read(row.saturating_sub(1), if row == 0 { &mut pair[1..] } else { &mut pair });
+        simple_return(pair[1], pair[0])
+    }
+
+    /// Calls `take` with the first row of each piece, its equity, its returns and its exposures.
+    pub(super) fn each_piece(&self, starting_cash: f64, mut take: impl FnMut(usize, &[f64], &[f64], &[f64])) {
+        let (mut piece, mut values, mut exposure) = ([0.0; PIECE], [0.0; PIECE], [0.0; PIECE]);
+        let mut before = starting_cash;
+        for start in (0..self.len()).step_by(PIECE) {
+            let rows = PIECE.min(self.len() - start);
+            let (piece, values) = (&mut piece[..rows], &mut values[..rows]);
+            let exposure = &mut exposure[..rows];
+            self.read_both(start, piece, exposure);
+            fill_returns(values, piece, before);
+            before = piece[rows - 1];
+            take(start, piece, values, exposure);
+        }
+    }
+}
+
+/// Sums over the rows of a curve that no figure of the equity needs.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ExposureSums {
+    /// Rows with a position.
+    pub(super) held: f64,
+    /// Sum of the exposures.
+    pub(super) gross: f64,
+    /// Last equity.
+    pub(super) last: f64,
+}
+
 /// Reads the equity at each close, `[rows]`, in quote currency; the first return is against `starting_cash`. Once the
 /// equity is used up returns are 0. `None` without a row. Quantiles are exact.
 pub fn equity_curve(equity: &[f64], starting_cash: f64) -> Option<EquityCurve> {
-    let last = equity.last()?;
-    let mut lower = Tail::lower(equity, starting_cash);
-    let mut upper = Tail::upper(equity, starting_cash);
+    read_curve(&CurveRows::Kept { equity, exposure: &[] }, starting_cash).map(|(curve, _)| curve)
+}
+
+/// [`equity_curve`] of a book of which no curve is kept, to the bit.
+pub fn compact_curve(book: &CompactBook) -> Option<EquityCurve> {
+    read_curve(&CurveRows::Compact(book), book.starting_cash).map(|(curve, _)| curve)
+}
+
+/// The figures of a curve and its exposure.
+pub(super) fn read_curve(rows: &CurveRows, starting_cash: f64) -> Option<(EquityCurve, ExposureSums)> {
+    if rows.len() == 0 {
+        return None;
+    }
+    let (mut lower, mut upper) = Tail::both(rows, starting_cash);
     let mut gathered = Gathered::default();
     let mut falls = Falls::new(starting_cash);
     let mut equity_sum = 0.0;
-    let mut values = [0.0; PIECE];
-    for start in (0..equity.len()).step_by(PIECE) {
-        let piece = &equity[start..equity.len().min(start + PIECE)];
-        let values = &mut values[..piece.len()];
-        let before = if start == 0 { starting_cash } else { equity[start - 1] };
-        fill_returns(values, piece, before);
+    let mut sums = ExposureSums::default();
+    rows.each_piece(starting_cash, |start, piece, values, exposure| {
         equity_sum += lane_sums(piece, |value| [value])[0];
+        let [held, gross] = lane_sums(exposure, |exposure| [f64::from(exposure != 0.0), exposure]);
+        let last = piece.last().copied().unwrap_or_default();
+        sums = ExposureSums { held: sums.held + held, gross: sums.gross + gross, last };
         gathered = gathered.and(&Gathered::of(values));
         falls.add(piece, start);
         lower.add(values);
         upper.add(values);
-    }
-    let rows = equity.len() as f64;
-    let (lower_tail, shortfall) = lower.quantile(equity, starting_cash);
-    let (upper_tail, _) = upper.quantile(equity, starting_cash);
-    Some(EquityCurve {
-        rows: equity.len(),
-        growth: last / starting_cash,
-        mean_equity: equity_sum / rows,
+    });
+    let count = rows.len() as f64;
+    let (lower_tail, shortfall) = lower.quantile(rows, starting_cash);
+    let (upper_tail, _) = upper.quantile(rows, starting_cash);
+    let curve = EquityCurve {
+        rows: rows.len(),
+        growth: sums.last / starting_cash,
+        mean_equity: equity_sum / count,
         mean: gathered.mean,
         gains: gathered.gains,
         losses: gathered.losses,
-        downside: gathered.downside / rows,
+        downside: gathered.downside / count,
         lower_tail,
         shortfall,
         upper_tail,
-        drawdowns: falls.finish(rows),
+        drawdowns: falls.finish(count),
         moments: gathered.moments(),
-    })
+    };
+    Some((curve, sums))
 }
 
 /// The return of a row after another.
-pub(super) fn simple_return(equity: f64, before: f64) -> f64 {
+fn simple_return(equity: f64, before: f64) -> f64 {
     if before > 0.0 { equity / before - 1.0 } else { 0.0 }
 }
 
@@ -195,13 +296,19 @@ impl Falls {
     fn add(&mut self, equity: &[f64], start: usize) {
         let mut depths = [0.0; PIECE];
         let depths = &mut depths[..equity.len()];
-        for (depth, value) in depths.iter_mut().zip(equity) {
-            let at_high = *value >= self.high;
-            self.high = if at_high { *value } else { self.high };
-            self.below = if at_high { 0 } else { self.below + 1 };
-            self.found.longest_bars = self.found.longest_bars.max(self.below);
-            *depth = self.high;
+        if highest(equity) < self.high {
+            self.below += equity.len();
+            depths.fill(self.high);
+        } else {
+            for (depth, value) in depths.iter_mut().zip(equity) {
+                let at_high = *value >= self.high;
+                self.high = if at_high { *value } else { self.high };
+                self.below = if at_high { 0 } else { self.below + 1 };
+                self.found.longest_bars = self.found.longest_bars.max(self.below);
+                *depth = self.high;
+            }
         }
+        self.found.longest_bars = self.found.longest_bars.max(self.below);
         for (depth, value) in depths.iter_mut().zip(equity) {
             // Exactly 0 at a high, as a number over itself is 1.
             *depth = value / *depth - 1.0;
@@ -239,4 +346,17 @@ fn lowest(values: &[f64]) -> f64 {
         }
     }
     lanes.iter().chain(rest).fold(0.0, |low, value| if *value < low { *value } else { low })
+}
+
+/// The highest; one that is not a number is passed over.
+fn highest(values: &[f64]) -> f64 {
+    let mut lanes = [f64::NEG_INFINITY; LANES];
+    let (whole, rest) = values.as_chunks::<LANES>();
+    for chunk in whole {
+        for lane in 0..LANES {
+            lanes[lane] = if chunk[lane] > lanes[lane] { chunk[lane] } else { lanes[lane] };
+        }
+    }
+    let larger = |high: f64, value: &f64| if *value > high { *value } else { high };
+    lanes.iter().chain(rest).fold(f64::NEG_INFINITY, larger)
 }

@@ -17,7 +17,7 @@ mod trades;
 pub use benchmark::{BenchmarkMetrics, benchmark_figures};
 pub use book_figures::{book_figures, stretch_returns};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
-pub use equity_curve::{EquityCurve, equity_curve};
+pub use equity_curve::{EquityCurve, compact_curve, equity_curve};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, signal_turnover};
 pub use normal::{normal_cumulative, normal_quantile};
@@ -36,8 +36,8 @@ pub use trades::{
     RoundTrip, expectancy, kelly, longest_streak, payoff, profit_factor, round_trips, system_quality,
 };
 
-use crate::table::{BookResult, Fill};
-use lanes::lane_sums;
+use crate::table::{BookResult, Carried, CompactBook, Fill};
+use equity_curve::{CurveRows, read_curve};
 use returns::{StandardMoments, sample_excess_kurtosis, sample_skew};
 use serde::{Deserialize, Serialize};
 
@@ -254,21 +254,37 @@ impl TradingMetrics {
 
 /// All figures of a book. `periods_per_year` is the number of bars a year.
 pub fn trading_metrics(book: &BookResult, periods_per_year: f64) -> TradingMetrics {
-    let mut metrics = TradingMetrics::default();
-    return_figures(&mut metrics, book, periods_per_year);
-    trade_figures(&mut metrics, &round_trips(&book.fills));
-    cost_figures(&mut metrics, book, periods_per_year);
-    metrics
+    let rows = CurveRows::Kept { equity: &book.equity.equity, exposure: &book.equity.exposure };
+    book_metrics(&rows, &book.fills, book.carried, (book.starting_cash, periods_per_year))
 }
 
-fn return_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_year: f64) {
-    let Some(curve) = equity_curve(&book.equity.equity, book.starting_cash) else {
-        return;
-    };
-    metrics.set_curve(&curve, periods_per_year);
-    let [inside, gross] = lane_sums(&book.equity.exposure, |exposure| [f64::from(exposure != 0.0), exposure]);
-    metrics.exposure = finite(inside / curve.rows as f64);
-    metrics.gross_exposure = finite(gross / curve.rows as f64);
+/// All figures of a book of which no curve is kept, those of [`trading_metrics`] to the bit.
+pub fn compact_metrics(book: &CompactBook, periods_per_year: f64) -> TradingMetrics {
+    let rows = CurveRows::Compact(book);
+    book_metrics(&rows, &book.fills, book.carried, (book.starting_cash, periods_per_year))
+}
+
+fn book_metrics(
+    rows: &CurveRows,
+    fills: &[Fill],
+    carried: Carried,
+    (starting_cash, periods_per_year): (f64, f64),
+) -> TradingMetrics {
+    let mut metrics = TradingMetrics::default();
+    let mut gained = 0.0;
+    if let Some((curve, sums)) = read_curve(rows, starting_cash) {
+        metrics.set_curve(&curve, periods_per_year);
+        let count = curve.rows as f64;
+        metrics.exposure = finite(sums.held / count);
+        metrics.gross_exposure = finite(sums.gross / count);
+        let notional: f64 = fills.iter().map(|fill| fill.quantity * fill.price).sum();
+        let turned = notional / curve.mean_equity * periods_per_year / count;
+        metrics.turnover = if curve.mean_equity > 0.0 { finite(turned) } else { None };
+        gained = sums.last - starting_cash;
+    }
+    trade_figures(&mut metrics, &round_trips(fills));
+    cost_figures(&mut metrics, fills, carried, gained);
+    metrics
 }
 
 fn trade_figures(metrics: &mut TradingMetrics, trips: &[RoundTrip]) {
@@ -293,26 +309,21 @@ fn trade_figures(metrics: &mut TradingMetrics, trips: &[RoundTrip]) {
     metrics.best_trade = ratios.last().copied().and_then(finite);
 }
 
-fn cost_figures(metrics: &mut TradingMetrics, book: &BookResult, periods_per_year: f64) {
-    let equity = &book.equity.equity;
-    let notional: f64 = book.fills.iter().map(|fill| fill.quantity * fill.price).sum();
-    metrics.fills = book.fills.len();
-    metrics.fees = book.fills.iter().map(|fill| fill.fee).sum();
-    metrics.slippage_cost =
-        book.fills.iter().map(|fill| fill.quantity * (fill.price - fill.reference_price).abs()).sum();
-    let sum = |of: fn(&Fill) -> f64| book.fills.iter().map(of).sum::<f64>();
+/// What trading and carrying cost; `gained` is the profit after all of it.
+fn cost_figures(metrics: &mut TradingMetrics, fills: &[Fill], carried: Carried, gained: f64) {
+    let sum = |of: fn(&Fill) -> f64| fills.iter().map(of).sum::<f64>();
+    metrics.fills = fills.len();
+    metrics.fees = sum(|fill| fill.fee);
+    metrics.slippage_cost = sum(|fill| fill.quantity * (fill.price - fill.reference_price).abs());
     metrics.spread_cost = sum(|fill| fill.spread);
     metrics.impact_cost = sum(|fill| fill.impact);
     metrics.gas_cost = sum(|fill| fill.gas);
-    metrics.funding_cost = book.carried.funding;
-    metrics.borrow_cost = book.carried.borrow;
+    metrics.funding_cost = carried.funding;
+    metrics.borrow_cost = carried.borrow;
     let carried = metrics.funding_cost + metrics.borrow_cost;
     let costs = metrics.fees + metrics.slippage_cost + metrics.gas_cost + carried;
-    let profit = equity.last().map_or(0.0, |last| last - book.starting_cash) + costs;
+    let profit = gained + costs;
     metrics.costs_of_gross_profit = if profit > 0.0 { finite(costs / profit) } else { None };
-    let rows = equity.len() as f64;
-    let mean = equity.iter().sum::<f64>() / rows;
-    metrics.turnover = if mean > 0.0 { finite(notional / mean * periods_per_year / rows) } else { None };
 }
 
 /// What is not a number is not a figure.

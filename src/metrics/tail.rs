@@ -3,7 +3,7 @@
 //! A sample says where the tail surely ends; what lies beyond that is gathered while the returns pass by, and the
 //! quantile is selected among the few.
 
-use super::equity_curve::{PIECE, simple_return, simple_returns};
+use super::equity_curve::{CurveRows, PIECE};
 use super::finite;
 
 /// Rows of the sample.
@@ -28,27 +28,25 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Of the 5 % quantile.
-    pub(super) fn lower(equity: &[f64], starting_cash: f64) -> Tail {
-        Tail::new(1.0, equity, starting_cash)
+    /// Of the 5 % quantile and of the 95 % quantile.
+    pub(super) fn both(rows: &CurveRows, starting_cash: f64) -> (Tail, Tail) {
+        let sample: Vec<f64> = if rows.len() <= FEW_ROWS {
+            Vec::new()
+        } else {
+            let row = |number: usize| number * rows.len() / SAMPLE;
+            (0..SAMPLE).map(|number| rows.return_of(row(number), starting_cash)).collect()
+        };
+        let tail = |sign: f64| {
+            let sample = sample.iter().map(|value| sign * value).collect();
+            Tail::new(sign, rows.len(), sample)
+        };
+        (tail(1.0), tail(-1.0))
     }
 
-    /// Of the 95 % quantile.
-    pub(super) fn upper(equity: &[f64], starting_cash: f64) -> Tail {
-        Tail::new(-1.0, equity, starting_cash)
-    }
-
-    fn new(sign: f64, equity: &[f64], starting_cash: f64) -> Tail {
-        let rows = equity.len();
-        if rows <= FEW_ROWS {
+    fn new(sign: f64, rows: usize, mut sample: Vec<f64>) -> Tail {
+        if sample.is_empty() {
             return Tail { sign, limit: f64::INFINITY, gathered: Vec::with_capacity(rows) };
         }
-        let sampled = |number: usize| {
-            let row = number * rows / SAMPLE;
-            let before = if row == 0 { starting_cash } else { equity[row - 1] };
-            sign * simple_return(equity[row], before)
-        };
-        let mut sample: Vec<f64> = (0..SAMPLE).map(sampled).collect();
         let count = SAMPLE as f64;
         let rank = SHARE * count + MARGIN * (count * SHARE * (1.0 - SHARE)).sqrt();
         let (_, limit, _) = sample.select_nth_unstable_by(rank as usize, f64::total_cmp);
@@ -70,8 +68,8 @@ impl Tail {
 
     /// The quantile, linear between neighbours as [`quantile`](super::quantile), and the mean of the returns of the
     /// tail up to it. The curve that was read is read again where the sample was misleading or many returns are equal.
-    pub(super) fn quantile(mut self, equity: &[f64], starting_cash: f64) -> (Option<f64>, Option<f64>) {
-        let last = equity.len() - 1;
+    pub(super) fn quantile(mut self, rows: &CurveRows, starting_cash: f64) -> (Option<f64>, Option<f64>) {
+        let last = rows.len() - 1;
         let share = if self.sign > 0.0 { SHARE } else { 1.0 - SHARE };
         let position = share * last as f64;
         let (below, fraction) = (position.floor() as usize, position - position.floor());
@@ -79,12 +77,17 @@ impl Tail {
             [below, (below + 1).min(last)].map(|rank| if self.sign > 0.0 { rank } else { last - rank });
         let most = ranks[0].max(ranks[1]);
         let sign = self.sign;
-        let all = || simple_returns(equity, starting_cash).map(|value| sign * value);
         let mut at_limit = 0;
         if self.gathered.len() <= most {
-            at_limit = all().filter(|value| *value == self.limit).count();
+            rows.each_piece(starting_cash, |_, _, values, _| {
+                at_limit += values.iter().filter(|value| sign * **value == self.limit).count();
+            });
             if self.gathered.len() + at_limit <= most {
-                (self.gathered, at_limit) = (all().collect(), 0);
+                at_limit = 0;
+                self.gathered.clear();
+                rows.each_piece(starting_cash, |_, _, values, _| {
+                    self.gathered.extend(values.iter().map(|value| sign * value));
+                });
             }
         }
         let [lower, upper] = ranks.map(|rank| self.ranked(rank));

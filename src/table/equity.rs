@@ -1,6 +1,7 @@
 //! What a book did and what it was worth.
 
 use crate::units::Time;
+use std::ops::Range;
 
 /// Whether a fill bought or sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,4 +147,61 @@ pub struct BookResult {
     pub carried: Carried,
     /// The step at which the equity was used up and the book was closed for good, if it was.
     pub bankrupt_at: Option<Time>,
+}
+
+/// Cash and units held at a close and at all closes after it, up to the next balance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance {
+    /// Row of the first of these closes.
+    pub row: u32,
+    /// Cash in quote currency.
+    pub cash: f64,
+    /// Units of the asset; negative for a short position.
+    pub quantity: f64,
+}
+
+/// The outcome of one book of one symbol without its curve: equity at a close is `cash + quantity x close`, so that what
+/// changed says it all. Ten million bars need as much memory as their fills.
+#[derive(Clone, Debug)]
+pub struct CompactBook<'a> {
+    /// Cash at the start.
+    pub starting_cash: f64,
+    /// Every execution, as in [`BookResult`].
+    pub fills: Vec<Fill>,
+    /// `[row]`: closes of the symbol.
+    pub close: &'a [f64],
+    /// By rising rows; the first is of row 0, if there is a row.
+    pub balances: Vec<Balance>,
+    /// What was paid for carrying positions.
+    pub carried: Carried,
+    /// The step at which the equity was used up and the book was closed for good, if it was.
+    pub bankrupt_at: Option<Time>,
+}
+
+impl CompactBook<'_> {
+    /// Writes the equity at the closes of the rows from `start` on, and calls `held` for each stretch of them with its
+    /// place in `equity` and its balance.
+    pub fn read(
+        &self,
+        start: usize,
+        equity: &mut [f64],
+        mut held: impl FnMut(Range<usize>, &Balance, &[f64]),
+    ) {
+        let end = start + equity.len();
+        let first = self.balances.partition_point(|balance| balance.row as usize <= start).max(1) - 1;
+        let mut place = 0;
+        for number in first..self.balances.len() {
+            let balance = &self.balances[number];
+            if start + place >= end {
+                break;
+            }
+            let next = self.balances.get(number + 1).map_or(end, |next| (next.row as usize).min(end)) - start;
+            let close = &self.close[start + place..start + next];
+            for (worth, close) in equity[place..next].iter_mut().zip(close) {
+                *worth = balance.cash + balance.quantity * close;
+            }
+            held(place..next, balance, close);
+            place = next;
+        }
+    }
 }

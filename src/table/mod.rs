@@ -13,7 +13,7 @@ mod windows;
 
 pub use bars::{BarColumns, BarError, Bars, SymbolBars, Timeline};
 pub use book_figures::BookFigures;
-pub use equity::{BookResult, Carried, Equity, Fill, FillReason, Side};
+pub use equity::{Balance, BookResult, Carried, CompactBook, Equity, Fill, FillReason, Side};
 pub use features::{Features, NULL};
 pub use labels::{LabelKind, Labels};
 pub use positions::{Basis, Positions};

@@ -62,7 +62,7 @@ pub(super) fn all() -> Vec<SyntheticGrid> {
         overfitting,
         reality_check: Some(reality),
         superior_ability: Some(superior),
-        superior_to_holding: Some(0.2),
+        superior_to_holding: (reality < 0.04).then_some(0.02),
     };
     vec![
         grid(

@@ -1,12 +1,12 @@
 //! A book at other costs: what it would have earned if everything had cost nothing, twice or four times as much, and how
 //! much dearer it could have been.
 
-use super::books::run_one;
+use super::books::{listed, run_compact, run_one};
 use super::config::BacktestConfig;
 use super::costs::scaled;
-use crate::metrics::{TradingMetrics, equity_curve};
+use crate::metrics::{EquityCurve, TradingMetrics, compact_curve, equity_curve};
 use crate::rundir::CostScenario;
-use crate::table::{Bars, BookResult, Positions};
+use crate::table::{Bars, Positions};
 use std::ops::Range;
 
 /// By which costs are multiplied in a report.
@@ -28,11 +28,13 @@ pub fn cost_scenarios(
     span: &Range<usize>,
     symbol: Option<usize>,
 ) -> Vec<CostScenario> {
+    let times = symbol.map_or_else(|| span.clone(), |symbol| listed(bars, symbol, span));
+    let all = bars.timeline().times();
+    let times = all.get(times.start..times.end.min(all.len())).unwrap_or_default();
     let scenario = |multiple: f64| {
-        let book = at_costs(bars, positions, config, span, (symbol, multiple));
         let mut metrics = TradingMetrics::default();
-        if let Some(curve) = equity_curve(&book.equity.equity, book.starting_cash) {
-            metrics.set_curve(&curve, config.annual_periods(&book.equity.time));
+        if let Some(curve) = at_costs(bars, positions, config, span, (symbol, multiple)) {
+            metrics.set_curve(&curve, config.annual_periods(times));
         }
         CostScenario {
             multiple,
@@ -57,8 +59,8 @@ pub fn break_even_multiple(
     symbol: Option<usize>,
 ) -> Option<f64> {
     let profit = |multiple: f64| {
-        let book = at_costs(bars, positions, config, span, (symbol, multiple));
-        book.equity.equity.last().map_or(0.0, |last| last - book.starting_cash)
+        let last = last_equity(bars, positions, config, span, (symbol, multiple));
+        last.map_or(0.0, |last| last - config.cash)
     };
     let free = profit(0.0);
     if config.costs.is_empty() || free <= 0.0 {
@@ -99,13 +101,35 @@ fn crossing(profit: impl Fn(f64) -> f64, mut earning: (f64, f64), mut losing: (f
     0.5 * (earning.0 + losing.0)
 }
 
+/// The curve of the book at a multiple of its costs.
 fn at_costs(
     bars: &Bars,
     positions: &Positions,
     config: &BacktestConfig,
     span: &Range<usize>,
     (symbol, multiple): (Option<usize>, f64),
-) -> BookResult {
+) -> Option<EquityCurve> {
     let config = BacktestConfig { costs: scaled(&config.costs, multiple), ..config.clone() };
-    run_one(bars, ("", positions), &config, span.clone(), symbol)
+    if let Some(book) = run_compact(bars, positions, &config, span.clone(), symbol) {
+        return compact_curve(&book);
+    }
+    let book = run_one(bars, ("", positions), &config, span.clone(), symbol);
+    equity_curve(&book.equity.equity, book.starting_cash)
+}
+
+/// Its equity at the end.
+fn last_equity(
+    bars: &Bars,
+    positions: &Positions,
+    config: &BacktestConfig,
+    span: &Range<usize>,
+    (symbol, multiple): (Option<usize>, f64),
+) -> Option<f64> {
+    let config = BacktestConfig { costs: scaled(&config.costs, multiple), ..config.clone() };
+    if let Some(book) = run_compact(bars, positions, &config, span.clone(), symbol) {
+        let (last, close) = book.balances.last().zip(book.close.last())?;
+        return Some(last.cash + last.quantity * close);
+    }
+    let book = run_one(bars, ("", positions), &config, span.clone(), symbol);
+    book.equity.equity.last().copied()
 }

@@ -6,7 +6,7 @@ use super::holding::Holding;
 use super::margin::MarginParameters;
 use crate::kernels::backtest_step::Order;
 use crate::kernels::exit_rules::ExitParameters;
-use crate::table::{Bars, Basis, BookResult, Carried, Equity, Fill, Positions};
+use crate::table::{Balance, Bars, Basis, BookResult, Carried, CompactBook, Equity, Fill, Positions};
 use crate::units::Time;
 use std::ops::Range;
 
@@ -61,6 +61,10 @@ pub(super) struct Ledger<'a> {
     /// Whether a position must be looked at in every bar.
     watches: bool,
     curve: Equity,
+    /// Instead of the curve what changed, for a book of one symbol without gaps.
+    balances: Option<Vec<Balance>>,
+    /// First step of the span.
+    first_step: usize,
     bankrupt_at: Option<Time>,
 }
 
@@ -100,6 +104,8 @@ impl<'a> Ledger<'a> {
             orders: Vec::new(),
             watches: exits.any() || leverage > 1.0,
             curve: Equity::default(),
+            balances: None,
+            first_step: 0,
             bankrupt_at: None,
         }
     }
@@ -107,25 +113,11 @@ impl<'a> Ledger<'a> {
     /// Runs the book over `span`.
     pub(super) fn run(mut self, strategy: &str, span: Range<usize>) -> BookResult {
         let span = span.start..span.end.min(self.times.len());
-        for holding in &mut self.holdings {
-            holding.enter(span.start);
-        }
         for column in [&mut self.curve.equity, &mut self.curve.cash, &mut self.curve.exposure] {
             column.reserve_exact(span.len());
         }
         self.curve.time = self.times.get(span.clone()).unwrap_or_default().to_vec();
-        let mut step = span.start;
-        while step < span.end {
-            let quiet = self.quiet_steps(step, span.end);
-            if quiet > 0 {
-                self.wait(quiet);
-                step += quiet;
-                continue;
-            }
-            self.step(step);
-            self.close_step(step);
-            step += 1;
-        }
+        self.walk(span);
         BookResult {
             strategy: strategy.to_owned(),
             starting_cash: self.config.cash,
@@ -134,6 +126,58 @@ impl<'a> Ledger<'a> {
             carried: self.carried,
             bankrupt_at: self.bankrupt_at,
         }
+    }
+
+    /// Runs the book over `span` without its curve; `None` where the book has several symbols, or its symbol has no bar at
+    /// some step.
+    pub(super) fn run_compact(mut self, span: Range<usize>) -> Option<CompactBook<'a>> {
+        let [Holding { steps, close, .. }] = *self.holdings.as_slice() else { return None };
+        let first = steps.partition_point(|step| (*step as usize) < span.start);
+        let end = steps.partition_point(|step| (*step as usize) < span.end);
+        if end - first != span.len() {
+            return None;
+        }
+        self.balances = Some(Vec::new());
+        self.walk(span);
+        Some(CompactBook {
+            starting_cash: self.config.cash,
+            fills: self.fills,
+            close: &close[first..end],
+            balances: self.balances.unwrap_or_default(),
+            carried: self.carried,
+            bankrupt_at: self.bankrupt_at,
+        })
+    }
+
+    fn walk(&mut self, span: Range<usize>) {
+        self.first_step = span.start;
+        for holding in &mut self.holdings {
+            holding.enter(span.start);
+        }
+        let mut step = span.start;
+        while step < span.end {
+            let quiet = self.quiet_steps(step, span.end);
+            if quiet > 0 {
+                self.wait(step, quiet);
+                step += quiet;
+                continue;
+            }
+            self.step(step);
+            self.close_step(step);
+            step += 1;
+        }
+    }
+
+    /// Writes down what the book has from the close of a step on; `false` where the whole curve is kept.
+    fn note_balance(&mut self, step: usize) -> bool {
+        let (Some(balances), [holding]) = (&mut self.balances, self.holdings.as_slice()) else {
+            return false;
+        };
+        let (cash, quantity) = (self.cash, holding.quantity);
+        if balances.last().is_none_or(|last| last.cash != cash || last.quantity != quantity) {
+            balances.push(Balance { row: (step - self.first_step) as u32, cash, quantity });
+        }
+        true
     }
 
     /// How many steps from this one on bring nothing but new marks, as far as that is cheap to tell: for a book of one
@@ -153,12 +197,21 @@ impl<'a> Ledger<'a> {
         }
         // A short can use the equity up.
         let marks = &holding.close[holding.row..holding.row + rows];
-        let lost = marks.iter().position(|mark| self.cash + holding.quantity * mark <= 0.0);
-        lost.unwrap_or(rows)
+        let lost = |mark: &f64| self.cash + holding.quantity * mark <= 0.0;
+        let blocks = marks.chunks(64);
+        let kept = blocks.take_while(|block| !block.iter().fold(false, |any, mark| any | lost(mark))).count();
+        let passed = (64 * kept).min(rows);
+        marks[passed..].iter().take(64).position(lost).map_or(rows, |more| passed + more)
     }
 
     /// Passes over steps that bring nothing but new marks.
-    fn wait(&mut self, steps: usize) {
+    fn wait(&mut self, step: usize, steps: usize) {
+        if self.note_balance(step) {
+            let holding = &mut self.holdings[0];
+            holding.row += steps;
+            holding.mark = holding.close[holding.row - 1];
+            return;
+        }
         let curve = &mut self.curve;
         curve.cash.extend(std::iter::repeat_n(self.cash, steps));
         match self.holdings.as_mut_slice() {
@@ -238,6 +291,9 @@ impl<'a> Ledger<'a> {
         if self.equity() <= 0.0 {
             self.liquidate(step);
             self.bankrupt_at = Some(self.times[step]);
+        }
+        if self.note_balance(step) {
+            return;
         }
         let (worth, gross) = (self.equity(), self.gross());
         self.curve.equity.push(worth);
