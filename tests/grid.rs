@@ -297,11 +297,7 @@ fn grid_reaches_nested_settings() {
             "skip_bars=24,annual=0.2",
             4,
         ),
-        (
-            json!({"return_forecast": {"method": {"rolling_mean": {"period": "2..4"}}}}),
-            "period=4",
-            3,
-        ),
+        (json!({"return_forecast": {"method": {"rolling_mean": {"period": "2..4"}}}}), "period=4", 3),
         (
             json!({"pairs": {"hedge": ["ratio", "regression"], "stop": [2.5, 3], "entry": [2, 2.6]}}),
             "hedge=regression,entry=2.6,stop=3",

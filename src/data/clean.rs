@@ -37,6 +37,7 @@ pub(super) fn clean(mut rows: Rows, config: &DataConfig) -> Result<Loaded, DataE
     let bars = Bars::new(symbols).map_err(|error| bar_error(&error))?;
     check_gaps(&bars, config.quality.gaps)?;
     report.warnings.extend(doubts::jumps(&bars));
+    report.warnings.extend(doubts::holes(&bars));
     let sha256 = fingerprint(&bars);
     Ok(Loaded { bars, repairs: report.repairs, warnings: report.warnings, sha256 })
 }

@@ -11,6 +11,13 @@ const USUAL_CHANGES: std::ops::RangeInclusive<f64> = -0.40..=0.67;
 /// So many symbols are named; a panel of thousands would bury every other warning.
 const NAMED: usize = 20;
 
+/// Nanoseconds of a day.
+const DAY: i64 = 86_400_000_000_000;
+
+/// A hole of this length, in nanoseconds and in bars, is longer than any market's holidays.
+const LONG_HOLE: i64 = 10 * DAY;
+const LONG_HOLE_BARS: i64 = 20;
+
 /// On fewer bars no figure of a backtest means anything.
 const FEWEST_BARS: usize = 30;
 
@@ -42,6 +49,30 @@ fn symbol_jumps(bars: &SymbolBars) -> Option<String> {
         "{} changes by {change:+.1} % in one bar at {at}{count}: {guess} in the data?",
         bars.symbol()
     ))
+}
+
+/// A line for each symbol whose bars stop for long: what a position earns over the hole is earned in one bar.
+pub(super) fn holes(bars: &Bars) -> Vec<String> {
+    let least = LONG_HOLE.max(LONG_HOLE_BARS * bars.interval());
+    let hole = |symbol: &SymbolBars| {
+        let pairs = symbol.time().windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[0], pair[1]));
+        let (length, from, to) = pairs.rev().max_by_key(|(length, _, _)| *length)?;
+        let days = length / DAY;
+        (length >= least).then(|| {
+            format!(
+                "{} has no bars between {from} and {to}, {days} days: a position that is held over it earns or loses the whole \
+                 move in one bar",
+                symbol.symbol()
+            )
+        })
+    };
+    let mut lines: Vec<String> = bars.symbols().iter().filter_map(hole).collect();
+    if lines.len() > NAMED + 1 {
+        let more = lines.len() - NAMED;
+        lines.truncate(NAMED);
+        lines.push(format!("{more} more symbols have holes as long"));
+    }
+    lines
 }
 
 /// A line where there are too few bars to tell anything.

@@ -144,6 +144,9 @@ pub struct TradingMetrics {
     pub costs_of_gross_profit: Option<f64>,
     /// Executed orders.
     pub fills: usize,
+    /// Fills by which a book on margin was liquidated.
+    #[serde(default)]
+    pub liquidations: usize,
     /// Bars of the longest stretch below an earlier high, up to the bar before the recovery or to the end.
     pub max_drawdown_bars: usize,
     /// Bars from the lowest point of the deepest drawdown to the first bar back at the high; `None` where it is not
@@ -209,6 +212,12 @@ pub struct TradingMetrics {
 }
 
 impl TradingMetrics {
+    /// What trading and holding took: fees, slippage with spread and impact, gas, funding and borrowing, in quote currency.
+    pub fn all_costs(&self) -> f64 {
+        let carried = self.funding_cost + self.borrow_cost;
+        self.fees + self.slippage_cost + self.gas_cost + carried
+    }
+
     /// Sets what needs the bars that the trades went through.
     pub fn set_excursions(&mut self, excursions: &[Excursion]) {
         let mean = |of: fn(&Excursion) -> f64| {
@@ -320,8 +329,7 @@ fn cost_figures(metrics: &mut TradingMetrics, fills: &[Fill], carried: Carried, 
     metrics.gas_cost = sum(|fill| fill.gas);
     metrics.funding_cost = carried.funding;
     metrics.borrow_cost = carried.borrow;
-    let carried = metrics.funding_cost + metrics.borrow_cost;
-    let costs = metrics.fees + metrics.slippage_cost + metrics.gas_cost + carried;
+    let costs = metrics.all_costs();
     let profit = gained + costs;
     metrics.costs_of_gross_profit = if profit > 0.0 { finite(costs / profit) } else { None };
 }

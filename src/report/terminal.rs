@@ -8,7 +8,7 @@ use crate::ruled_table::ruled_table;
 use crate::rundir::{Conclusion, GridSummary, StrategyKind, StrategySummary, Summary};
 use comfy_table::CellAlignment;
 
-/// Columns after the name; costs are fees and slippage over the starting cash.
+/// Columns after the name; costs are all that trading and holding took, over the starting cash.
 /// the lower the rank, the longer a column stays where the terminal is narrow.
 const COLUMNS: [(&str, u8); 6] =
     [("Sharpe", 0), ("95% interval", 1), ("return", 2), ("max DD", 3), ("trades", 5), ("costs/cash", 4)];
@@ -143,7 +143,7 @@ fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
         percent(metrics.total_return, 1),
         percent(metrics.max_drawdown, 1),
         decimal(metrics.trades as f64, 0),
-        percent(cash.map(|cash| (metrics.fees + metrics.slippage_cost) / cash), 1),
+        percent(cash.map(|cash| metrics.all_costs() / cash), 1),
     ]
     .map(|text| plain(&text))
 }

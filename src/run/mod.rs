@@ -2,6 +2,7 @@
 
 mod audited;
 mod books;
+mod doubts;
 mod error;
 mod fit;
 mod grids;
@@ -113,8 +114,11 @@ fn compare(
     stages: &mut Stages,
     outcome: &mut results::Outcome,
 ) -> Result<(), RunError> {
-    let chosen =
-        stages.time("choose", "Chose", || books::choose_on_validation(world), books::Choice::describe)?;
+    let choose = || books::choose_on_validation(world);
+    let chosen = match world.plan.experiment.models.is_empty() {
+        true => choose()?,
+        false => stages.time("choose", "Chose", choose, books::Choice::describe)?,
+    };
     let books = stages.time(
         "decide",
         "Decided",

@@ -1,5 +1,6 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
+use super::doubts;
 use super::fit::{Fitted, metrics_by_horizon};
 use super::grids::GridRun;
 use super::score::Scored;
@@ -143,8 +144,9 @@ impl<'a> Outcome<'a> {
         let moment = |step: usize| times.get(step).map(ToString::to_string).unwrap_or_default();
         let settings = &experiment.backtest;
         let look_ahead = super::audited::warnings(self.audit.as_ref());
-        let warnings =
-            look_ahead.into_iter().chain(loaded.warnings.iter().cloned()).chain(self.doubts()).collect();
+        let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
+        let of_data = loaded.warnings.iter().cloned();
+        let warnings = look_ahead.into_iter().chain(of_data).chain(self.doubts()).chain(of_books).collect();
         Ok(Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),

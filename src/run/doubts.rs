@@ -1,0 +1,57 @@
+//! What people should know of the books before they trust their figures.
+
+use super::score::Scored;
+use crate::table::{Bars, BookResult};
+use crate::units::counted;
+
+/// A book that lost more than this is ruined: ratios of its returns say nothing to who owned it.
+const RUIN: f64 = -0.9;
+
+/// A fill that takes a larger share of the volume of the bar before it would have moved the price.
+const NOTICED_SHARE: f64 = 0.1;
+
+/// So many of a book's fills may be that large.
+const FEW: f64 = 0.05;
+
+/// A sentence for every shown book that was ruined, liquidated, or traded more than its market could bear. Random books
+/// are a yardstick and stay out.
+pub(super) fn doubts(scored: &Scored, bars: &Bars) -> Vec<String> {
+    let shown = scored.strategies.iter().zip(&scored.shown).filter(|(strategy, _)| strategy.spread.is_none());
+    let mut doubts = Vec::new();
+    for (strategy, book) in shown {
+        let (name, metrics) = (&strategy.name, &strategy.metrics);
+        if let Some(lost) = metrics.total_return.filter(|total| *total < RUIN) {
+            doubts.push(format!(
+                "{name} lost {:.1} % of its cash; its Sharpe ratio and whatever else is made of returns say nothing to who owned it",
+                -100.0 * lost
+            ));
+        }
+        if metrics.liquidations > 0 {
+            let times = counted(metrics.liquidations, "fill");
+            doubts.push(format!("{name} was liquidated on margin, by {times}"));
+        }
+        doubts.extend(too_large(name, book, bars));
+    }
+    doubts
+}
+
+/// Whether many fills took a large part of the volume that was traded in the bar before them.
+fn too_large(name: &str, book: &BookResult, bars: &Bars) -> Option<String> {
+    let share = |fill: &crate::table::Fill| {
+        let symbol = fill.symbol as usize;
+        let row = bars.timeline().steps(symbol).partition_point(|step| *step < fill.step).checked_sub(1)?;
+        let volume = bars.symbols()[symbol].volume()[row];
+        (volume > 0.0).then(|| fill.quantity / volume)
+    };
+    let shares: Vec<f64> = book.fills.iter().filter_map(share).collect();
+    let large = shares.iter().filter(|share| **share > NOTICED_SHARE).count();
+    let largest = shares.iter().copied().fold(0.0, f64::max);
+    let impact = book.fills.iter().any(|fill| fill.impact > 0.0);
+    (!impact && large as f64 > FEW * shares.len() as f64).then(|| {
+        format!(
+            "{large} of {} of {name} took more than a tenth of the volume of the bar before, up to {largest:.1} times of it, at \
+             no impact on the price: give the backtest an impact cost, or less cash",
+            counted(book.fills.len(), "fill")
+        )
+    })
+}
