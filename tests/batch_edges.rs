@@ -7,7 +7,7 @@ use candlewick::domains::market::backtest::{
 };
 use candlewick::domains::market::strategies::Direction;
 use candlewick::kernels::instructions::Instructions;
-use candlewick::metrics::{compact_metrics, trading_metrics};
+use candlewick::metrics::{compact_metrics, equity_curve_by, trading_metrics};
 use candlewick::progress::Silent;
 use candlewick::table::{Bars, BookFigures};
 
@@ -93,4 +93,17 @@ fn a_book_that_has_no_bar_at_some_step_needs_its_curve() {
     let (orders, config) = (random_orders(&bars, 5), BacktestConfig::default());
     assert!(run_compact(&bars, &orders, &config, 0..300, None).is_none());
     assert!(run_compact(&bars, &orders, &config, 0..300, Some(1)).is_none());
+}
+
+#[test]
+fn instructions_change_no_bit_of_the_figures_of_a_curve() {
+    for rows in [1, 2, 9, 1023, 1025, 70_003] {
+        let symbol = wide_symbol("ALPHA", rows, 8, 0.0);
+        let curve = |instructions| equity_curve_by(symbol.close(), 90.0, instructions).unwrap();
+        let expected = curve(Instructions::Portable);
+        assert_eq!(expected.rows, rows);
+        for instructions in [Instructions::Avx2, Instructions::Avx512] {
+            assert_eq!(curve(instructions), expected);
+        }
+    }
 }

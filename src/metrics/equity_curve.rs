@@ -5,10 +5,14 @@ use super::lanes::{LANES, lane_sums};
 use super::returns::StandardMoments;
 use super::significance::SharpeEstimate;
 use super::tail::Tail;
+use crate::kernels::instructions::{Instructions, for_each_instructions};
 use crate::table::CompactBook;
 
 /// Rows of a piece; its returns stay in the first cache.
 pub(super) const PIECE: usize = 1024;
+
+/// Rows that are asked at once whether one of them is a new high.
+const BLOCK: usize = 32;
 
 /// What the figures of an equity curve are made from. Returns are simple returns a bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +88,7 @@ impl CurveRows<'_> {
     }
 
     /// The equity of the rows from `start` on with the exposure.
+    #[inline(always)]
     fn read_both(&self, start: usize, equity: &mut [f64], exposure: &mut [f64]) {
         match self {
             CurveRows::Kept { exposure: kept, .. } => {
@@ -113,6 +118,7 @@ impl CurveRows<'_> {
     }
 
     /// Calls `take` with the first row of each piece, its equity, its returns and its exposures.
+    #[inline(always)]
     pub(super) fn each_piece(&self, starting_cash: f64, mut take: impl FnMut(usize, &[f64], &[f64], &[f64])) {
         let (mut piece, mut values, mut exposure) = ([0.0; PIECE], [0.0; PIECE], [0.0; PIECE]);
         let mut before = starting_cash;
@@ -150,8 +156,30 @@ pub fn compact_curve(book: &CompactBook) -> Option<EquityCurve> {
     read_curve(&CurveRows::Compact(book), book.starting_cash).map(|(curve, _)| curve)
 }
 
+/// [`equity_curve`] with given instructions, which change no bit.
+pub fn equity_curve_by(
+    equity: &[f64],
+    starting_cash: f64,
+    instructions: Instructions,
+) -> Option<EquityCurve> {
+    let rows = CurveRows::Kept { equity, exposure: &[] };
+    follow_curve((&rows, starting_cash), instructions).map(|(curve, _)| curve)
+}
+
 /// The figures of a curve and its exposure.
 pub(super) fn read_curve(rows: &CurveRows, starting_cash: f64) -> Option<(EquityCurve, ExposureSums)> {
+    follow_curve((rows, starting_cash), Instructions::widest())
+}
+
+for_each_instructions! {
+    /// [`read_curve`] of rows and a starting cash.
+    fn follow_curve(read: (&CurveRows<'_>, f64)) -> Option<(EquityCurve, ExposureSums)> = curve_body;
+}
+
+#[inline(always)]
+fn curve_body<const KIND: u8>(
+    (rows, starting_cash): (&CurveRows, f64),
+) -> Option<(EquityCurve, ExposureSums)> {
     if rows.len() == 0 {
         return None;
     }
@@ -191,6 +219,7 @@ pub(super) fn read_curve(rows: &CurveRows, starting_cash: f64) -> Option<(Equity
 }
 
 /// The return of a row after another.
+#[inline(always)]
 fn simple_return(equity: f64, before: f64) -> f64 {
     if before > 0.0 { equity / before - 1.0 } else { 0.0 }
 }
@@ -201,6 +230,7 @@ pub(super) fn simple_returns(equity: &[f64], starting_cash: f64) -> impl Iterato
     equity.iter().zip(before).map(|(equity, before)| simple_return(*equity, before))
 }
 
+#[inline(always)]
 fn fill_returns(values: &mut [f64], equity: &[f64], before: f64) {
     values[0] = simple_return(equity[0], before);
     for (value, pair) in values[1..].iter_mut().zip(equity.windows(2)) {
@@ -222,6 +252,7 @@ struct Gathered {
 }
 
 impl Gathered {
+    #[inline(always)]
     fn of(values: &[f64]) -> Gathered {
         let count = values.len() as f64;
         let [gains, losses, downside] = lane_sums(values, |value| {
@@ -239,6 +270,7 @@ impl Gathered {
 
     /// Both together (Pebay: "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order
     /// statistical moments", 2008).
+    #[inline(always)]
     fn and(&self, other: &Gathered) -> Gathered {
         let count = self.count + other.count;
         let (own, share) = (self.count / count, other.count / count);
@@ -293,22 +325,13 @@ impl Falls {
         Falls { found, high: starting_cash, below: 0, squares: 0.0, trough: None }
     }
 
+    #[inline(always)]
     fn add(&mut self, equity: &[f64], start: usize) {
         let mut depths = [0.0; PIECE];
         let depths = &mut depths[..equity.len()];
-        if highest(equity) < self.high {
-            self.below += equity.len();
-            depths.fill(self.high);
-        } else {
-            for (depth, value) in depths.iter_mut().zip(equity) {
-                let at_high = *value >= self.high;
-                self.high = if at_high { *value } else { self.high };
-                self.below = if at_high { 0 } else { self.below + 1 };
-                self.found.longest_bars = self.found.longest_bars.max(self.below);
-                *depth = self.high;
-            }
+        for (depths, equity) in depths.chunks_mut(BLOCK).zip(equity.chunks(BLOCK)) {
+            self.follow(depths, equity);
         }
-        self.found.longest_bars = self.found.longest_bars.max(self.below);
         for (depth, value) in depths.iter_mut().zip(equity) {
             // Exactly 0 at a high, as a number over itself is 1.
             *depth = value / *depth - 1.0;
@@ -331,12 +354,31 @@ impl Falls {
         }
     }
 
+    /// Writes the highest equity so far to each row of a block, row by row only where there is a new one.
+    #[inline(always)]
+    fn follow(&mut self, highs: &mut [f64], equity: &[f64]) {
+        if highest(equity) < self.high {
+            self.below += equity.len();
+            highs.fill(self.high);
+        } else {
+            for (high, value) in highs.iter_mut().zip(equity) {
+                let at_high = *value >= self.high;
+                self.high = if at_high { *value } else { self.high };
+                self.below = if at_high { 0 } else { self.below + 1 };
+                self.found.longest_bars = self.found.longest_bars.max(self.below);
+                *high = self.high;
+            }
+        }
+        self.found.longest_bars = self.found.longest_bars.max(self.below);
+    }
+
     fn finish(mut self, rows: f64) -> Drawdowns {
         self.found.ulcer_index = (self.squares / rows).sqrt();
         self.found
     }
 }
 
+#[inline(always)]
 fn lowest(values: &[f64]) -> f64 {
     let mut lanes = [0.0_f64; LANES];
     let (whole, rest) = values.as_chunks::<LANES>();
@@ -349,6 +391,7 @@ fn lowest(values: &[f64]) -> f64 {
 }
 
 /// The highest; one that is not a number is passed over.
+#[inline(always)]
 fn highest(values: &[f64]) -> f64 {
     let mut lanes = [f64::NEG_INFINITY; LANES];
     let (whole, rest) = values.as_chunks::<LANES>();

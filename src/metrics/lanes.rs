@@ -5,6 +5,7 @@
 pub(super) const LANES: usize = 8;
 
 /// Sums of what `parts` makes of each value, in an order that depends on the number of values alone.
+#[inline(always)]
 pub(super) fn lane_sums<const SUMS: usize>(
     values: &[f64],
     parts: impl Fn(f64) -> [f64; SUMS],

@@ -17,7 +17,7 @@ mod trades;
 pub use benchmark::{BenchmarkMetrics, benchmark_figures};
 pub use book_figures::{book_figures, stretch_returns};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
-pub use equity_curve::{EquityCurve, compact_curve, equity_curve};
+pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, signal_turnover};
 pub use normal::{normal_cumulative, normal_quantile};

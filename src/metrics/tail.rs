@@ -54,6 +54,7 @@ impl Tail {
     }
 
     /// Takes the next piece of at most [`PIECE`] returns.
+    #[inline(always)]
     pub(super) fn add(&mut self, values: &[f64]) {
         // Written always and kept where it counts: no branch that cannot be foreseen.
         let mut kept = [0.0; PIECE];

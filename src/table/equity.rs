@@ -181,6 +181,7 @@ pub struct CompactBook<'a> {
 impl CompactBook<'_> {
     /// Writes the equity at the closes of the rows from `start` on, and calls `held` for each stretch of them with its
     /// place in `equity` and its balance.
+    #[inline(always)]
     pub fn read(
         &self,
         start: usize,
