@@ -240,7 +240,7 @@ fn a_description_counts_what_is_there() {
 #[test]
 fn real_files_load() {
     let cases: [(&str, usize, usize, usize); 5] = [
-        ("crypto_1h_panel.parquet", 103_508, 4, 1),
+        ("crypto_1h_panel.parquet", 103_508, 4, 3),
         ("fx_1h_panel.parquet", 345_600, 6, 0),
         ("us_closes_1990_2022.parquet", 166_260, 20, 4),
         ("us_stocks_hourly.parquet", 81_663, 2, 1),
