@@ -25,6 +25,11 @@ use super::backtest_step::{self, CostParameters, Order};
 /// Halvings of a bracket: from the whole quantity to its last bit, with room for roots that are a small part of it.
 const HALVINGS: usize = 160;
 
+/// The most that a swap moves its own price, and that a pool's fee takes, over the reference price. A pool is never asked
+/// for more than all but a millionth of its reserve; who must buy more than that, because a short has to be covered, pays
+/// this for every unit and is ruined by a finite sum.
+const LARGEST_POOL_RATE: f64 = 1e6;
+
 /// What one fill of one symbol costs at one moment.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -139,9 +144,7 @@ impl FillCosts {
         let price = if change > 0.0 { reference * (1.0 + rate) } else { reference * (1.0 - rate).max(0.0) };
         // What a sale cannot lose, because nothing is left of its price, no part of its cost has taken.
         let part = |of: f64| quantity * reference * if change < 0.0 && rate > 1.0 { of / rate } else { of };
-        // Where a pool is asked for more than it holds the price is infinite, which a fee of 0 must not make a NaN.
-        let notional_fee =
-            if self.rates.fee_rate > 0.0 { self.rates.fee_rate * quantity * price } else { 0.0 };
+        let notional_fee = self.rates.fee_rate * quantity * price;
         Charge {
             price,
             fee: notional_fee + self.fixed_fee + self.pool_fee(change, reference),
@@ -152,7 +155,7 @@ impl FillCosts {
         }
     }
 
-    /// How far a swap moves its own price, over the reference price. Infinite for more than the pool holds.
+    /// How far a swap moves its own price, over the reference price; at most [`LARGEST_POOL_RATE`].
     fn pool_rate(&self, change: f64) -> f64 {
         if self.pool_reserve == f64::INFINITY {
             return 0.0;
@@ -160,7 +163,10 @@ impl FillCosts {
         if change < 0.0 {
             return -change / (self.pool_reserve - change);
         }
-        if change < self.pool_reserve { change / (self.pool_reserve - change) } else { f64::INFINITY }
+        if change >= self.pool_reserve {
+            return LARGEST_POOL_RATE;
+        }
+        (change / (self.pool_reserve - change)).min(LARGEST_POOL_RATE)
     }
 
     fn pool_fee(&self, change: f64, reference: f64) -> f64 {
@@ -171,7 +177,7 @@ impl FillCosts {
         let kept = 1.0 - rate;
         let worth = change.abs() * reference;
         if change > 0.0 {
-            return worth * (1.0 + self.pool_rate(change)) * (rate / kept);
+            return worth * (1.0 + self.pool_rate(change)) * (rate / kept).min(LARGEST_POOL_RATE);
         }
         // P q x / (x + q) - P q (1 - f) x / (x + q (1 - f)), without the difference of two large numbers.
         worth * rate * (1.0 - self.pool_rate(change)) * (1.0 - self.pool_rate(change * kept))

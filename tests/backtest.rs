@@ -5,7 +5,8 @@ use candlewick::domains::market::backtest::costs::{
     proportional::Proportional, slippage::Slippage, spread::Spread,
 };
 use candlewick::domains::market::backtest::{
-    BacktestConfig, Books, CostConfig, FillTime, Sizing, lower, periods_per_year, run_book, run_books,
+    BacktestConfig, Books, CostConfig, FillTime, Sizing, frozen_holdings, lower, periods_per_year, run_book,
+    run_books,
 };
 use candlewick::domains::market::strategies::{StrategyConfig, World, sma_cross::SmaCross};
 use candlewick::metrics::{sharpe, trading_metrics, volatility};
@@ -517,4 +518,29 @@ fn backtest_late_listing_finds_its_slot_unspent() {
     let spent: Vec<(u32, f64)> =
         book.fills.iter().map(|fill| (fill.symbol, fill.quantity * fill.price)).collect();
     assert_eq!(spent, [(0, 100.0), (1, 100.0), (2, 100.0)]);
+}
+
+/// BETA ends at hour 2, GAMMA has a gap of the same length inside its history.
+#[test]
+fn backtest_holdings_that_ended_are_told_with_their_share() {
+    let at = |name: &str, hours: &[i64]| {
+        let times = hours.iter().map(|hour| hour * HOUR).collect();
+        symbol(name, times, vec![10.0; hours.len()], vec![10.0; hours.len()])
+    };
+    let all_hours: Vec<i64> = (0..8).collect();
+    let bars =
+        Bars::new(vec![at("ALPHA", &all_hours), at("BETA", &[0, 1, 2]), at("GAMMA", &[0, 6])]).unwrap();
+    let config = BacktestConfig { cash: 900.0, ..BacktestConfig::default() };
+    let run = |leaves: f64, end: usize| {
+        let alpha = [vec![1.0], vec![NULL; 7]].concat();
+        let targets = vec![alpha, vec![1.0, leaves, NULL], vec![1.0, NULL]];
+        let positions = Positions::orders(&bars, targets).unwrap();
+        run_book(&bars, &positions, "hold", &config, 0..end)
+    };
+    let told = frozen_holdings(&bars, &run(NULL, 8)).unwrap();
+    assert!(told.starts_with("hold holds at the end what has no bars any more"), "{told}");
+    assert!(told.contains("BETA since 1970-01-01T02:00:00Z; that is 33.3 % of its equity"), "{told}");
+    // Sold in time, or not ended yet.
+    assert_eq!(frozen_holdings(&bars, &run(0.0, 8)), None);
+    assert_eq!(frozen_holdings(&bars, &run(NULL, 3)), None);
 }

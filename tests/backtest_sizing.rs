@@ -3,9 +3,11 @@
 use super::markets::{HOUR, random_symbol, symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, CostConfig, Exits, FillTime, Margin, Sizing, run_book,
+    BacktestConfig, CostConfig, Exits, FillTime, Margin, Sizing, run_book, run_one,
 };
-use candlewick::table::{Bars, BookResult, NULL, Positions, Side, SymbolBars};
+use candlewick::domains::market::strategies::{StrategyConfig, World};
+use candlewick::seed::Seed;
+use candlewick::table::{Bars, BookResult, NULL, Positions, Predictions, Side, SymbolBars};
 
 #[track_caller]
 fn near(found: f64, expected: f64) {
@@ -219,4 +221,78 @@ fn weights_long_and_short_stay_within_the_equity() {
     near(long, 5.0);
     near(short, 10.0);
     near(gross, 1.0);
+}
+
+/// Without a stop nobody knows what a trade can lose; such a book never went through [`BacktestConfig::check`].
+#[test]
+fn sizing_by_risk_without_a_stop_orders_nothing() {
+    let bars = Bars::new(vec![flat("ALPHA", &[100.0; 4])]).unwrap();
+    let sizing = Sizing::RiskPerTrade { risk_percent: 1.0 };
+    let config = BacktestConfig { cash: 1000.0, sizing, ..BacktestConfig::default() };
+    let positions = Positions::orders(&bars, vec![vec![1.0, NULL, -1.0, NULL]]).unwrap();
+    let book = run_book(&bars, &positions, "no stop", &config, 0..4);
+    assert!(book.fills.is_empty());
+    assert_eq!(book.equity.equity, [1000.0; 4]);
+}
+
+#[test]
+fn sizing_by_more_bars_than_there_are_waits_for_ever() {
+    let bars = Bars::new(vec![flat("ALPHA", &[100.0, 101.0, 100.0, 102.0])]).unwrap();
+    for lookback_bars in [100_000_000_000, usize::MAX] {
+        let volatility = Sizing::VolatilityTarget { annual: 0.2, lookback_bars, max_leverage: 1.0 };
+        for sizing in [volatility, Sizing::FractionalKelly { fraction: 0.5, lookback_bars }] {
+            let config = BacktestConfig { sizing, ..BacktestConfig::default() };
+            assert!(hold(&bars, vec![vec![1.0, NULL, NULL, NULL]], &config).fills.is_empty());
+        }
+    }
+}
+
+/// Long one, short the other, with all of the book each: half of each, whoever trades first.
+#[test]
+fn weights_of_a_hedge_keep_their_ratio_at_different_hours() {
+    let at = |name: &str, hours: &[i64]| {
+        let times = hours.iter().map(|hour| hour * HOUR).collect();
+        symbol(name, times, vec![100.0; hours.len()], vec![100.0; hours.len()])
+    };
+    // Both are decided at hour 0. The first trades an hour, the second three hours later.
+    let bars = Bars::new(vec![at("ALPHA", &[0, 1, 2, 3]), at("BETA", &[0, 3])]).unwrap();
+    let config = BacktestConfig { cash: 1000.0, ..BacktestConfig::default() };
+    for side in [1.0, -1.0] {
+        let weights = vec![vec![-side, NULL, NULL, NULL], vec![side, NULL]];
+        let positions = Positions::weights(&bars, weights.clone()).unwrap();
+        assert_eq!((positions.gross(0)[0], positions.gross(1)[0]), (2.0, 2.0));
+        let book = run_book(&bars, &positions, "hedge", &config, 0..4);
+        let fills: Vec<_> = book.fills.iter().map(|f| (f.symbol, f.step, f.quantity)).collect();
+        assert_eq!(fills, [(0, 1, 5.0), (1, 3, 5.0)]);
+        assert_eq!(book.equity.exposure, [0.0, 0.5, 0.5, 1.0]);
+        // What was decided before the span is scaled as well.
+        let book = run_book(&bars, &positions, "hedge", &config, 1..4);
+        assert_eq!(book.fills.iter().map(|f| f.quantity).collect::<Vec<_>>(), [5.0, 5.0]);
+        // Half of the stake, or twice the leverage, fits as it is.
+        let half = BacktestConfig { sizing: Sizing::Fraction { of_equity: 0.5 }, ..config.clone() };
+        let book = run_book(&bars, &positions, "hedge", &half, 0..4);
+        assert_eq!(book.fills.iter().map(|f| f.quantity).collect::<Vec<_>>(), [5.0, 5.0]);
+        let margin = Margin { max_leverage: 2.0, ..Margin::default() };
+        let levered = BacktestConfig { margin, ..config.clone() };
+        let book = run_book(&bars, &positions, "hedge", &levered, 0..4);
+        assert_eq!(book.fills.iter().map(|f| f.quantity).collect::<Vec<_>>(), [10.0, 10.0]);
+        // A book of its own for each symbol has no hedge to keep.
+        let book = run_one(&bars, ("hedge", &positions), &config, 0..4, Some(1));
+        assert_eq!(book.fills[0].quantity, 10.0);
+    }
+    // An allocation that is due while the one has no bar: it is ordered later, as a part of the same allocation.
+    let bars = Bars::new(vec![at("ALPHA", &[0, 2, 4, 6]), at("BETA", &[0, 1, 3, 5])]).unwrap();
+    let written = serde_json::json!({
+        "portfolio": {"weights": {"ALPHA": -1.0, "BETA": 1.0}, "rebalance": {"bars": 3}}
+    });
+    let strategy: StrategyConfig = serde_json::from_value(written).unwrap();
+    let predictions = Predictions::default();
+    let world =
+        World { bars: &bars, predictions: &predictions, span: 0..7, seed: Seed(1), reference: None, book: 0 };
+    let positions = strategy.build().decide(&world).unwrap();
+    assert_eq!((positions.targets(1)[2], positions.gross(1)[2]), (1.0, 2.0));
+    assert_eq!((positions.targets(0)[2], positions.gross(0)[2]), (-1.0, 2.0));
+    let book = run_book(&bars, &positions, "hedge", &config, 0..7);
+    let fills: Vec<_> = book.fills.iter().map(|f| (f.symbol, f.step, f.quantity)).collect();
+    assert_eq!(fills, [(1, 1, 5.0), (0, 2, 5.0)]);
 }

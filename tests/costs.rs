@@ -826,3 +826,28 @@ fn costs_from_columns_go_from_the_file_to_the_fills() {
     let document = run(summed, "funding: {column: funding_rate, multiple: 1.0e-12}", 0).json();
     assert!(document["strategies"][0]["metrics"]["funding_cost"].as_f64().unwrap() > 0.0);
 }
+
+/// A short of ten times what the pool holds cannot be covered at any real price: the book is ruined by a finite sum.
+#[test]
+fn costs_of_covering_more_than_a_pool_holds_ruin_in_numbers() {
+    let reserve = |row: usize| if row < 2 { 1e6 } else { 10.0 };
+    let extras = BTreeMap::from([("units".to_owned(), (0..6).map(reserve).collect())]);
+    let bars = hourly(vec![100.0; 6], vec![1.0; 6], extras);
+    let pool = r#"{"constant_product_pool": {"depth": {"reserve_column": "units"}, "fee_bps": 30}}"#;
+    for multiple in [1.0, 1000.0] {
+        let costs = scaled(&[serde_json::from_str(pool).unwrap()], multiple);
+        let config = BacktestConfig { cash: 10_000.0, costs, ..BacktestConfig::default() };
+        let positions = Positions::orders(&bars, vec![vec![-1.0, NULL, NULL, 0.0, 1.0, NULL]]).unwrap();
+        let book = run_book(&bars, &positions, "short", &config, 0..6);
+        assert_eq!(book.fills.len(), 2, "sold, covered, and closed for good");
+        let cover = book.fills[1];
+        assert!(cover.quantity > 5.0, "{cover:?}");
+        assert!(book.fills.iter().all(|fill| (fill.price + fill.fee + fill.impact).is_finite()));
+        assert!(book.equity.equity.iter().all(|worth| worth.is_finite()));
+        if multiple == 1.0 {
+            assert_eq!(cover.price, 100.0 * (1.0 + 1e6));
+            assert_eq!(book.bankrupt_at, Some(book.equity.time[4]));
+            assert!(book.equity.equity[5] < 0.0);
+        }
+    }
+}

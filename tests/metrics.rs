@@ -336,3 +336,49 @@ fn metrics_of_excursions_by_hand() {
     assert_eq!(turned.len(), 2);
     assert!(of(&[fill(0, 1, 1.0, 10.0, 0.0)]).is_empty());
 }
+
+/// BETA has bars at hours 0, 1 and 3 only, and is liquidated at hours 2 and 5, where it has none.
+#[test]
+fn metrics_excursions_of_fills_without_a_bar_of_their_own() {
+    let symbol = |name: &str, hours: &[i64], close: &[f64]| {
+        let columns = BarColumns {
+            time: hours.iter().map(|hour| Time(hour * 3_600_000_000_000)).collect(),
+            open: close.to_vec(),
+            high: close.iter().map(|price| price * 1.25).collect(),
+            low: close.iter().map(|price| price * 0.75).collect(),
+            close: close.to_vec(),
+            volume: vec![1.0; hours.len()],
+        };
+        SymbolBars::new(name, columns).unwrap()
+    };
+    let bars = Bars::new(vec![
+        symbol("ALPHA", &[0, 1, 2, 3, 4, 5], &[1.0; 6]),
+        symbol("BETA", &[0, 1, 3], &[100.0, 200.0, 400.0]),
+    ])
+    .unwrap();
+    let fill = |step: u32, side: Side, price: f64| Fill {
+        symbol: 1,
+        step,
+        time: Time(0),
+        side,
+        quantity: 1.0,
+        price,
+        reference_price: price,
+        fee: 0.0,
+        gas: 0.0,
+        spread: 0.0,
+        slippage: 0.0,
+        impact: 0.0,
+        reason: FillReason::Liquidation,
+    };
+    let fills = [
+        fill(0, Side::Buy, 100.0),
+        fill(2, Side::Sell, 200.0),
+        fill(3, Side::Buy, 400.0),
+        fill(5, Side::Sell, 400.0),
+    ];
+    let found = excursions(&fills, &bars);
+    let ends: Vec<_> = found.iter().map(|one| (one.adverse, one.favourable)).collect();
+    // Until hour 2 the bars of hours 0 and 1 were seen, and not that of hour 3, whose high is 500.
+    assert_eq!(ends, [(-0.25, 1.5), (-0.25, 0.25)]);
+}

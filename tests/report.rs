@@ -480,3 +480,31 @@ fn an_example_to_look_at() {
     println!("{}", terminal(&summary, 80, true));
     println!("{}", terminal(&summary, 60, false));
 }
+
+/// JSON has no infinity: `null` stands for it, and a summary with one could not be read again.
+#[test]
+fn a_summary_keeps_no_number_that_cannot_be_read_again() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "infinite");
+    let mut summary = Synthetic { bars: 600, complete: true, ..Synthetic::default() }.write(&run);
+    let before = serde_json::to_string(&summary).unwrap();
+    summary.keep_finite();
+    assert_eq!(serde_json::to_string(&summary).unwrap(), before, "numbers are left alone");
+    let (name, warnings) = (summary.strategies[0].name.clone(), summary.warnings.len());
+    summary.strategies[0].metrics.fees = f64::INFINITY;
+    summary.strategies[0].metrics.impact_cost = f64::NAN;
+    summary.strategies[0].sharpe_interval = Some([f64::NEG_INFINITY, 1.0]);
+    summary.grids[0].sharpe_quantiles[4] = f64::NAN;
+    summary.verdict.as_mut().unwrap().sharpe_difference = f64::NAN;
+    let damaged = serde_json::to_string(&summary).unwrap();
+    assert!(serde_json::from_str::<Summary>(&damaged).is_err());
+    summary.keep_finite();
+    let again: Summary = serde_json::from_str(&serde_json::to_string(&summary).unwrap()).unwrap();
+    let book = &again.strategies[0];
+    assert_eq!((book.metrics.fees, book.metrics.impact_cost, book.sharpe_interval), (0.0, 0.0, None));
+    assert!(again.verdict.is_none());
+    assert_eq!(again.warnings.len(), warnings + 3);
+    assert!(
+        again.warnings[warnings].starts_with(&format!("{name}: fees, impact_cost, sharpe_interval left"))
+    );
+}

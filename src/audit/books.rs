@@ -312,7 +312,15 @@ impl Audit<'_> {
         });
         match positions.basis() {
             Basis::Slot => Positions::orders(bars, columns.collect()),
-            Basis::Book => Positions::weights(bars, columns.collect()),
+            Basis::Book => {
+                let gross = (0..bars.symbols().len()).zip(bars.symbols()).map(|(symbol, one)| {
+                    let mut column = positions.gross(symbol)[..known[symbol]].to_vec();
+                    column.resize(one.len(), 1.0);
+                    column
+                });
+                let gross = gross.collect();
+                Positions::allocated(bars, columns.collect(), gross)
+            }
         }
     }
 }

@@ -42,21 +42,24 @@ impl Open {
 /// A bar's high and low count while the position was held over the whole bar. Of the bar of a fill they come after a
 /// fill at its open and before a fill at its close; of a fill within the bar (a stop, a target) the price of the fill
 /// alone is known to have been seen. Whether a fill was at the open or at the close is read from its reference price.
-/// The price of the fill that closes counts as well.
+/// The price of the fill that closes counts as well. A fill at a step at which its symbol has no bar (a liquidation after
+/// its last one, or in a gap) is at the last close before it.
 pub fn excursions(fills: &[Fill], bars: &Bars) -> Vec<Excursion> {
     let mut open: BTreeMap<u32, Open> = BTreeMap::new();
     let mut closed = Vec::new();
     for fill in fills {
         let symbol = fill.symbol as usize;
         let prices = &bars.symbols()[symbol];
-        let row = bars.timeline().steps(symbol).partition_point(|step| *step < fill.step);
+        let steps = bars.timeline().steps(symbol);
+        let row = steps.partition_point(|step| *step < fill.step);
+        let has_bar = steps.get(row) == Some(&fill.step);
         let held = open.entry(fill.symbol).or_default();
-        let at_open = fill.reference_price == prices.open()[row];
-        let at_close = !at_open && fill.reference_price == prices.close()[row];
+        let at_open = has_bar && fill.reference_price == prices.open()[row];
+        let at_close = has_bar && !at_open && fill.reference_price == prices.close()[row];
         if held.quantity != 0.0 {
             held.sees_bars(prices, if at_close { row + 1 } else { row });
         }
-        held.row = if at_open { row } else { row + 1 };
+        held.row = if at_open || !has_bar { row } else { row + 1 };
         let change = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
         let after = held.quantity + change;
         let turns = held.quantity * after < 0.0;

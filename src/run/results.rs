@@ -12,7 +12,7 @@ use super::tables::{
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::optimistic;
+use crate::domains::market::backtest::{frozen_holdings, optimistic};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
@@ -146,8 +146,9 @@ impl<'a> Outcome<'a> {
         let look_ahead = super::audited::warnings(self.audit.as_ref());
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
         let of_data = loaded.warnings.iter().cloned();
-        let warnings = look_ahead.into_iter().chain(of_data).chain(self.doubts()).chain(of_books).collect();
-        Ok(Summary {
+        let warnings =
+            look_ahead.into_iter().chain(of_data).chain(self.doubts(bars)).chain(of_books).collect();
+        let mut summary = Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
             seed: experiment.seed,
@@ -185,13 +186,16 @@ impl<'a> Outcome<'a> {
                 periods_per_year: scored.periods_per_year,
             }),
             warnings,
-        })
+        };
+        summary.keep_finite();
+        Ok(summary)
     }
 
-    /// Settings that flatter.
-    fn doubts(&self) -> Vec<String> {
+    /// Settings and holdings that flatter.
+    fn doubts(&self, bars: &Bars) -> Vec<String> {
         let mut doubts: Vec<String> = self.why_no_verdict.map(str::to_owned).into_iter().collect();
-        if self.books.is_some() {
+        if let Some(scored) = &self.books {
+            doubts.extend(scored.shown.iter().filter_map(|book| frozen_holdings(bars, book)));
             doubts.extend(optimistic(&self.plan.experiment.backtest));
         }
         doubts

@@ -44,6 +44,84 @@ pub struct Summary {
     pub warnings: Vec<String>,
 }
 
+impl Summary {
+    /// Takes out what is no number, since JSON cannot say it and the summary could not be read any more: amounts of
+    /// money become 0, figures undefined. A warning names each book and what it lost.
+    pub fn keep_finite(&mut self) {
+        for strategy in &mut self.strategies {
+            let lost = strategy.keep_finite();
+            if !lost.is_empty() {
+                self.warnings.push(format!(
+                    "{}: {} left the range of numbers and is not shown; do not trust this book",
+                    strategy.name,
+                    lost.join(", ")
+                ));
+            }
+        }
+        for grid in &mut self.grids {
+            if !keep_numbers(&mut grid.sharpe_quantiles) {
+                self.warnings.push(format!("{}: a Sharpe quantile left the range of numbers: 0", grid.name));
+            }
+        }
+        let number = |verdict: &Verdict| {
+            verdict.sharpe_difference.is_finite() && verdict.interval.iter().all(|end| end.is_finite())
+        };
+        if self.verdict.take_if(|verdict| !number(verdict)).is_some() {
+            self.warnings.push("there is no verdict: a Sharpe ratio left the range of numbers".into());
+        }
+    }
+}
+
+/// Makes 0 of what is no number; whether all were numbers.
+fn keep_numbers(values: &mut [f64]) -> bool {
+    let mut all = true;
+    for value in values.iter_mut().filter(|value| !value.is_finite()) {
+        (*value, all) = (0.0, false);
+    }
+    all
+}
+
+impl StrategySummary {
+    /// As [`Summary::keep_finite`]; the names of what was taken out.
+    fn keep_finite(&mut self) -> Vec<&'static str> {
+        let mut lost = Vec::new();
+        let metrics = &mut self.metrics;
+        for (name, amount) in [
+            ("fees", &mut metrics.fees),
+            ("slippage_cost", &mut metrics.slippage_cost),
+            ("spread_cost", &mut metrics.spread_cost),
+            ("impact_cost", &mut metrics.impact_cost),
+            ("gas_cost", &mut metrics.gas_cost),
+            ("funding_cost", &mut metrics.funding_cost),
+            ("borrow_cost", &mut metrics.borrow_cost),
+        ] {
+            if !keep_numbers(std::slice::from_mut(amount)) {
+                lost.push(name);
+            }
+        }
+        let mut none = HeadlineIntervals::default();
+        let headline = self.intervals.as_mut().unwrap_or(&mut none);
+        for (name, interval) in [
+            ("sharpe_interval", &mut self.sharpe_interval),
+            ("total_return", &mut headline.total_return),
+            ("cagr", &mut headline.cagr),
+            ("volatility", &mut headline.volatility),
+            ("sortino", &mut headline.sortino),
+            ("max_drawdown", &mut headline.max_drawdown),
+        ] {
+            if interval.take_if(|ends| !ends.iter().all(|end| end.is_finite())).is_some() {
+                lost.push(name);
+            }
+        }
+        if let Some(spread) = &mut self.spread
+            && !(keep_numbers(&mut spread.sharpe_quantiles) & keep_numbers(&mut spread.sharpes))
+        {
+            lost.push("spread");
+        }
+        lost
+    }
+}
+
 /// What was loaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DataSummary {

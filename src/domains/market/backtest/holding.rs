@@ -16,6 +16,10 @@ pub(super) struct Holding<'a> {
     pub(super) steps: &'a [u32],
     /// `[row]`: orders, null where there is none.
     pub(super) targets: &'a [f64],
+    /// `[row]`: gross weight of the allocation of each order; empty where targets are no weights.
+    gross: &'a [f64],
+    /// Largest gross weight that an allocation may have.
+    most_gross: f64,
     /// The next row.
     pub(super) row: usize,
     /// Whether the symbol has a bar at the current step.
@@ -37,7 +41,12 @@ pub(super) struct Holding<'a> {
 }
 
 impl<'a> Holding<'a> {
-    pub(super) fn new(bars: &'a Bars, positions: &'a Positions, symbol: usize) -> Holding<'a> {
+    pub(super) fn new(
+        bars: &'a Bars,
+        positions: &'a Positions,
+        symbol: usize,
+        most_gross: f64,
+    ) -> Holding<'a> {
         let columns = &bars.symbols()[symbol];
         Holding {
             symbol,
@@ -47,6 +56,8 @@ impl<'a> Holding<'a> {
             close: columns.close(),
             steps: bars.timeline().steps(symbol),
             targets: positions.targets(symbol),
+            gross: positions.gross(symbol),
+            most_gross,
             row: 0,
             present: false,
             traded: false,
@@ -62,8 +73,18 @@ impl<'a> Holding<'a> {
     /// Moves to the first bar that is not before the step `start`, the last order before it in hand.
     pub(super) fn enter(&mut self, start: usize) {
         self.row = self.steps.partition_point(|step| (*step as usize) < start);
-        let before = &self.targets[..self.row];
-        self.pending = before.iter().rev().copied().find(|target| !target.is_nan()).unwrap_or(NULL);
+        let last = self.targets[..self.row].iter().rposition(|target| !target.is_nan());
+        self.pending = last.map_or(NULL, |row| self.order(row));
+    }
+
+    /// The order of a row, or null. Of an allocation that is more than the book may hold every symbol gets the same share,
+    /// whenever each of them trades: a hedge that was cut only on the side that trades last would be none.
+    pub(super) fn order(&self, row: usize) -> f64 {
+        let target = self.targets[row];
+        match self.gross.get(row) {
+            Some(gross) if *gross > self.most_gross => target * (self.most_gross / gross),
+            _ => target,
+        }
     }
 
     /// Bars a year of this symbol by the first `known` bars; never by later ones. Unknown with fewer than two.

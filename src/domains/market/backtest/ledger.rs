@@ -23,9 +23,13 @@ use std::ops::Range;
 /// - What takes a position away from zero is scaled down, all of it together, so that gross exposure is at most the
 ///   equity (times the largest leverage) and purchases at most the cash that is there. What brings a position
 ///   nearer to zero is never limited.
+/// - An allocation of portfolio weights whose absolute values add up to more than the largest leverage is scaled down as
+///   a whole when it is decided (sizing `all_in` and `fraction`), so that a hedge keeps its ratio also where its sides
+///   trade at different hours.
 /// - Exits close positions by the rule of [`crate::kernels::exit_rules`]; the symbol is then flat until its next order.
 /// - A book that borrows is liquidated as [`super::Margin`] says.
-/// - Holdings are marked at the last known close. An order on the last bar is not filled at a later open that nobody
+/// - Holdings are marked at the last known close, those of a symbol that has ended for ever
+///   ([`super::frozen_holdings`] tells). An order on the last bar is not filled at a later open that nobody
 ///   knows, and a position that is open at the end is marked, not closed.
 /// - A book whose equity is used up at a close is closed there and stays flat.
 ///
@@ -84,8 +88,12 @@ impl<'a> Ledger<'a> {
                 Ok(costs) => (costs, config.cash),
                 Err(_) => (PreparedCosts::none(symbols.len()), f64::NAN),
             };
+        // A book over some of the symbols has no hedge to keep.
+        let whole = symbols.len() == bars.symbols().len();
+        let steady_share = config.sizing.steady_share().filter(|_| whole);
+        let most_gross = steady_share.map_or(f64::INFINITY, |share| leverage / share);
         let mut holdings: Vec<Holding> =
-            symbols.map(|symbol| Holding::new(bars, positions, symbol)).collect();
+            symbols.map(|symbol| Holding::new(bars, positions, symbol, most_gross)).collect();
         for (index, holding) in holdings.iter_mut().enumerate() {
             holding.costs = costs.fill_costs(index, 0);
         }
@@ -267,7 +275,7 @@ impl<'a> Ledger<'a> {
         let mut waiting = false;
         for holding in self.holdings.iter_mut().filter(|holding| holding.present) {
             holding.mark = holding.close[holding.row];
-            let target = holding.targets[holding.row];
+            let target = holding.order(holding.row);
             if !target.is_nan() {
                 holding.pending = target;
             }

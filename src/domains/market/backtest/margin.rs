@@ -1,4 +1,9 @@
 //! Margin: how much a book may borrow, and when it is liquidated.
+//!
+//! A book with a leverage of 1 has no margin account and is looked at only at closes, as the batch of many books does.
+//! For a short that is a kindness: equity at the high of a bar may be negative, and a real broker would have closed the
+//! position there, while the book lives on if the close is below. With a leverage just above 1 it is liquidated within
+//! the bar.
 
 use super::ledger::Ledger;
 use crate::kernels::exit_rules::ExitReason;

@@ -190,6 +190,15 @@ impl Sizing {
         }
     }
 
+    /// Share of the equity that a weight of 1 stakes, where it is the same for every symbol and moment.
+    pub(super) fn steady_share(&self) -> Option<f64> {
+        match self {
+            Sizing::AllIn {} => Some(1.0),
+            Sizing::Fraction { of_equity } => Some(*of_equity),
+            _ => None,
+        }
+    }
+
     /// The order that takes the slot to `target`; `None` while what it needs is not known.
     pub(super) fn order(&self, target: f64, slot: &Slot, costs: &FillCosts) -> Option<Order> {
         if target == 0.0 {
@@ -208,7 +217,7 @@ impl Sizing {
                 (annual / volatility).min(*max_leverage)
             }
             Sizing::RiskPerTrade { risk_percent } => {
-                let quantity = slot.quantity_at_risk(target, risk_percent / 100.0, costs);
+                let quantity = slot.quantity_at_risk(target, risk_percent / 100.0, costs)?;
                 return Some(order_for_quantity(slot.held, quantity));
             }
             Sizing::FractionalKelly { fraction, lookback_bars } => {
@@ -222,25 +231,25 @@ impl Sizing {
 impl Slot<'_> {
     /// Sample standard deviation of the last `count` log returns; null where there are fewer.
     fn volatility(&self, count: usize) -> f64 {
-        let Some(start) = self.closes.len().checked_sub(count + 1) else { return NULL };
+        let Some(start) = self.closes.len().checked_sub(count.saturating_add(1)) else { return NULL };
         volatility(&self.closes[start..], count)[count]
     }
 
     /// Units, signed as the target, of which `risk` of the slot's equity is lost at the stop of a position that is opened
-    /// now.
-    fn quantity_at_risk(&self, target: f64, risk: f64, costs: &FillCosts) -> f64 {
+    /// now; `None` without a stop, where nobody knows what would be lost.
+    fn quantity_at_risk(&self, target: f64, risk: f64, costs: &FillCosts) -> Option<f64> {
         let entry = costs.rates.fill_price(target, self.reference);
         let opened = OpenPosition::FLAT.after_fill(0.0, target, entry, self.reference, 0);
         let distance = (entry - self.exits.stop_level(&opened).0).abs();
         let most = self.leverage / (self.reference * costs.rates.gross_up(target));
-        target * self.equity * (risk / distance).min(most)
+        (!distance.is_nan()).then(|| target * self.equity * (risk / distance).min(most))
     }
 
     /// Mean over sample variance of the strategy's last `count` one-bar returns in position; `None` where there are fewer
     /// or they do not vary.
     fn kelly_stake(&self, count: usize) -> Option<f64> {
         // The target in force during row t is the last one up to row t - 1: first found backwards, then held.
-        let mut returns = Vec::with_capacity(count);
+        let mut returns = Vec::with_capacity(count.min(self.closes.len()));
         let mut end = self.closes.len();
         while returns.len() < count {
             let decided = self.targets[..end.checked_sub(1)?].iter().rposition(|target| !target.is_nan())?;

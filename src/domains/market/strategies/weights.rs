@@ -13,26 +13,29 @@ pub(super) struct Allocation {
 /// Orders every allocation, in order of time. A symbol without a bar at that moment is ordered at its next bar, unless
 /// a later allocation has come by then. A weight of 0 where nothing is held is no order.
 pub(super) fn orders(bars: &Bars, allocations: &[Allocation]) -> Result<Positions, String> {
+    let sums: Vec<f64> =
+        allocations.iter().map(|one| one.weights.iter().map(|weight| weight.abs()).sum()).collect();
     let columns = (0..bars.symbols().len()).map(|symbol| {
         let (mut done, mut held) = (0, 0.0);
-        let order = bars.timeline().steps(symbol).iter().map(|step| {
+        let orders = bars.timeline().steps(symbol).iter().map(|step| {
             let known = done
                 + allocations[done..]
                     .iter()
                     .take_while(|allocation| allocation.step <= *step as usize)
                     .count();
             if known == done {
-                return NULL;
+                return (NULL, NULL);
             }
             done = known;
             let weight = allocations[known - 1].weights[symbol];
             let idle = weight == 0.0 && held == 0.0;
             held = weight;
-            if idle { NULL } else { weight }
+            (if idle { NULL } else { weight }, sums[known - 1])
         });
-        order.collect()
+        orders.unzip()
     });
-    Positions::weights(bars, columns.collect())
+    let (weights, gross) = columns.unzip();
+    Positions::allocated(bars, weights, gross)
 }
 
 /// The row of a symbol at a step of the timeline, if it has a bar there.

@@ -11,7 +11,8 @@ use std::fmt;
 /// Each fill swaps against reserves `x` of the asset and `y` of the quote currency with `x y = k`, at the bar's price
 /// `P = y / x`: a purchase of `q` pays `P q x / (x - q)` over `1 - fee`, a sale of `q` brings `P q' x / (x + q')` with
 /// `q' = q (1 - fee)`, as in Uniswap v2. After the swap the pool is taken to be back at the market's price. The reserve is
-/// that of the last closed bar. A purchase can never exceed the reserve.
+/// that of the last closed bar. A unit costs at most a million times the bar's price more than it: a short that is larger
+/// than the reserve is covered at that price, which ruins the book, and the book is closed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConstantProductPool {
