@@ -37,6 +37,7 @@ mod peer_curves;
 mod planted;
 mod portfolios;
 mod program;
+mod rankings;
 mod real_data;
 mod report;
 mod resume;
