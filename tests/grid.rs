@@ -225,7 +225,12 @@ fn grid_mistakes_are_told_at_their_place() {
         ),
         (
             "{buy_and_hold: {}, sizing: {risk_per_trade: {}}}",
-            "13:9 sizing: risk_per_trade needs a stop to know what a trade can lose; add exits.stop_loss_percent",
+            "13:36 sizing: risk_per_trade needs a stop to know what a trade can lose; add exits.stop_loss_percent",
+        ),
+        (
+            "{buy_and_hold: {}, exits: {stop_loss_percent: [null]}, sizing: {risk_per_trade: {risk_percent: [1, 2]}}}",
+            "13:70 none of the 2 combinations makes sense; the first, stop_loss_percent=none,risk_percent=1: sizing: \
+             risk_per_trade needs a stop",
         ),
         (
             "{model_signal: {model: [small, smal], horizon_bars: [4, 5]}}",
@@ -318,4 +323,44 @@ fn grid_reaches_nested_settings() {
 #[test]
 fn grid_base_has_no_axes() {
     assert!(plan(BASE, &[]).unwrap().experiment.strategies.values().all(|entry| !entry.is_grid()));
+}
+
+/// No stop at all is one pair of two exits, and only together with a sizing that needs a stop.
+#[test]
+fn grid_leaves_out_exits_and_sizing_that_do_not_fit_together() {
+    let written = "{donchian_breakout: {entry: 20, exit: [5, 10]}, exits: {stop_loss_percent: [5, null], \
+                   trailing_stop_percent: [5, null]}, sizing: {risk_per_trade: {risk_percent: 1}}}";
+    let first = plan(&with("{buy_and_hold: {}}", written), &[]).unwrap();
+    let again = plan(&first.resolved, &[]).unwrap();
+    for loaded in [&first, &again] {
+        let (grid, backtest) = (&loaded.experiment.strategies["hold"], &loaded.experiment.backtest);
+        assert_eq!((grid.len(), grid.skipped_count()), (6, 2));
+        assert!((0..6).all(|book| grid.config(book).settings(backtest).check().is_ok()));
+        let skipped: Vec<(String, String)> = grid.skipped().collect();
+        assert_eq!(skipped.len(), 2);
+        for ((label, reason), exit) in skipped.iter().zip([5, 10]) {
+            assert_eq!(*label, format!("exit={exit},stop_loss_percent=none,trailing_stop_percent=none"));
+            assert!(reason.contains("risk_per_trade needs a stop"), "{reason}");
+        }
+    }
+    // The section itself has a stop, so an entry that replaces the sizing alone fits.
+    let yaml =
+        with("{buy_and_hold: {}}", "{buy_and_hold: {}, sizing: {risk_per_trade: {risk_percent: [1, 2]}}}");
+    let stopped = plan(&yaml, &["backtest.exits.stop_loss_percent=5"]).unwrap();
+    assert_eq!(stopped.experiment.strategies["hold"].len(), 2);
+}
+
+/// Every combination is looked at, but each pair of exits and sizing once.
+#[test]
+fn grid_of_many_books_is_restricted_in_seconds() {
+    let mut grid = entry(&json!({
+        "sma_cross": {"fast": "1..100", "slow": "101..350"},
+        "exits": {"stop_loss_percent": [null, 5]},
+        "sizing": {"risk_per_trade": {"risk_percent": [1, 2]}},
+    }));
+    let start = std::time::Instant::now();
+    grid.restrict(&BacktestConfig::default());
+    println!("100000 books restricted in {:?}", start.elapsed());
+    assert_eq!((grid.len(), grid.skipped_count()), (50_000, 50_000));
+    assert!(start.elapsed().as_secs_f64() < 2.0, "{:?}", start.elapsed());
 }

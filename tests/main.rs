@@ -38,6 +38,7 @@ mod peer_curves;
 mod planted;
 mod portfolios;
 mod program;
+mod rankings;
 mod real_data;
 mod report;
 mod resume;

@@ -6,25 +6,29 @@ use super::markets::{HOUR, random_bars, symbol};
 use candlewick::domains::market::backtest::{BacktestConfig, run_book};
 use candlewick::domains::market::strategies::{StrategyConfig, World};
 use candlewick::seed::Seed;
-use candlewick::table::{Bars, Basis, LabelKind, ModelPredictions, NULL, Positions, Predictions, Sample};
+use candlewick::table::{Bars, LabelKind, ModelPredictions, NULL, Positions, Predictions, Sample};
 use serde_json::{Value, json};
 
 fn strategy(written: &Value) -> StrategyConfig {
     serde_json::from_value(written.clone()).unwrap()
 }
 
-fn decide_on(written: &Value, bars: &Bars, predictions: &Predictions) -> Result<Positions, String> {
+pub(crate) fn decide_on(
+    written: &Value,
+    bars: &Bars,
+    predictions: &Predictions,
+) -> Result<Positions, String> {
     let span = 0..bars.timeline().times().len();
     let world = World { bars, predictions, span, seed: Seed(7), reference: None, book: 0 };
     strategy(written).build().decide(&world)
 }
 
-fn decide(written: &Value, bars: &Bars) -> Positions {
+pub(crate) fn decide(written: &Value, bars: &Bars) -> Positions {
     decide_on(written, bars, &Predictions::default()).unwrap()
 }
 
 /// The target that holds after each row.
-fn held(targets: &[f64]) -> Vec<f64> {
+pub(crate) fn held(targets: &[f64]) -> Vec<f64> {
     let mut level = 0.0;
     let follow = targets.iter().map(|target| {
         level = if target.is_nan() { level } else { *target };
@@ -42,7 +46,7 @@ fn panel(columns: &[&[f64]]) -> Bars {
 }
 
 /// One forecast a row of every symbol, by a function of symbol and row.
-fn forecasts(bars: &Bars, kind: LabelKind, value: impl Fn(usize, usize) -> f64) -> Predictions {
+pub(crate) fn forecasts(bars: &Bars, kind: LabelKind, value: impl Fn(usize, usize) -> f64) -> Predictions {
     let mut samples = Vec::new();
     for (index, one) in bars.symbols().iter().enumerate() {
         samples.extend((0..one.len()).map(|row| Sample { symbol: index as u32, row: row as u32 }));
@@ -168,53 +172,6 @@ fn portfolios_momentum_skips_and_scales() {
     }
 }
 
-/// At each due step sort by hand and compare what is held after the close.
-#[test]
-fn portfolios_cross_section_equals_the_naive_ranking() {
-    for (direction, weighting, top) in
-        [("long_only", "equal", 2), ("long_short", "equal", 1), ("long_only", "by_rank", 2)]
-    {
-        let bars = random_bars(400, 8);
-        let written = json!({"cross_sectional_momentum": {"lookback_bars": 10, "skip_bars": 2, "top": top,
-            "direction": direction, "weighting": weighting, "rebalance": {"bars": 6}}});
-        let positions = decide(&written, &bars);
-        assert_eq!(positions.basis(), Basis::Book);
-        let mut wanted = [0.0; 3];
-        let levels: Vec<Vec<f64>> = (0..3).map(|index| held(positions.targets(index))).collect();
-        for step in 0..bars.timeline().times().len() {
-            let row = |index: usize| bars.timeline().steps(index).iter().position(|one| *one == step as u32);
-            if step % 6 == 0 {
-                let mut scores: Vec<(f64, usize)> = (0..3)
-                    .filter_map(|index| {
-                        let (row, close) = (row(index)?, bars.symbols()[index].close());
-                        (row >= 10).then(|| (close[row - 2] / close[row - 10] - 1.0, index))
-                    })
-                    .collect();
-                scores.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap());
-                wanted = [0.0; 3];
-                match (direction, weighting) {
-                    ("long_short", _) if scores.len() >= 2 => {
-                        wanted[scores[0].1] = 0.5;
-                        wanted[scores[scores.len() - 1].1] = -0.5;
-                    }
-                    ("long_short", _) => {}
-                    (_, "equal") => scores.iter().take(2).for_each(|one| wanted[one.1] = 0.5),
-                    _ => scores
-                        .iter()
-                        .take(2)
-                        .zip([2.0 / 3.0, 1.0 / 3.0])
-                        .for_each(|(one, w)| wanted[one.1] = w),
-                }
-            }
-            for index in 0..3 {
-                if let Some(row) = row(index) {
-                    assert!((levels[index][row] - wanted[index]).abs() < 1e-12, "{written} step {step}");
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn portfolios_pairs_equal_the_naive_bet() {
     for (hedge, stop) in [("regression", None), ("ratio", Some(2.6)), ("regression", Some(2.3))] {
@@ -279,13 +236,15 @@ fn portfolios_volatility_target_is_resized_when_it_is_due() {
         let day = |row: usize| one.time()[row].0.div_euclid(24 * HOUR);
         for (row, found) in positions.targets(index).iter().enumerate() {
             let due = row > 0 && day(row) != day(row - 1);
+            // Missing bars make fewer of them a year.
+            let hours = (one.time()[row].0 - one.time()[0].0) as f64 / HOUR as f64;
             assert_eq!(!found.is_nan(), due && row >= 12, "{} row {row}", one.symbol());
             if !found.is_nan() {
                 let returns: Vec<f64> =
                     (row - 11..=row).map(|t| (one.close()[t] / one.close()[t - 1]).ln()).collect();
                 let mean = returns.iter().sum::<f64>() / 12.0;
                 let deviation = (returns.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / 11.0).sqrt();
-                let expected = (0.3 / (deviation * 8760.0_f64.sqrt())).min(1.0);
+                let expected = (0.3 / (deviation * (8760.0 * row as f64 / hours).sqrt())).min(1.0);
                 assert!((found - expected).abs() < 1e-9);
             }
         }
@@ -293,6 +252,38 @@ fn portfolios_volatility_target_is_resized_when_it_is_due() {
     // A price that stands still has no volatility to be scaled by.
     let still = decide(&json!({"volatility_target": {"lookback_bars": 3}}), &panel(&[&[5.0; 60]]));
     assert!(still.targets(0).iter().all(|target| target.is_nan()));
+}
+
+/// Bars on five days of seven are counted as sizing counts them, and a stated number is taken as it is.
+#[test]
+fn portfolios_volatility_is_annualised_by_the_bars_there_are() {
+    let days: Vec<i64> = (0..400).filter(|day| day % 7 < 5).map(|day| day * 24 * HOUR).collect();
+    let mut stream = Seed(5).stream("closes", 0);
+    let mut price = 50.0;
+    let close: Vec<f64> = days
+        .iter()
+        .map(|_| {
+            price *= (0.02 * stream.normal()).exp();
+            price
+        })
+        .collect();
+    let bars = Bars::new(vec![symbol("ALPHA", days.clone(), close.clone(), close.clone())]).unwrap();
+    let settings = |periods: Value| {
+        json!({"volatility_target": {"annual": 0.2, "lookback_bars": 20,
+        "bars_per_year": periods, "rebalance": {"bars": 1}}})
+    };
+    let (counted, stated) = (decide(&settings(Value::Null), &bars), decide(&settings(json!(252)), &bars));
+    for row in 20..close.len() {
+        let returns: Vec<f64> = (row - 19..=row).map(|t| (close[t] / close[t - 1]).ln()).collect();
+        let mean = returns.iter().sum::<f64>() / 20.0;
+        let deviation = (returns.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / 19.0).sqrt();
+        let periods = row as f64 * 365.0 * 24.0 * HOUR as f64 / (days[row] - days[0]) as f64;
+        assert!((240.0..285.0).contains(&periods), "{periods}");
+        for (found, periods) in [(&counted, periods), (&stated, 252.0)] {
+            let expected = (0.2 / (deviation * periods.sqrt())).min(1.0);
+            assert!((found.targets(0)[row] - expected).abs() < 1e-9, "row {row}");
+        }
+    }
 }
 
 #[test]
@@ -414,6 +405,16 @@ fn portfolios_confidence_is_cut_banded_and_lapses() {
     let long = found(json!({"model_confidence": {"model": "model", "scale_bps": 20, "band": 0}}));
     let expected = [0.5, 0.55, 0.65, 1.0, 0.0, 0.0, 0.0, 0.0, 0.05];
     assert!(long.iter().zip(expected).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{long:?}");
+    // What is left is within the band of nothing, but a bearish forecast ends it, and one of the other side turns it.
+    let values = [0.002, 0.0001, 0.0001, -0.0001, 0.0, 0.002, 0.0001, 0.0, 0.0];
+    let fading = forecasts(&bars, LabelKind::Return, |_, row| values[row]);
+    for (direction, turned) in [("long_only", 0.0), ("long_short", -0.05)] {
+        let written =
+            json!({"model_confidence": {"model": "model", "scale_bps": 20, "direction": direction}});
+        let levels = held(decide_on(&written, &bars, &fading).unwrap().targets(0));
+        let expected = [1.0, 0.05, 0.05, turned, 0.0, 1.0, 0.05, 0.0, 0.0];
+        assert!(levels.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{direction}: {levels:?}");
+    }
     let chance = forecasts(&bars, LabelKind::Class, |_, row| 0.5 + 0.06 * row as f64);
     let sure = decide_on(&json!({"model_confidence": {"model": "model"}}), &bars, &chance).unwrap();
     assert!((held(sure.targets(0))[8] - 0.96).abs() < 1e-12);

@@ -27,8 +27,8 @@ pub fn load(text: &Text) -> Result<Plan, ConfigError> {
     }
     let mut diagnostics = Vec::new();
     let typed = typed(text, &mut diagnostics);
-    if let (true, Some((experiment, tree))) = (diagnostics.is_empty(), typed) {
-        resolve::check_meaning(&experiment, &tree, &mut diagnostics);
+    if let (true, Some((mut experiment, tree))) = (diagnostics.is_empty(), typed) {
+        resolve::check_meaning(&mut experiment, &tree, &mut diagnostics);
         if diagnostics.is_empty() {
             return Plan::new(experiment, text.yaml).map_err(|message| ConfigError {
                 sources,

@@ -5,7 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::data::Resampling;
 use crate::domains::market::backtest::{CostConfig, lower};
-use crate::domains::market::strategies::{BookConfig, StrategyConfig};
+use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
 
@@ -46,8 +46,11 @@ impl Plan {
     }
 }
 
-/// Adds every mistake that only two sections together show.
-pub(super) fn check_meaning(experiment: &ExperimentConfig, tree: &Node, found: &mut Vec<Diagnostic>) {
+/// Adds every mistake that only two sections together show, and leaves out the combinations of grids that do not fit the
+/// section `backtest`.
+pub(super) fn check_meaning(experiment: &mut ExperimentConfig, tree: &Node, found: &mut Vec<Diagnostic>) {
+    experiment.strategies.values_mut().for_each(|entry| entry.restrict(&experiment.backtest));
+    let experiment = &*experiment;
     let mut complain = |path: &str, message: String, hint: String| {
         found.push(Diagnostic::new(message, tree.origin_at(path)).hint(hint));
     };
@@ -174,7 +177,8 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
             complain(&format!("strategies.{name}.{}", fault.path), fault.message, String::new());
             continue;
         }
-        // One value at a time is enough: what is asked here depends on no two parameters of a strategy together.
+        // One value at a time is enough: models, horizons and names of books are asked for, each by one parameter. What
+        // depends on several parameters has left its combinations out or is told by the check above.
         let mut told = Vec::new();
         let mut complain_once = |path: &str, message: String, hint: String| {
             if !told.contains(&message) {
@@ -183,21 +187,8 @@ fn check_strategies(experiment: &ExperimentConfig, complain: &mut Complain) {
             }
         };
         for book in entry.variations() {
-            check_replaced(experiment, name, &book, &mut complain_once);
             check_strategy(experiment, name, &book.strategy, &mut complain_once);
         }
-    }
-}
-
-/// What replaces a part of the section `backtest` must fit the rest of it.
-fn check_replaced(experiment: &ExperimentConfig, name: &str, book: &BookConfig, complain: &mut Complain) {
-    let replaced = book.exits.is_some() || book.sizing.is_some();
-    // What is wrong by itself is told by itself.
-    if !replaced || book.check().is_err() || experiment.backtest.check().is_err() {
-        return;
-    }
-    if let Err(message) = book.settings(&experiment.backtest).check() {
-        complain(&format!("strategies.{name}"), message, String::new());
     }
 }
 

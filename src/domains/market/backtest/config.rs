@@ -4,6 +4,7 @@ use super::costs::{CostConfig, lower};
 use super::exits::Exits;
 use super::margin::Margin;
 use super::sizing::Sizing;
+use crate::table::NULL;
 use crate::units::{Time, YEAR_NANOSECONDS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,15 @@ pub fn periods_per_year(times: &[Time]) -> f64 {
     let years = (times.len() as i128 - 1) * i128::from(YEAR_NANOSECONDS);
     let divisor = greatest_common_divisor(years, distance);
     (years / divisor) as f64 / (distance / divisor) as f64
+}
+
+/// Bars a year of 365 days by the first bars of a symbol, which started at `first` to `last`: what was known at a decision.
+/// Null with fewer than two.
+pub(in crate::domains::market) fn bars_a_year(bars: usize, first: Time, last: Time) -> f64 {
+    if bars < 2 {
+        return NULL;
+    }
+    (bars - 1) as f64 * (YEAR_NANOSECONDS as f64 / (last.0 - first.0) as f64)
 }
 
 fn greatest_common_divisor(mut a: i128, mut b: i128) -> i128 {

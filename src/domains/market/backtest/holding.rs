@@ -1,9 +1,10 @@
 //! One symbol of a book: its columns and what the book holds of it.
 
+use super::config::bars_a_year;
 use crate::kernels::exit_rules::{Exit, OpenPosition};
 use crate::kernels::fill_costs::FillCosts;
 use crate::table::{Bars, NULL, Positions};
-use crate::units::{Time, YEAR_NANOSECONDS};
+use crate::units::Time;
 
 /// One symbol of a book.
 pub(super) struct Holding<'a> {
@@ -90,10 +91,7 @@ impl<'a> Holding<'a> {
     /// Bars a year of this symbol by the first `known` bars; never by later ones. Unknown with fewer than two.
     pub(super) fn bars_a_year(&self, times: &[Time], known: usize) -> f64 {
         match &self.steps[..known] {
-            [first, .., last] => {
-                let distance = (times[*last as usize].0 - times[*first as usize].0) as f64;
-                (known - 1) as f64 * (YEAR_NANOSECONDS as f64 / distance)
-            }
+            [first, .., last] => bars_a_year(known, times[*first as usize], times[*last as usize]),
             _ => NULL,
         }
     }

@@ -20,6 +20,7 @@ mod trading;
 
 pub use batch::{BatchOutcome, BatchRequest, Signals, run_batch, supports};
 pub use books::{listed, run_books, run_compact, run_one};
+pub(super) use config::bars_a_year;
 pub use config::{BacktestConfig, Books, FillTime, periods_per_year};
 pub use cost_scenarios::{break_even_multiple, cost_scenarios};
 pub use costs::{Cost, CostConfig, carry_rates, check_columns, lower};

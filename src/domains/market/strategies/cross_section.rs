@@ -1,9 +1,9 @@
 //! Portfolios of the best, and if wanted against the worst, symbols by a score.
 
 use super::schedule::Rebalance;
-use super::weights::{Allocation, orders, row_at};
+use super::weights::{Allocation, orders};
 use super::{Direction, at_least};
-use crate::table::{Bars, Positions};
+use crate::table::{Bars, NULL, Positions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,10 @@ pub enum Weighting {
 
 /// How symbols are chosen and weighted.
 ///
-/// Ranked are the symbols that have a bar and a score at the very moment of the rebalance; equal scores in the order of
-/// the symbols. All others get no weight; what is held of them is sold, without a bar at that moment at their next one.
+/// Ranked are the symbols with a score that is still good at the close of the rebalance's step, whether they have a bar at
+/// that step or not: markets have different hours. A score is good if the symbol's last bar is younger than the rebalance
+/// period; equal scores rank in the order of the symbols. All others get no weight. A symbol without a bar at that step is
+/// ordered at the close of its next one, since an order at an earlier bar would know what other symbols did after it.
 /// Where fewer symbols are ranked than wanted, the places of the rest stay cash, and no symbol is in both legs.
 pub(super) struct CrossSection {
     /// Symbols in a leg, at least 1.
@@ -83,11 +85,25 @@ impl CrossSection {
         weights
     }
 
-    /// The book on scores `[symbol][row]`, null where there is none.
-    pub(super) fn decide(&self, bars: &Bars, scores: &[Vec<f64>]) -> Result<Positions, String> {
+    /// The book on scores `[symbol][row]`, null where there is none. A score lives for `life_bars` of the symbol's bars, the
+    /// one that made it included, and also keeps a symbol ranked whose last bar is that many steps old.
+    pub(super) fn decide(
+        &self,
+        bars: &Bars,
+        scores: &[Vec<f64>],
+        life_bars: usize,
+    ) -> Result<Positions, String> {
+        let times = bars.timeline().times();
         let at = |step: usize| {
             let score = |(symbol, scores): (usize, &Vec<f64>)| {
-                row_at(bars, symbol, step).map_or(f64::NAN, |row| scores[row])
+                let steps = bars.timeline().steps(symbol);
+                let known = steps.partition_point(|other| *other as usize <= step);
+                let Some(last) = known.checked_sub(1).map(|row| steps[row] as usize) else { return NULL };
+                if !(self.rebalance.within_period(times, last, step) || step - last < life_bars) {
+                    return NULL;
+                }
+                let living = &scores[known.saturating_sub(life_bars)..known];
+                living.iter().rev().copied().find(|score| !score.is_nan()).unwrap_or(NULL)
             };
             scores.iter().enumerate().map(score).collect::<Vec<f64>>()
         };

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 /// At each rebalance buys the `top` symbols with the highest past return, and with `long_short` sells the `top` with the
 /// lowest.
 ///
-/// Ranked are symbols with a bar at that moment and enough bars before it. All others get no weight, and what is held of
-/// them is sold, without a bar at that moment at their next one.
+/// Ranked are symbols with enough bars whose last bar is younger than the rebalance period (31 days for months), whether
+/// they have a bar at that moment or not. All others get no weight, and what is held of them is sold. A symbol without a
+/// bar at that moment is ordered at the close of its next one and filled after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CrossSectionalMomentum {
@@ -63,7 +64,8 @@ impl Strategy for CrossSectionalMomentum {
         self.check()?;
         let score = |close: &[f64]| past_return(close, self.lookback_bars, self.skip_bars);
         let scores: Vec<Vec<f64>> = world.bars.symbols().iter().map(|symbol| score(symbol.close())).collect();
-        self.section().decide(world.bars, &scores)
+        // Each bar has a return of its own, so none outlives its bar.
+        self.section().decide(world.bars, &scores, 1)
     }
 }
 

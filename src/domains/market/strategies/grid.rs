@@ -5,12 +5,14 @@
 //! hold `exits` and `sizing`, which replace those of the section `backtest` and whose parameters may vary alike. The grid
 //! is the product of all values. A parameter that is itself a list, such as a list of lags, does not vary: its list is its value.
 
+use super::book_config::{BookConfig, Fault};
 use super::grid_schema::{EXITS, SIZING, STRATEGIES, inner, is_number, is_scalar};
 use super::range::NumberRange;
 use super::{Strategy, StrategyConfig};
 use crate::domains::market::backtest::{BacktestConfig, Exits, Sizing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Books that one grid may have.
 pub const MOST_BOOKS: usize = 1_000_000;
@@ -28,17 +30,8 @@ pub struct StrategyEntry {
     first: BookConfig,
     axes: Vec<GridAxis>,
     valid: Vec<u32>,
-}
-
-/// The settings of one book.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BookConfig {
-    /// The strategy.
-    pub strategy: StrategyConfig,
-    /// Exits in place of those of the section `backtest`.
-    pub exits: Option<Exits>,
-    /// Sizing in place of that of the section `backtest`.
-    pub sizing: Option<Sizing>,
+    /// The section that the books must fit, once it is known.
+    backtest: Option<BacktestConfig>,
 }
 
 /// A parameter that varies.
@@ -63,15 +56,6 @@ enum Part {
     Strategy,
     Exits,
     Sizing,
-}
-
-/// A combination that makes no sense.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Where: a path below the entry, `sma_cross`, `exits` or `sizing`.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
 }
 
 /// The parts of an entry as JSON.
@@ -124,36 +108,6 @@ impl Written {
     }
 }
 
-impl BookConfig {
-    /// Whether the settings make sense, each part for itself.
-    ///
-    /// # Errors
-    /// Says which part does not, and why.
-    pub fn check(&self) -> Result<(), Fault> {
-        let fault = |path: &str, message| Fault { path: path.to_owned(), message };
-        self.strategy.build().check().map_err(|message| fault(self.strategy.name(), message))?;
-        if let Some(exits) = &self.exits {
-            exits.check().map_err(|message| fault("exits", message))?;
-        }
-        match &self.sizing {
-            Some(sizing) => sizing.check().map_err(|message| fault("sizing", message)),
-            None => Ok(()),
-        }
-    }
-
-    /// How the book is run: the section `backtest` with what the entry replaces.
-    pub fn settings(&self, backtest: &BacktestConfig) -> BacktestConfig {
-        let mut settings = backtest.clone();
-        if let Some(exits) = &self.exits {
-            settings.exits = exits.clone();
-        }
-        if let Some(sizing) = &self.sizing {
-            settings.sizing = sizing.clone();
-        }
-        settings
-    }
-}
-
 impl StrategyEntry {
     /// Reads an entry as it is written: one strategy, and beside it what replaces settings of the section `backtest`.
     ///
@@ -181,12 +135,31 @@ impl StrategyEntry {
         // Found again in the order of the settings, so that an entry and its reload count their books alike.
         let axes = axes(&template)?;
         axes.iter().for_each(|axis| base.set(&axis.place, axis.values[0].clone()));
-        let mut entry = StrategyEntry { template, base, first, axes, valid: Vec::new() };
+        let mut entry = StrategyEntry { template, base, first, axes, valid: Vec::new(), backtest: None };
         if entry.combinations() <= MOST_BOOKS {
             let sensible = |number: &u32| entry.combination(*number).is_ok();
             entry.valid = (0..entry.combinations() as u32).filter(sensible).collect();
         }
         Ok(entry)
+    }
+
+    /// Leaves out the combinations whose `exits` and `sizing` do not fit each other or the rest of the section `backtest`.
+    pub fn restrict(&mut self, backtest: &BacktestConfig) {
+        if self.first.exits.is_none() && self.first.sizing.is_none() {
+            return;
+        }
+        // What the strategy's own parameters are makes no difference, so each pair of exits and sizing is looked at once.
+        let mut known: HashMap<Vec<usize>, bool> = HashMap::new();
+        let mut valid = std::mem::take(&mut self.valid);
+        valid.retain(|number| {
+            let mut positions = self.positions_of(*number);
+            let mut own = self.axes.iter().map(|axis| axis.place.part == Part::Strategy);
+            positions.retain(|_| !own.next().unwrap_or(true));
+            *known.entry(positions).or_insert_with(|| {
+                self.combination(*number).is_ok_and(|book| book.check_within(backtest).is_ok())
+            })
+        });
+        (self.valid, self.backtest) = (valid, Some(backtest.clone()));
     }
 
     /// Whether a parameter varies, be it over a single value.
@@ -253,7 +226,7 @@ impl StrategyEntry {
         let numbers = 0..self.combinations().min(MOST_BOOKS) as u32;
         let left_out = numbers.filter(move |number| valid.next_if_eq(number).is_none());
         left_out.filter_map(|number| {
-            let fault = self.combination(number).err()?;
+            let fault = self.fault(number)?;
             Some((self.label_of(number), fault.message))
         })
     }
@@ -303,15 +276,15 @@ impl StrategyEntry {
         if !self.valid.is_empty() {
             return Ok(());
         }
-        match (self.combination(0), self.is_grid()) {
-            (Err(reason), true) => fault(format!(
+        match (self.fault(0), self.is_grid()) {
+            (Some(reason), true) => fault(format!(
                 "none of the {} combinations makes sense; the first, {}: {}",
                 self.combinations(),
                 self.label_of(0),
                 reason.message
             )),
-            (Err(reason), false) => Err(reason),
-            (Ok(_), _) => Ok(()),
+            (Some(reason), false) => Err(reason),
+            (None, _) => Ok(()),
         }
     }
 
@@ -328,6 +301,15 @@ impl StrategyEntry {
         let book = written.read()?;
         book.check()?;
         Ok(book)
+    }
+
+    /// Why a combination is no book.
+    fn fault(&self, number: u32) -> Option<Fault> {
+        let book = match self.combination(number) {
+            Ok(book) => book,
+            Err(fault) => return Some(fault),
+        };
+        self.backtest.as_ref().and_then(|backtest| book.check_within(backtest).err())
     }
 
     fn positions_of(&self, number: u32) -> Vec<usize> {
@@ -448,7 +430,7 @@ impl From<StrategyConfig> for StrategyEntry {
         let base = Written { strategy: json, exits: None, sizing: None };
         let first = BookConfig { strategy, exits: None, sizing: None };
         let valid = if first.check().is_ok() { vec![0] } else { Vec::new() };
-        StrategyEntry { template: base.clone(), base, first, axes: Vec::new(), valid }
+        StrategyEntry { template: base.clone(), base, first, axes: Vec::new(), valid, backtest: None }
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 pub mod bollinger_breakout;
 pub mod bollinger_reversion;
+mod book_config;
 pub mod buy_and_hold;
 pub mod cash;
 mod cross_section;
@@ -37,8 +38,9 @@ mod volatility_scale;
 pub mod volatility_target;
 mod weights;
 
+pub use book_config::{BookConfig, Fault};
 pub use cross_section::Weighting;
-pub use grid::{BookConfig, Fault, GridAxis, MOST_BOOKS, StrategyEntry};
+pub use grid::{GridAxis, MOST_BOOKS, StrategyEntry};
 pub use grid_schema::{BESIDE, RANGE_FORMAT};
 pub use range::NumberRange;
 pub use schedule::{Calendar, Rebalance};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// position.
 ///
 /// The position moves only when the wanted share is further than `band` from the held one, so that small changes of mind
-/// cost nothing. A bar without a forecast keeps the position as long as the last forecast is younger than its own
+/// cost nothing; a wanted share of nothing or of the other side always moves it. A bar without a forecast keeps the position as long as the last forecast is younger than its own
 /// horizon; then it is closed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub struct ModelConfidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub scale: Option<f64>,
-    /// Changes of the share up to this are not traded, 0 to 1. Default 0.1.
+    /// Changes of the share up to this are not traded unless they end or turn the position, 0 to 1. Default 0.1.
     #[serde(default = "tenth")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub band: f64,
@@ -85,8 +85,10 @@ impl Strategy for ModelConfidence {
             let (mut level, mut age) = (0.0_f64, 0);
             let follow = column.iter().map(|forecast| {
                 age = if forecast.is_nan() { age + 1 } else { 0 };
-                if !forecast.is_nan() && (share(*forecast) - level).abs() > self.band {
-                    level = share(*forecast);
+                let wanted = share(*forecast);
+                let ends = level != 0.0 && wanted * level <= 0.0;
+                if ends || (wanted - level).abs() > self.band {
+                    level = wanted;
                 } else if age >= forecasts.horizon {
                     level = 0.0;
                 }

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 /// At each rebalance buys the `top` symbols with the highest forecasts of a model, and with `long_short` sells the `top`
 /// with the lowest.
 ///
-/// Ranked are symbols with a forecast at that very moment. All others get no weight, and what is held of them is sold,
-/// without a bar at that moment at their next one.
+/// Ranked are symbols whose last forecast is fewer of their own bars old than its horizon, whether they have a bar at that
+/// moment or not, as long as their last bar is younger than the rebalance period (31 days for months) or, counted in
+/// steps of the timeline, than the horizon. All others get no weight, and what is held of them is sold. A symbol without
+/// a bar at that moment is ordered at the close of its next one and filled after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelRanking {
@@ -83,8 +85,8 @@ impl Strategy for ModelRanking {
 
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
-        let scores = traded(world, &self.model, self.horizon_bars)?.columns;
-        self.section().decide(world.bars, &scores)
+        let forecasts = traded(world, &self.model, self.horizon_bars)?;
+        self.section().decide(world.bars, &forecasts.columns, forecasts.horizon)
     }
 }
 

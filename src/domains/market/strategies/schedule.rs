@@ -58,6 +58,18 @@ impl Rebalance {
         }
     }
 
+    /// Whether step `earlier` is less than one period before step `later`: so many steps of the timeline, 24 hours, 7 days
+    /// or, for months, 31 days.
+    pub(super) fn within_period(&self, times: &[Time], earlier: usize, later: usize) -> bool {
+        let days = match self {
+            Rebalance::Bars(bars) => return later - earlier < *bars,
+            Rebalance::Calendar(Calendar::Day) => 1,
+            Rebalance::Calendar(Calendar::Week) => 7,
+            Rebalance::Calendar(Calendar::Month) => 31,
+        };
+        times[later].0 - times[earlier].0 < days * DAY_NANOSECONDS
+    }
+
     /// The steps of the timeline that begin a period; the first step is one.
     pub(super) fn due_steps(&self, bars: &Bars) -> Vec<usize> {
         let periods = self.periods(bars.timeline().times());
@@ -65,7 +77,7 @@ impl Rebalance {
     }
 
     /// `[symbol][row]`: whether a symbol's bar is its first in a period. A symbol without a bar at the beginning of a
-    /// period follows at its next one.
+    /// period follows at its next one, which is also where [`super::weights::orders`] puts what is due at a step.
     pub(super) fn due_rows(&self, bars: &Bars) -> Vec<Vec<bool>> {
         let periods = self.periods(bars.timeline().times());
         let rows = (0..bars.symbols().len()).map(|symbol| {

@@ -18,8 +18,8 @@ pub struct VolatilityTarget {
     /// Log returns from which volatility is measured, at least 2. Default 100.
     #[schemars(range(min = 2))]
     pub lookback_bars: usize,
-    /// Bars a year, where markets rest: 252 for daily bars of shares. Default: a year of 365 days over the length of a
-    /// bar.
+    /// Bars a year. Default: counted from the symbol's bars up to the decision, a year having 365 days; nights and
+    /// weekends lower it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub bars_per_year: Option<f64>,

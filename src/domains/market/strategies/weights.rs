@@ -37,8 +37,3 @@ pub(super) fn orders(bars: &Bars, allocations: &[Allocation]) -> Result<Position
     let (weights, gross) = columns.unzip();
     Positions::allocated(bars, weights, gross)
 }
-
-/// The row of a symbol at a step of the timeline, if it has a bar there.
-pub(super) fn row_at(bars: &Bars, symbol: usize, step: usize) -> Option<usize> {
-    bars.timeline().steps(symbol).binary_search(&(step as u32)).ok()
-}
