@@ -11,7 +11,7 @@ use super::tables::{
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::optimistic;
+use crate::domains::market::backtest::{most_optimistic, optimistic};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
@@ -189,9 +189,16 @@ impl<'a> Outcome<'a> {
     /// Settings that flatter.
     fn doubts(&self) -> Vec<String> {
         let mut doubts: Vec<String> = self.why_no_verdict.map(str::to_owned).into_iter().collect();
-        if self.books.is_some() {
-            doubts.extend(optimistic(&self.plan.experiment.backtest));
+        let Some(scored) = &self.books else { return doubts };
+        let (experiment, common) = (&self.plan.experiment, optimistic(&self.plan.experiment.backtest));
+        doubts.extend(common.iter().cloned());
+        for (name, entry) in &experiment.strategies {
+            let books = entry.variations().map(|book| book.settings(&experiment.backtest));
+            let own = most_optimistic(books).map(|settings| optimistic(&settings)).unwrap_or_default();
+            let own = own.into_iter().filter(|doubt| !common.contains(doubt));
+            doubts.extend(own.map(|doubt| format!("{name}: {doubt}")));
         }
+        doubts.extend(doubt_of_shorts(&scored.unguarded_shorts));
         doubts
     }
 
@@ -233,4 +240,16 @@ impl<'a> Outcome<'a> {
             files: std::collections::BTreeMap::new(),
         })?)
     }
+}
+
+/// What a short position may lose that a book without leverage does not see before the bar is over.
+fn doubt_of_shorts(books: &[String]) -> Option<String> {
+    let names = books[..books.len().min(3)].join(", ");
+    let more = if books.len() > 3 { " and others" } else { "" };
+    (!books.is_empty()).then(|| {
+        format!(
+            "{names}{more} sold short without leverage, where there is no margin call: a short that doubles within a bar \
+             is not liquidated within it"
+        )
+    })
 }

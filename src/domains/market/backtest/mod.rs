@@ -25,5 +25,5 @@ pub use costs::{Cost, CostConfig, carry_rates, check_columns, lower};
 pub use exits::{Exits, Intrabar};
 pub use ledger::run_book;
 pub use margin::Margin;
-pub use optimism::optimistic;
+pub use optimism::{most_optimistic, optimistic, sells_short};
 pub use sizing::Sizing;
