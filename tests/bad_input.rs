@@ -418,6 +418,7 @@ fn import_names_the_line() {
             output: folder.path().join("out.parquet"),
             symbol: None,
             columns: Vec::new(),
+            keep: Vec::new(),
             unit: None,
             time_zone: "UTC".into(),
             duplicates: Duplicates::Error,

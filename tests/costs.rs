@@ -320,9 +320,8 @@ fn costs_leave_no_debt_and_all_in_spends_the_cash() {
 #[test]
 fn more_cost_never_raises_equity_at_equal_quantities() {
     for (seed, costs) in all_costs().into_iter().enumerate() {
-        // Funding is as often received as paid.
-        let costs: Vec<CostConfig> =
-            costs.into_iter().filter(|cost| !matches!(cost, CostConfig::Funding(_))).collect();
+        // Funding is a flow of the market: it is there at every multiple, and alone it is no charge.
+        let charged = costs.iter().any(|cost| !matches!(cost, CostConfig::Funding(_)));
         let bars = random_market(300, 200 + seed as u64);
         let positions = random_targets(&bars, seed as u64, -1.0);
         let run = |multiple: f64| {
@@ -339,7 +338,9 @@ fn more_cost_never_raises_equity_at_equal_quantities() {
             for (step, (cheap, dear)) in pairs.enumerate() {
                 assert!(*dear <= cheap + 1e-9, "{} x {multiple} at {step}: {dear} > {cheap}", name(&costs));
             }
-            assert!(costs.is_empty() || dear.equity.equity.last() < cheap.equity.equity.last());
+            assert_eq!(dear.carried.funding.to_bits(), cheap.carried.funding.to_bits());
+            let (dear_end, cheap_end) = (dear.equity.equity.last(), cheap.equity.equity.last());
+            assert!(if charged { dear_end < cheap_end } else { dear_end == cheap_end });
             cheap = dear;
         }
     }
@@ -453,8 +454,11 @@ fn costs_break_even_where_the_profit_is_spent() {
 fn scenarios_of_every_cost_start_free() {
     let bars = random_market(200, 9);
     let positions = random_targets(&bars, 9, -1.0);
-    let free = run_book(&bars, &positions, "free", &BacktestConfig::default(), 0..200);
     for costs in all_costs() {
+        // What is free is the trading; a market's funding goes on.
+        let flows = costs.iter().filter(|cost| matches!(cost, CostConfig::Funding(_))).cloned().collect();
+        let flows = BacktestConfig { costs: flows, ..BacktestConfig::default() };
+        let free = run_book(&bars, &positions, "free", &flows, 0..200);
         let config = BacktestConfig { costs: costs.clone(), ..BacktestConfig::default() };
         let scenarios = cost_scenarios(&bars, &positions, &config, &(0..200), None);
         let gross = free.equity.equity.last().unwrap() / free.starting_cash - 1.0;

@@ -85,6 +85,7 @@ fn imported(input: &std::path::Path, output: &std::path::Path) -> Imported {
         output: output.into(),
         symbol: None,
         columns: Vec::new(),
+        keep: Vec::new(),
         unit: None,
         time_zone: "UTC".into(),
         duplicates: Duplicates::Error,

@@ -21,6 +21,7 @@ mod costs;
 mod data;
 mod datasets;
 mod doubtful_data;
+mod doubts;
 mod exit_rules;
 mod generate;
 mod gradients;

@@ -84,6 +84,16 @@ impl Audit<'_> {
         spread(0..all.len(), most, &mut stream).into_iter().map(|index| all[index]).collect()
     }
 
+    /// Strategies under the proof whose fills follow settings of their own, as many as have their fills looked at.
+    fn own_executions(&self) -> Vec<(&Decider<'_>, &Execution<'_>)> {
+        let proved = self.pipeline.strategies.iter().filter(|strategy| strategy.exempt.is_none());
+        let all: Vec<_> =
+            proved.filter_map(|strategy| Some((strategy, strategy.execution.as_ref()?))).collect();
+        let mut stream = self.pipeline.seed.stream("settings of the audit", 0);
+        let chosen = spread(0..all.len(), self.depth.most_books(), &mut stream);
+        chosen.into_iter().map(|index| all[index]).collect()
+    }
+
     /// Whether each strategy under the proof comes to an order on the audited stretch.
     pub(super) fn decides(&self) -> Result<Vec<bool>, AuditError> {
         let fail = |reason| AuditError { part: "decisions", reason };
@@ -224,10 +234,15 @@ pub(super) fn fills(audit: &Audit, proof: &mut Proof) -> Result<(), AuditError> 
         let last = truth.span.end.min(truth.bars.timeline().times().len()).saturating_sub(1);
         spread(truth.span.start.min(last)..last, audit.depth.moments(), &mut stream)
     };
-    let mut books = vec![("a book of random orders".to_owned(), random_orders(audit, &truth).map_err(fail)?)];
+    let random = random_orders(audit, &truth).map_err(fail)?;
+    let mut books = vec![(("a book of random orders".to_owned(), random.clone()), execution)];
+    for (strategy, own) in audit.own_executions() {
+        let name = format!("a book of random orders under the settings of {}", strategy.name);
+        books.push(((name, random.clone()), own));
+    }
     for strategy in audit.deciders(audit.depth.most_books()) {
         let decided = (strategy.decide)(&truth.bars, &truth.predictions, truth.span.clone()).map_err(fail)?;
-        books.push((strategy.name.clone(), decided));
+        books.push(((strategy.name.clone(), decided), strategy.execution.as_ref().unwrap_or(execution)));
     }
     let poisons: &[Poison] = match audit.depth {
         Depth::Short => &[Poison::Rise, Poison::Fall],
@@ -235,7 +250,7 @@ pub(super) fn fills(audit: &Audit, proof: &mut Proof) -> Result<(), AuditError> 
     };
     let found: Vec<(Tally, usize)> = books
         .par_iter()
-        .map(|book| audit.book_fills(execution, &truth, book, (&moments, poisons)))
+        .map(|(book, execution)| audit.book_fills(execution, &truth, book, (&moments, poisons)))
         .collect::<Result<_, String>>()
         .map_err(fail)?;
     let mut tally = Tally::new("fills");

@@ -34,7 +34,7 @@ pub struct Pipeline<'a> {
     pub learning: Option<Learning<'a>>,
     /// What decides.
     pub strategies: Vec<Decider<'a>>,
-    /// What fills.
+    /// What fills; a strategy's own [`Decider::execution`] goes before it.
     pub execution: Option<Execution<'a>>,
     /// First and last bar of the books; all bars where it is absent.
     pub span: Option<Range<Time>>,
@@ -89,6 +89,8 @@ pub struct Decider<'a> {
     pub decide: Decide<'a>,
     /// Why it is no strategy that could be traded, hence not under the proof.
     pub exempt: Option<String>,
+    /// How its orders become fills, where that is not as for all.
+    pub execution: Option<Execution<'a>>,
 }
 
 /// How orders become fills.

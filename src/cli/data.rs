@@ -71,6 +71,9 @@ pub(super) struct ImportArguments {
     /// Where a part of the bar stands, for example `close=px_last`; may be repeated.
     #[arg(long = "column", value_name = "PART=COLUMN", value_parser = pair)]
     pub columns: Vec<(String, String)>,
+    /// Keep a further numeric column under its name, for costs that read it; may be repeated.
+    #[arg(long, value_name = "COLUMN")]
+    pub keep: Vec<String>,
     /// What numeric times count; default: by their size.
     #[arg(long, value_enum)]
     pub time_unit: Option<TimeUnit>,
@@ -192,6 +195,7 @@ fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(),
         output: arguments.output.clone(),
         symbol: arguments.symbol.clone(),
         columns: arguments.columns.clone(),
+        keep: arguments.keep.clone(),
         unit: arguments.time_unit,
         time_zone: arguments.time_zone.clone(),
         duplicates: arguments.duplicates,

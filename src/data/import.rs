@@ -1,9 +1,9 @@
 //! From CSV or JSON lines to a Parquet file of bars.
 
-use super::config::{BadRows, DataConfig, Duplicates, TimeUnit, Unsorted};
+use super::config::{BadRows, DataConfig, Duplicates, ExtraColumn, Resampling, TimeUnit, Unsorted};
 use super::epoch::check_count;
 use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Origin, Rows};
-use super::text_table::{Record, read_csv, read_json_lines};
+use super::text_table::{Record, Wanted, read_csv, read_json_lines};
 use super::time_zone::Zone;
 use super::{DataError, clean, write_bars};
 use crate::table::NULL;
@@ -22,6 +22,9 @@ pub struct ImportOptions {
     pub symbol: Option<String>,
     /// Pairs of a part of a bar (`timestamp`, `symbol`, `open` ...) and the name of its column, where that is not usual.
     pub columns: Vec<(String, String)>,
+    /// Names of further numeric columns that are kept under their names, for costs and strategies that read them. The
+    /// others are left out, and a warning names them.
+    pub keep: Vec<String>,
     /// What numeric times count; left out: guessed by their size.
     pub unit: Option<TimeUnit>,
     /// IANA zone of times without one.
@@ -67,20 +70,34 @@ pub fn import(options: &ImportOptions) -> Result<Imported, DataError> {
     let zone = Zone::named(&options.time_zone)?;
     let stem = options.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut rows = Rows { files: vec![options.input.clone()], origin: Origin::Text, ..Rows::default() };
-    let mut importer =
-        Importer { options, zone, default: options.symbol.clone().unwrap_or(stem), rows: &mut rows };
+    let mut keep = options.keep.clone();
+    // In the order of names, as the bars have them.
+    keep.sort_unstable();
+    keep.dedup();
+    rows.extras.resize(keep.len(), Vec::new());
+    let default = options.symbol.clone().unwrap_or(stem);
+    let mut importer = Importer { options, zone, default, keep: keep.clone(), rows: &mut rows };
+    let wanted = Wanted { columns: &options.columns, keep: &keep };
     let ending = options.input.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match ending.as_str() {
+    let left_out = match ending.as_str() {
         "json" | "jsonl" | "ndjson" => {
-            read_json_lines(&options.input, &options.columns, |record| importer.take(record))?
+            read_json_lines(&options.input, &wanted, |record| importer.take(record))?
         }
-        _ => read_csv(&options.input, &options.columns, |record| importer.take(record))?,
-    }
+        _ => read_csv(&options.input, &wanted, |record| importer.take(record))?,
+    };
     let mut config = DataConfig::of(options.input.display().to_string());
     config.quality.unsorted = Unsorted::Sort;
     config.quality.duplicates = options.duplicates;
     config.quality.bad_rows = options.bad_rows;
-    let loaded = clean::clean(rows, &config)?;
+    let extra = |name: String| (name.clone(), ExtraColumn { column: name, resample: Resampling::Last });
+    config.columns.extra = keep.into_iter().map(extra).collect();
+    let mut loaded = clean::clean(rows, &config)?;
+    if !left_out.is_empty() {
+        loaded.warnings.push(format!(
+            "these columns were left out: {}; keep one with --keep COLUMN",
+            left_out.join(", ")
+        ));
+    }
     write_bars(&loaded.bars, &options.output)?;
     let times = loaded.bars.timeline().times();
     let text = |time: Option<&Time>| time.map_or_else(String::new, Time::to_string);
@@ -100,6 +117,8 @@ struct Importer<'a> {
     options: &'a ImportOptions,
     zone: Zone,
     default: String,
+    /// Kept columns in the order of their names.
+    keep: Vec<String>,
     rows: &'a mut Rows,
 }
 
@@ -131,6 +150,10 @@ impl Importer<'_> {
                 Some(text) => self.number(text, NUMBERS[column], record.line)?,
             };
             self.rows.numbers[column].push(value);
+        }
+        for (column, text) in record.kept.iter().enumerate() {
+            let value = text.map_or(Ok(NULL), |text| self.number(text, &self.keep[column], record.line))?;
+            self.rows.extras[column].push(value);
         }
         Ok(())
     }

@@ -20,8 +20,18 @@ pub(super) struct Record<'a> {
     pub(super) symbol: Option<&'a str>,
     /// Open, high, low, close, volume.
     pub(super) numbers: [Option<&'a str>; 5],
+    /// Kept columns in the order in which they were asked for.
+    pub(super) kept: Vec<Option<&'a str>>,
     pub(super) closes_only: bool,
     pub(super) has_volume: bool,
+}
+
+/// What to take from each line.
+pub(super) struct Wanted<'a> {
+    /// Pairs of a part of a bar and the name of its column.
+    pub(super) columns: &'a [(String, String)],
+    /// Names of columns that are kept beside the parts of a bar.
+    pub(super) keep: &'a [String],
 }
 
 /// Parts of a bar and the names under which they usually stand.
@@ -39,14 +49,15 @@ const PARTS: [(&str, &[&str]); 7] = [
 #[derive(Clone, Debug, PartialEq)]
 struct Parts {
     columns: [Option<usize>; 7],
+    kept: Vec<usize>,
     closes_only: bool,
 }
 
 impl Parts {
-    fn of(path: &Path, names: &[String], written: &[(String, String)]) -> Result<Parts, DataError> {
+    fn of(path: &Path, names: &[String], wanted: &Wanted) -> Result<Parts, DataError> {
         let plain: Vec<String> = names.iter().map(|name| plain(name)).collect();
         let mut columns = [None; 7];
-        for (part, name) in written {
+        for (part, name) in wanted.columns {
             let Some(index) = PARTS.iter().position(|(known, _)| known == part) else {
                 let known: Vec<&str> = PARTS.iter().map(|(known, _)| *known).collect();
                 let remedy = format!("write one of {}", known.join(", "));
@@ -67,30 +78,58 @@ impl Parts {
                 return Err(missing(path, PARTS[*index].0, PARTS[*index].0, names));
             }
         }
+        let kept = kept(path, names, wanted.keep, &columns)?;
         if closes_only {
             let close = columns[5];
             columns[2..5].fill(close);
         }
-        Ok(Parts { columns, closes_only })
+        Ok(Parts { columns, kept, closes_only })
+    }
+
+    /// The columns that are neither a part of a bar nor kept.
+    fn left_out(&self, names: &[String]) -> Vec<String> {
+        let taken = |index: usize| self.columns.contains(&Some(index)) || self.kept.contains(&index);
+        (0..names.len()).filter(|index| !taken(*index)).map(|index| names[index].trim().to_owned()).collect()
     }
 
     fn record<'a>(&self, line: u64, value: impl Fn(usize) -> Option<&'a str>) -> Record<'a> {
-        let part = |index: usize| {
-            self.columns[index]
-                .and_then(&value)
-                .map(str::trim)
-                .filter(|text| !text.is_empty() && !is_null(text))
-        };
+        let text =
+            |column: usize| value(column).map(str::trim).filter(|text| !text.is_empty() && !is_null(text));
+        let part = |index: usize| self.columns[index].and_then(&text);
         Record {
             line,
             timestamp: part(0),
             symbol_column: self.columns[1].is_some(),
             symbol: part(1),
             numbers: std::array::from_fn(|number| part(number + 2)),
+            kept: self.kept.iter().map(|column| text(*column)).collect(),
             closes_only: self.closes_only,
             has_volume: self.columns[6].is_some(),
         }
     }
+}
+
+/// Where the kept columns stand. None may be a part of a bar, nor have the name of one in the file that is written.
+fn kept(
+    path: &Path,
+    names: &[String],
+    keep: &[String],
+    columns: &[Option<usize>; 7],
+) -> Result<Vec<usize>, DataError> {
+    let place = |name: &String| {
+        let found = names.iter().position(|other| other.trim() == name);
+        let index = found.ok_or_else(|| {
+            let found = format!("there is no such column; the file has {}", names.join(", "));
+            let remedy = "keep one of those, or leave out --keep".to_owned();
+            DataError::Column { path: path.into(), column: name.clone(), found, remedy }
+        })?;
+        if columns.contains(&Some(index)) || PARTS.iter().any(|(part, _)| part == name) {
+            let remedy = "leave out --keep for it; parts of a bar are always kept";
+            return Err(DataError::setting("keep", format!("`{name}` is a part of a bar"), remedy));
+        }
+        Ok(index)
+    };
+    keep.iter().map(place).collect()
 }
 
 fn is_null(text: &str) -> bool {
@@ -116,12 +155,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> DataError {
     DataError::file(path, format!("it cannot be read: {error}"), "check the path; the text must be UTF-8")
 }
 
-/// Reads CSV. Fields may be quoted, but not hold a line break: then the lines of errors would be wrong.
+/// Reads CSV and names the columns that are left out. Fields may be quoted, but not hold a line break: then the lines of errors would be wrong.
 pub(super) fn read_csv(
     path: &Path,
-    written: &[(String, String)],
+    wanted: &Wanted,
     mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+) -> Result<Vec<String>, DataError> {
     let fail = |error: std::io::Error| unreadable(path, &error);
     let mut file = BufReader::new(File::open(path).map_err(fail)?);
     let mut first = String::new();
@@ -157,7 +196,7 @@ pub(super) fn read_csv(
                 .collect()
         }
     };
-    let parts = Parts::of(path, &names, written)?;
+    let parts = Parts::of(path, &names, wanted)?;
     file.seek(SeekFrom::Start(0)).map_err(fail)?;
     let schema =
         Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
@@ -182,15 +221,15 @@ pub(super) fn read_csv(
             line += 1;
         }
     }
-    Ok(())
+    Ok(parts.left_out(&names))
 }
 
-/// Reads one JSON object a line. Numbers keep the digits with which they were written.
+/// Reads one JSON object a line and names the columns that are left out. Numbers keep the digits with which they were written.
 pub(super) fn read_json_lines(
     path: &Path,
-    written: &[(String, String)],
+    wanted: &Wanted,
     mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+) -> Result<Vec<String>, DataError> {
     let file = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
     let mut parts: Option<(Parts, Vec<String>)> = None;
     for (index, text) in file.lines().enumerate() {
@@ -206,7 +245,7 @@ pub(super) fn read_json_lines(
         // The first line says which keys there are; later lines may leave some out.
         if parts.is_none() {
             let names: Vec<String> = object.keys().cloned().collect();
-            parts = Some((Parts::of(path, &names, written)?, names));
+            parts = Some((Parts::of(path, &names, wanted)?, names));
         }
         if let Some((parts, names)) = &parts {
             let values: Vec<Option<String>> =
@@ -214,7 +253,7 @@ pub(super) fn read_json_lines(
             take(&parts.record(line, |index| values[index].as_deref()))?;
         }
     }
-    Ok(())
+    Ok(parts.map_or_else(Vec::new, |(parts, names)| parts.left_out(&names)))
 }
 
 fn scalar(value: &serde_json::Value) -> Option<String> {

@@ -29,8 +29,8 @@ pub(super) fn scenarios(files: &RunFiles) -> String {
     let axis = Axis::covering(returns.chain([0.0]), 3).padded(0.08);
     let charts: String = books.iter().map(|book| chart(files, book, &multiples, &axis)).collect();
     format!(
-        "<h3>If costs were different</h3>\n<p class=\"note\">Return with all costs multiplied, the same positions wanted; every \
-         chart has the same scale. A book that lives on cheap trading falls to the right. Break-even: by how much all costs \
+        "<h3>If costs were different</h3>\n<p class=\"note\">Return with all costs but funding multiplied, the same positions wanted; every \
+         chart has the same scale. A book that lives on cheap trading falls to the right. Break-even: by how much those costs \
          may grow until nothing is left.</p>\n<div class=\"multiples\">\n{charts}</div>\n{}",
         table(files, &books, &multiples)
     )

@@ -6,9 +6,9 @@ use super::{RunError, fit::prepare};
 use crate::audit::{Decider, Depth, Execution, Forecast, Learning, Part, Pipeline, Tables, prove};
 use crate::config::Plan;
 use crate::data::{Fold, SplitConfig};
-use crate::domains::market::backtest::{Exits, run_books};
+use crate::domains::market::backtest::{BacktestConfig, Exits, run_books};
 use crate::domains::market::indicators;
-use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, World};
+use crate::domains::market::strategies::{BookConfig, StrategyEntry, World};
 use crate::model::{FitTask, ModelConfig};
 use crate::progress::{Progress, Silent};
 use crate::rundir::{AuditCheck, AuditSummary};
@@ -101,7 +101,7 @@ fn pipeline<'a>(plan: &'a Plan, bars: &Bars, depth: Depth) -> Result<Pipeline<'a
             .iter()
             .flat_map(|(name, entry)| deciders(plan, name, entry))
             .collect(),
-        execution: (!experiment.strategies.is_empty()).then(|| execution(plan)),
+        execution: (!experiment.strategies.is_empty()).then(|| execution(experiment.backtest.clone())),
         span: Some(span),
         seed: Seed(experiment.seed).child("audit", 0),
     })
@@ -172,20 +172,21 @@ const BOOKS_OF_A_GRID: usize = 6;
 /// A strategy, or a few books of its grid, drawn from the seed.
 fn deciders<'a>(plan: &'a Plan, name: &'a str, entry: &'a StrategyEntry) -> Vec<Decider<'a>> {
     if !entry.is_grid() {
-        return vec![decider(plan, name, name.to_owned(), entry.first().strategy.clone())];
+        return vec![decider(plan, name, name.to_owned(), entry.first().clone())];
     }
     let mut stream = Seed(plan.experiment.seed).stream("books of the audit", 0);
     let mut books: Vec<usize> = (0..BOOKS_OF_A_GRID).map(|_| stream.below(entry.len().max(1))).collect();
     books.sort_unstable();
     books.dedup();
     let books = books.into_iter().filter(|book| *book < entry.len());
-    let one = |book: usize| {
-        decider(plan, name, format!("{name}[{}]", entry.label(book)), entry.config(book).strategy)
-    };
+    let one = |book: usize| decider(plan, name, format!("{name}[{}]", entry.label(book)), entry.config(book));
     books.map(one).collect()
 }
 
-fn decider<'a>(plan: &Plan, entry: &'a str, name: String, config: StrategyConfig) -> Decider<'a> {
+fn decider<'a>(plan: &Plan, entry: &'a str, name: String, book: BookConfig) -> Decider<'a> {
+    let common = &plan.experiment.backtest;
+    let settings = book.settings(common);
+    let config = book.strategy;
     let yardstick = config.build().books() > 1 || config.build().matches().is_some();
     let seed = Seed(plan.experiment.seed).child(entry, 0);
     let decide = move |bars: &Bars, predictions: &Predictions, span: Range<usize>| {
@@ -193,16 +194,22 @@ fn decider<'a>(plan: &Plan, entry: &'a str, name: String, config: StrategyConfig
     };
     let reason = "its random books are drawn over the whole test span to show what luck earns, a yardstick that nobody \
                   trades";
-    Decider { name, decide: Box::new(decide), exempt: yardstick.then(|| reason.to_owned()) }
+    Decider {
+        name,
+        decide: Box::new(decide),
+        exempt: yardstick.then(|| reason.to_owned()),
+        execution: (settings != *common).then(|| execution(settings)),
+    }
 }
 
-fn execution(plan: &Plan) -> Execution<'_> {
-    let settings = &plan.experiment.backtest;
+/// The ledger with these settings. The batch that runs most books of a grid is not under the proof itself: what it finds of
+/// a book is what the ledger finds, to the bit, which the tests hold it to.
+fn execution<'a>(settings: BacktestConfig) -> Execution<'a> {
     Execution {
-        run: Box::new(move |bars: &Bars, positions: &Positions, span: Range<usize>| {
-            run_books(bars, &[("audit".to_owned(), positions.clone())], settings, span, &Silent)
-        }),
         fill: settings.fill,
         resting_exits: settings.leverage() > 1.0 || settings.exits != Exits::default(),
+        run: Box::new(move |bars: &Bars, positions: &Positions, span: Range<usize>| {
+            run_books(bars, &[("audit".to_owned(), positions.clone())], &settings, span, &Silent)
+        }),
     }
 }

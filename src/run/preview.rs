@@ -5,6 +5,7 @@ use super::{RunError, memory};
 use crate::config::Plan;
 use crate::data::{self, Loaded};
 use crate::domains::market::backtest::check_columns;
+use crate::table::Bars;
 use crate::units::Time;
 use serde::Serialize;
 
@@ -96,6 +97,7 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
     let bars = &loaded.bars;
     let times = bars.timeline().times();
     check_columns(&experiment.backtest.costs, bars).map_err(RunError::Costs)?;
+    check_symbols(plan, bars)?;
     let folds = folds(plan, bars)?;
     let span = test_span(&folds, bars);
     let mut preview = Preview {
@@ -151,6 +153,18 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
         });
     }
     Ok(preview)
+}
+
+/// Every symbol that a strategy names must be there.
+fn check_symbols(plan: &Plan, bars: &Bars) -> Result<(), RunError> {
+    let names = bars.names();
+    for (strategy, entry) in &plan.experiment.strategies {
+        for book in entry.variations() {
+            let fail = |reason| RunError::Strategy { strategy: strategy.clone(), reason };
+            book.strategy.build().fits_symbols(&names).map_err(fail)?;
+        }
+    }
+    Ok(())
 }
 
 fn grids(plan: &Plan) -> Vec<GridPreview> {

@@ -12,7 +12,7 @@ use super::tables::{
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
-use crate::domains::market::backtest::{frozen_holdings, optimistic};
+use crate::domains::market::backtest::{frozen_holdings, most_optimistic, optimistic};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
@@ -194,10 +194,17 @@ impl<'a> Outcome<'a> {
     /// Settings and holdings that flatter.
     fn doubts(&self, bars: &Bars) -> Vec<String> {
         let mut doubts: Vec<String> = self.why_no_verdict.map(str::to_owned).into_iter().collect();
-        if let Some(scored) = &self.books {
-            doubts.extend(scored.shown.iter().filter_map(|book| frozen_holdings(bars, book)));
-            doubts.extend(optimistic(&self.plan.experiment.backtest));
+        let Some(scored) = &self.books else { return doubts };
+        doubts.extend(scored.shown.iter().filter_map(|book| frozen_holdings(bars, book)));
+        let (experiment, common) = (&self.plan.experiment, optimistic(&self.plan.experiment.backtest));
+        doubts.extend(common.iter().cloned());
+        for (name, entry) in &experiment.strategies {
+            let books = entry.variations().map(|book| book.settings(&experiment.backtest));
+            let own = most_optimistic(books).map(|settings| optimistic(&settings)).unwrap_or_default();
+            let own = own.into_iter().filter(|doubt| !common.contains(doubt));
+            doubts.extend(own.map(|doubt| format!("{name}: {doubt}")));
         }
+        doubts.extend(doubt_of_shorts(&scored.unguarded_shorts));
         doubts
     }
 
@@ -242,4 +249,16 @@ impl<'a> Outcome<'a> {
             files: std::collections::BTreeMap::new(),
         })?)
     }
+}
+
+/// What a short position may lose that a book without leverage does not see before the bar is over.
+fn doubt_of_shorts(books: &[String]) -> Option<String> {
+    let names = books[..books.len().min(3)].join(", ");
+    let more = if books.len() > 3 { " and others" } else { "" };
+    (!books.is_empty()).then(|| {
+        format!(
+            "{names}{more} sold short without leverage, where there is no margin call: a short that doubles within a bar \
+             is not liquidated within it"
+        )
+    })
 }

@@ -1,7 +1,7 @@
 //! The figures of every book that is shown.
 
 use super::books::{Backtested, Choice, Decided, Market, ShownBook};
-use crate::domains::market::backtest::{break_even_multiple, cost_scenarios};
+use crate::domains::market::backtest::{break_even_multiple, cost_scenarios, sells_short};
 use crate::domains::market::strategies::StrategyConfig;
 use crate::metrics::{
     benchmark_figures, excursions, headline_intervals, returns, sharpe_interval, trading_metrics,
@@ -16,6 +16,8 @@ pub(super) struct Scored {
     pub shown: Vec<BookResult>,
     /// What the strategies wanted, by their names.
     pub decided: Vec<(String, Positions)>,
+    /// Shown books without leverage that sold short.
+    pub unguarded_shorts: Vec<String>,
     pub periods_per_year: f64,
 }
 
@@ -36,7 +38,13 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
         })
         .collect();
     beside_benchmark(&shown, &mut strategies);
-    let mut scored = Scored { strategies, shown: Vec::new(), decided: Vec::new(), periods_per_year };
+    let unguarded = |(decided, book): &&(&Decided, &ShownBook)| {
+        book.spread.is_none() && decided.settings.leverage() <= 1.0 && sells_short(&book.result)
+    };
+    let unguarded_shorts =
+        shown.iter().filter(unguarded).map(|(_, book)| book.result.strategy.clone()).collect();
+    let mut scored =
+        Scored { strategies, shown: Vec::new(), decided: Vec::new(), unguarded_shorts, periods_per_year };
     for strategy in backtested {
         // What a distribution wanted differs from book to book; only single books' orders are kept.
         if strategy.decided.config.build().books() == 1 {

@@ -220,10 +220,10 @@ pub struct StrategySummary {
     /// The same above what the best of all trials would show by luck (Bailey and Lopez de Prado 2014).
     #[serde(default)]
     pub deflated_sharpe: Option<f64>,
-    /// The book at 0, 1, 2 and 4 times all its costs.
+    /// The book at 0, 1, 2 and 4 times all its costs but funding, which stays as it is.
     #[serde(default)]
     pub cost_scenarios: Vec<CostScenario>,
-    /// By which number all costs may be multiplied until the book earns nothing; absent where it earns nothing without
+    /// By which number all costs but funding may be multiplied until the book earns nothing; absent where it earns nothing without
     /// costs, or still earns at 100 times its costs.
     #[serde(default)]
     pub break_even_cost_multiple: Option<f64>,
@@ -253,7 +253,7 @@ pub struct HeadlineIntervals {
 /// A book at other costs, with the same positions wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostScenario {
-    /// By which all costs are multiplied.
+    /// By which all costs are multiplied, but for funding: a flow of the market and no charge, it is the same in each.
     pub multiple: f64,
     /// Last equity over starting cash, minus 1.
     pub total_return: Option<f64>,

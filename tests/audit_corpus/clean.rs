@@ -65,7 +65,7 @@ fn real_strategy(config: StrategyConfig, backtest: &Value) -> Pipeline<'static> 
     let decide = move |bars: &Bars, predictions: &Predictions, span: Range<usize>| {
         config.build().decide(&World { bars, predictions, span, seed: Seed(5), reference: None, book: 0 })
     };
-    let decider = Decider { name: "real".into(), decide: Box::new(decide), exempt: None };
+    let decider = Decider { name: "real".into(), decide: Box::new(decide), exempt: None, execution: None };
     Pipeline { strategies: vec![decider], execution: Some(execution(backtest)), ..super::empty() }
 }
 

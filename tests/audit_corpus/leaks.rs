@@ -4,7 +4,7 @@ use super::ledger::{HONEST, Rules, by};
 use super::{
     alone, bars, feature, filled_by, first_failure, learning, learning_with, prepared, proof, samples,
 };
-use super::{strategy, unpurged, walk_forward, windows};
+use super::{momentum, strategy, unpurged, walk_forward, windows};
 use candlewick::audit::{Depth, Pipeline};
 use candlewick::seed::Seed;
 use candlewick::table::{
@@ -108,6 +108,11 @@ const LEAKS: &[Leak] = &[
     }),
     ("fill at the open of the bar that decided", "fills", || {
         filled_by(by(Rules { decided: Some, ..HONEST }))
+    }),
+    ("fill at the open of the bar that decided, by the settings beside a strategy", "fills", || {
+        let mut pipeline = strategy(momentum);
+        pipeline.strategies[0].execution = filled_by(by(Rules { decided: Some, ..HONEST })).execution;
+        pipeline
     }),
     ("entry at today's low", "fills", || {
         filled_by(by(Rules {
@@ -569,8 +574,12 @@ fn on_forecasts(outcome: bool, ahead: usize) -> Pipeline<'static> {
         let levels = columns.iter().map(|column| signs(&shifted(column, -(ahead as isize))));
         candlewick::table::Positions::levels(bars, levels.collect())
     };
-    let decider =
-        candlewick::audit::Decider { name: "planted".into(), decide: Box::new(decide), exempt: None };
+    let decider = candlewick::audit::Decider {
+        name: "planted".into(),
+        decide: Box::new(decide),
+        exempt: None,
+        execution: None,
+    };
     pipeline.strategies = vec![decider];
     pipeline
 }

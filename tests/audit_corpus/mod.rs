@@ -67,7 +67,7 @@ pub(crate) fn strategy(levels: fn(&Bars, &Predictions) -> Vec<Vec<f64>>) -> Pipe
     let decide = move |bars: &Bars, predictions: &Predictions, _: Range<usize>| {
         Positions::levels(bars, levels(bars, predictions))
     };
-    let decider = Decider { name: "planted".into(), decide: Box::new(decide), exempt: None };
+    let decider = Decider { name: "planted".into(), decide: Box::new(decide), exempt: None, execution: None };
     Pipeline { strategies: vec![decider], execution: Some(execution(&json!({}))), ..empty() }
 }
 

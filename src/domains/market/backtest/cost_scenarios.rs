@@ -18,8 +18,8 @@ const LARGEST_MULTIPLE: f64 = 100.0;
 /// How exactly a break-even is found, relative to it.
 const PRECISION: f64 = 1e-3;
 
-/// The book at 0, 1, 2 and 4 times all its costs, with the same positions wanted; sizes follow from the equity that is
-/// left. Arguments are those of [`super::run_book`]; with `symbol` it is that symbol's own book, over the part of the
+/// The book at 0, 1, 2 and 4 times all its costs but funding, which a market pays as well as takes and which stays as it
+/// is, with the same positions wanted; sizes follow from the equity that is left. Arguments are those of [`super::run_book`]; with `symbol` it is that symbol's own book, over the part of the
 /// span in which it is listed. One book is in memory at a time.
 pub fn cost_scenarios(
     bars: &Bars,
@@ -46,7 +46,7 @@ pub fn cost_scenarios(
     MULTIPLES.into_iter().map(scenario).collect()
 }
 
-/// By which number all costs may be multiplied until the book earns nothing, to a thousandth of it; `None` where it earns
+/// By which number all costs but funding may be multiplied until the book earns nothing, to a thousandth of it; `None` where it earns
 /// nothing without costs, or still earns at 100 times its costs. Arguments as for [`cost_scenarios`].
 ///
 /// The profit falls with the multiple, but for the few trades that another size of the book makes or breaks; where it

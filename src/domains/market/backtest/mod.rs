@@ -28,5 +28,5 @@ pub use exits::{Exits, Intrabar};
 pub use frozen::frozen_holdings;
 pub use ledger::run_book;
 pub use margin::Margin;
-pub use optimism::optimistic;
+pub use optimism::{most_optimistic, optimistic, sells_short};
 pub use sizing::Sizing;

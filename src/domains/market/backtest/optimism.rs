@@ -2,7 +2,9 @@
 
 use super::config::{BacktestConfig, FillTime};
 use super::costs::CostConfig;
+use super::costs::gas::{Gas, GasSource};
 use super::exits::Intrabar;
+use crate::table::{BookResult, Side};
 
 /// A sentence for each setting that makes a book look better than its market would.
 pub fn optimistic(config: &BacktestConfig) -> Vec<String> {
@@ -39,7 +41,47 @@ pub fn optimistic(config: &BacktestConfig) -> Vec<String> {
                 .into(),
         );
     }
+    let funded = config.costs.iter().any(|cost| matches!(cost, CostConfig::Funding(_)));
+    if config.leverage() > 1.0 && !funded {
+        doubts.push(format!(
+            "a book may hold {} times its equity and pays no interest on what it borrows for that; `borrow` charges only \
+             what is sold short, and `funding` is not set",
+            config.leverage()
+        ));
+    }
     doubts
+}
+
+/// Of the books of a grid the settings that flatter most, put together of all of them: the values of a grid are combined
+/// freely, so that one of its books has them. `None` without a book.
+pub fn most_optimistic(books: impl Iterator<Item = BacktestConfig>) -> Option<BacktestConfig> {
+    books.reduce(|mut all, book| {
+        if book.leverage() > all.leverage() {
+            all.sizing = book.sizing;
+        }
+        let (exits, others) = (&mut all.exits, book.exits);
+        exits.stop_loss_percent = exits.stop_loss_percent.or(others.stop_loss_percent);
+        exits.take_profit_percent = exits.take_profit_percent.or(others.take_profit_percent);
+        exits.trailing_stop_percent = exits.trailing_stop_percent.or(others.trailing_stop_percent);
+        if others.intrabar == Intrabar::BestFirst {
+            exits.intrabar = Intrabar::BestFirst;
+        }
+        all
+    })
+}
+
+/// Part of the starting cash below which a short position is rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// Whether the book was ever short.
+pub fn sells_short(book: &BookResult) -> bool {
+    let symbols = book.fills.iter().map(|fill| fill.symbol as usize + 1).max().unwrap_or(0);
+    let mut held = vec![0.0; symbols];
+    book.fills.iter().any(|fill| {
+        let position = &mut held[fill.symbol as usize];
+        *position += if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+        *position * fill.price < -ROUNDING * book.starting_cash
+    })
 }
 
 fn is_fee(cost: &CostConfig) -> bool {
@@ -49,9 +91,19 @@ fn is_fee(cost: &CostConfig) -> bool {
         CostConfig::Tiered(fee) => fee.tiers.iter().any(|tier| tier.fee_bps > 0.0),
         CostConfig::MakerTaker(fee) => fee.taker_bps > 0.0,
         CostConfig::ConstantProductPool(pool) => pool.fee_bps > 0.0,
-        CostConfig::Gas(_) => true,
+        CostConfig::Gas(gas) => charges(gas),
         _ => false,
     }
+}
+
+/// Whether a transaction pays anything; what a column holds is taken to be more than nothing.
+fn charges(gas: &Gas) -> bool {
+    let pays = |source: &Option<GasSource>| match source {
+        Some(GasSource::Constant(value)) => *value > 0.0,
+        source => source.is_some(),
+    };
+    let by_units = gas.units.is_some_and(|units| units > 0.0) && pays(&gas.price) && pays(&gas.token_price);
+    gas.multiple > 0.0 && (pays(&gas.cost) || by_units)
 }
 
 fn worsens_price(cost: &CostConfig) -> bool {

@@ -97,6 +97,14 @@ pub trait Strategy: Send + Sync {
         Ok(())
     }
 
+    /// Whether the symbols that its settings name are among those of the data.
+    ///
+    /// # Errors
+    /// Names the setting, what is not there and what is.
+    fn fits_symbols(&self, _names: &[&str]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether it wants to match the turnover of another book. `Some(None)`: of the book that validation chose, if any;
     /// `Some(Some(name))`: of the strategy of that name.
     fn matches(&self) -> Option<Option<&str>> {

@@ -86,9 +86,13 @@ impl Strategy for Pairs {
         Ok(())
     }
 
+    fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {
+        self.legs(names).map(|_| ())
+    }
+
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
-        let (first, second) = self.legs(world.bars)?;
+        let (first, second) = self.legs(&world.bars.names())?;
         let both = moments_of_both(world.bars, first, second);
         let (y, x): (Vec<f64>, Vec<f64>) = both.iter().map(|moment| (moment.first, moment.second)).unzip();
         let windows = joint_moments(&x, &y, self.lookback_bars);
@@ -119,8 +123,7 @@ impl Strategy for Pairs {
 }
 
 impl Pairs {
-    fn legs(&self, bars: &Bars) -> Result<(usize, usize), String> {
-        let names = bars.names();
+    fn legs(&self, names: &[&str]) -> Result<(usize, usize), String> {
         let leg = |setting: &str, wanted: &Option<String>, otherwise: usize| match wanted {
             Some(name) => names.iter().position(|known| known == name).ok_or_else(|| {
                 format!("{setting}: there is no symbol {name}; the symbols are {}", names.join(", "))

@@ -49,16 +49,20 @@ impl Strategy for Portfolio {
         }
     }
 
+    fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {
+        match self.weights.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(unknown) => {
+                Err(format!("weights: there is no symbol {unknown}; the symbols are {}", names.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let bars = world.bars;
         let names = bars.names();
-        if let Some(unknown) = self.weights.keys().find(|name| !names.contains(&name.as_str())) {
-            return Err(format!(
-                "weights: there is no symbol {unknown}; the symbols are {}",
-                names.join(", ")
-            ));
-        }
+        self.fits_symbols(&names)?;
         let steps = self.rebalance.due_steps(bars);
         let mut held = Held { weights: vec![0.0; names.len()], closes: vec![f64::NAN; names.len()] };
         let allocations = steps.into_iter().map(|step| {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// At each close a position pays `quantity x close x rate`: a long position pays a positive rate and a short one receives
-/// it. A bar whose rate is null pays nothing. Where bars are resampled, map the column with `resample: sum`.
+/// it. A bar whose rate is null pays nothing. Where bars are resampled, map the column with `resample: sum`. Funding is a
+/// flow of the market, as often received as paid, and no charge: where costs are multiplied it stays as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Funding {
@@ -54,7 +55,8 @@ impl Cost for Funding {
         Ok(())
     }
 
-    fn scaled(&self, multiple: f64) -> CostConfig {
-        CostConfig::Funding(Funding { multiple: self.multiple * multiple, ..self.clone() })
+    /// The same at every multiple: dearer trading must not multiply what a position receives.
+    fn scaled(&self, _multiple: f64) -> CostConfig {
+        CostConfig::Funding(self.clone())
     }
 }

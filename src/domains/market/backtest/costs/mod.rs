@@ -177,7 +177,8 @@ fn rates(costs: &[CostConfig]) -> CostRates {
 }
 
 /// The costs with every charge multiplied. 0 is free trading and 1 changes nothing; more is never cheaper. Every charge
-/// is in proportion to the multiple, but for [`constant_product_pool`], which becomes so many times shallower.
+/// is in proportion to the multiple, but for [`constant_product_pool`], which becomes so many times shallower. Funding is a
+/// flow of the market and no charge; it stays as it is.
 pub fn scaled(costs: &[CostConfig], multiple: f64) -> Vec<CostConfig> {
     costs.iter().map(|cost| cost.build().scaled(multiple)).collect()
 }
