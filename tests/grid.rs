@@ -229,7 +229,7 @@ fn grid_mistakes_are_told_at_their_place() {
         ),
         (
             "{buy_and_hold: {}, exits: {stop_loss_percent: [null]}, sizing: {risk_per_trade: {risk_percent: [1, 2]}}}",
-            "13:70 none of the 2 combinations makes sense; the first, stop_loss_percent=none,risk_percent=1: sizing: \
+            "13:72 none of the 2 combinations makes sense; the first, stop_loss_percent=none,risk_percent=1: sizing: \
              risk_per_trade needs a stop",
         ),
         (

@@ -457,17 +457,19 @@ fn portfolios_ranking_takes_the_best_forecasts_of_the_moment() {
         (0..4).map(|one| held(positions.targets(one))).collect::<Vec<_>>()
     };
     let long = book(json!({"model_ranking": {"model": "model", "top": 2, "rebalance": {"bars": 1}}}));
-    // No forecast, no position; three forecasts, no place for the fourth; equal ones in the order of symbols.
-    assert_eq!(long[0], [0.0, 0.0, 0.0, 0.5, 0.0]);
-    assert_eq!(long[1], [0.0, 0.0, 0.5, 0.5, 0.0]);
-    assert_eq!(long[2], [0.5, 0.0, 0.0, 0.0, 0.0]);
-    assert_eq!(long[3], [0.5, 0.0, 0.5, 0.0, 0.0]);
+    // A forecast lives for its horizon of three bars: the third symbol's first one is still ranked on bar 2.
+    // Equal ones go in the order of symbols.
+    assert_eq!(long[0], [0.0, 0.0, 0.0, 0.5, 0.5]);
+    assert_eq!(long[1], [0.0, 0.0, 0.5, 0.5, 0.5]);
+    assert_eq!(long[2], [0.5, 0.5, 0.5, 0.0, 0.0]);
+    assert_eq!(long[3], [0.5, 0.5, 0.0, 0.0, 0.0]);
     let both = book(json!({"model_ranking": {"model": "model", "top": 2, "direction": "long_short",
         "gross": 1.6, "rebalance": {"bars": 2}}}));
-    // Of three only one fits into each leg.
-    assert_eq!(both[0], [-0.4, -0.4, -0.4, -0.4, 0.0]);
-    assert_eq!(both[3], [0.4, 0.4, 0.0, 0.0, 0.0]);
-    assert_eq!(both[1], [-0.4, -0.4, 0.4, 0.4, 0.0]);
+    // On bar 4 the equal forecasts of bar 3 are ranked.
+    assert_eq!(both[0], [-0.4, -0.4, -0.4, -0.4, 0.4]);
+    assert_eq!(both[1], [-0.4, -0.4, 0.4, 0.4, 0.4]);
+    assert_eq!(both[2], [0.4, 0.4, 0.4, 0.4, -0.4]);
+    assert_eq!(both[3], [0.4, 0.4, -0.4, -0.4, -0.4]);
 }
 
 #[test]

@@ -277,12 +277,15 @@ impl StrategyEntry {
             return Ok(());
         }
         match (self.fault(0), self.is_grid()) {
-            (Some(reason), true) => fault(format!(
-                "none of the {} combinations makes sense; the first, {}: {}",
-                self.combinations(),
-                self.label_of(0),
-                reason.message
-            )),
+            (Some(reason), true) => {
+                let message = format!(
+                    "none of the {} combinations makes sense; the first, {}: {}",
+                    self.combinations(),
+                    self.label_of(0),
+                    reason.message
+                );
+                Err(Fault { path: reason.path, message })
+            }
             (Some(reason), false) => Err(reason),
             (None, _) => Ok(()),
         }
