@@ -3,6 +3,7 @@
 use super::causality::poison;
 use super::markets::{HOUR, random_bars, symbol};
 use super::portfolios::{decide, decide_on, forecasts, held};
+use candlewick::domains::market::strategies::StrategyConfig;
 use candlewick::table::{Bars, Basis, LabelKind, NULL, Positions, Predictions};
 use serde_json::{Value, json};
 
@@ -156,5 +157,24 @@ fn rankings_see_nothing_later_across_hours() {
                 assert_eq!(bits(&later), bits(&whole), "{written} at {end}");
             }
         }
+    }
+}
+
+#[test]
+fn rankings_want_as_many_symbols_as_they_have_places() {
+    for (written, expected) in [
+        (
+            json!({"cross_sectional_momentum": {"top": 4}}),
+            "top is 4, but the data has 3 symbols; write at most 3",
+        ),
+        (
+            json!({"cross_sectional_momentum": {"top": 2, "direction": "long_short"}}),
+            "top is 2, but the data has 3 symbols; write at most 1, long and short,",
+        ),
+    ] {
+        let config: StrategyConfig = serde_json::from_value(written).unwrap();
+        let message = config.build().fits_symbols(&["A", "B", "C"]).unwrap_err();
+        assert!(message.starts_with(expected), "{message}");
+        config.build().fits_symbols(&["A", "B", "C", "D"]).unwrap();
     }
 }

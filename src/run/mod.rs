@@ -65,6 +65,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     results::warn_all(context.progress, &loaded);
 
     check_columns(&experiment.backtest.costs, bars).map_err(RunError::Costs)?;
+    preview::check_symbols(plan, bars)?;
     let span = fit::test_span(&fit::folds(plan, bars)?, bars);
     memory::check(plan, bars, &span, context.threads)?;
 

@@ -155,8 +155,8 @@ pub fn preview(plan: &Plan, threads: usize) -> Result<Preview, RunError> {
     Ok(preview)
 }
 
-/// Every symbol that a strategy names must be there.
-fn check_symbols(plan: &Plan, bars: &Bars) -> Result<(), RunError> {
+/// Every symbol that a strategy names must be there, and as many as it ranks.
+pub(super) fn check_symbols(plan: &Plan, bars: &Bars) -> Result<(), RunError> {
     let names = bars.names();
     for (strategy, entry) in &plan.experiment.strategies {
         for book in entry.variations() {

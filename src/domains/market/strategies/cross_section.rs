@@ -51,6 +51,21 @@ impl CrossSection {
         Ok(())
     }
 
+    /// Whether every place can be taken: places that no symbol ever takes would leave the book in cash without a word.
+    pub(super) fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {
+        let legs = if self.direction == Direction::LongShort { 2 } else { 1 };
+        if self.top * legs <= names.len() {
+            return Ok(());
+        }
+        let sides = if legs == 2 { ", long and short," } else { "" };
+        Err(format!(
+            "top is {}, but the data has {} symbols; write at most {}{sides} or add symbols",
+            self.top,
+            names.len(),
+            names.len() / legs
+        ))
+    }
+
     /// Weight of the k-th place of a leg, from 0.
     fn place(&self, rank: usize) -> f64 {
         let leg = match self.direction {

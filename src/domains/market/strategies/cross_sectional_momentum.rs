@@ -60,6 +60,10 @@ impl Strategy for CrossSectionalMomentum {
         self.section().check()
     }
 
+    fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {
+        self.section().fits_symbols(names)
+    }
+
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let score = |close: &[f64]| past_return(close, self.lookback_bars, self.skip_bars);

@@ -97,10 +97,10 @@ pub trait Strategy: Send + Sync {
         Ok(())
     }
 
-    /// Whether the symbols that its settings name are among those of the data.
+    /// Whether its settings fit the symbols of the data: those that it names are there, and there are as many as it ranks.
     ///
     /// # Errors
-    /// Names the setting, what is not there and what is.
+    /// Names the setting, what is missing and what is there.
     fn fits_symbols(&self, _names: &[&str]) -> Result<(), String> {
         Ok(())
     }

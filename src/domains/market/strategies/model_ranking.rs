@@ -83,6 +83,10 @@ impl Strategy for ModelRanking {
         Some((&self.model, self.horizon_bars))
     }
 
+    fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {
+        self.section().fits_symbols(names)
+    }
+
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
         let forecasts = traded(world, &self.model, self.horizon_bars)?;
