@@ -155,6 +155,12 @@ fn threads_change_no_bit_of_a_grid_and_trials_add_up_over_runs() {
         experiment("  more: {ema_cross: {fast: [3, 4], slow: [20, 30]}}\n", &format!("costs: {COSTS}"));
     let (more, _) = run(&scratch, &other, &[]);
     assert_eq!(more["grids"][0]["selection"]["trials"], 85);
+    // A small grid after a large one does not wipe out what was tried: the bar stays where the many put it.
+    let luck = |run: &serde_json::Value| run["grids"][0]["selection"]["luck_sharpe"].as_f64().unwrap();
+    assert!(luck(&more) > 0.9 * luck(&first), "{} after {}", luck(&more), luck(&first));
+    let shorter = other.replacen("data:\n", "data:\n  range: {start: 1970-01-02}\n", 1);
+    let (shorter, _) = run(&scratch, &shorter, &[]);
+    assert_eq!(shorter["grids"][0]["selection"]["trials"], 89, "a bar less is not another market");
     // The best of the grid is shown with its whole curve, and is the best.
     let best = first["grids"][0]["best"].as_str().unwrap();
     let shown = first["strategies"].as_array().unwrap().iter().find(|row| row["name"] == best).unwrap();

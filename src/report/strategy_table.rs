@@ -117,7 +117,7 @@ type Probability = (&'static str, &'static str, fn(&StrategySummary) -> Option<f
 /// Columns that old runs do not have.
 const PROBABILITIES: [Probability; 2] = [
     ("Above 0", "probability that the true Sharpe ratio is above 0 (probabilistic Sharpe ratio)", |book| {
-        book.probabilistic_sharpe
+        book.metrics.probabilistic_sharpe
     }),
     (
         "Above luck",

@@ -150,7 +150,15 @@ fn compare(
     outcome.grids = stages.time(
         "select",
         "Judged",
-        || Ok(selection::judge(&grids, &mut scored, outcome.tried, world.seed)),
+        || {
+            Ok(selection::judge(
+                &grids,
+                &mut scored,
+                outcome.tried,
+                &world.plan.experiment.backtest,
+                world.seed,
+            ))
+        },
         |_| format!("{} tried on these bars", counted(outcome.tried.books, "book")),
     )?;
     outcome.write_grids(&grids)?;

@@ -92,7 +92,6 @@ fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategyS
         kind: decided.kind(),
         strategy: decided.config.name().into(),
         model: decided.config.build().model().map(|(model, _)| model.to_owned()),
-        probabilistic_sharpe: metrics.probabilistic_sharpe,
         metrics,
         sharpe_interval: sharpe_interval(&series, periods, market.seed.child("sharpe interval", 0)),
         validation_sharpe: None,

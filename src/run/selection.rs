@@ -5,6 +5,7 @@ use super::books::Choice;
 use super::grids::GridRun;
 use super::results::Outcome;
 use super::score::Scored;
+use crate::domains::market::backtest::BacktestConfig;
 use crate::metrics::{
     SharpeEstimate, deflated_sharpe, expected_maximum_sharpe, returns, selection_figures, stretch_returns,
     trial_variance,
@@ -80,21 +81,25 @@ fn overlap(manifest: &Manifest, bars: &Bars) -> bool {
 }
 
 /// Judges the best book of each grid, and each single book, by how many were tried.
-pub(super) fn judge(grids: &[GridRun], scored: &mut Scored, tried: Tried, seed: Seed) -> Vec<GridSummary> {
-    deflate(scored, tried);
+pub(super) fn judge(
+    grids: &[GridRun],
+    scored: &mut Scored,
+    tried: Tried,
+    settings: &BacktestConfig,
+    seed: Seed,
+) -> Vec<GridSummary> {
+    deflate(scored, tried, settings);
     grids.iter().map(|grid| judge_grid(grid, scored, tried, seed)).collect()
 }
 
 /// The deflated Sharpe ratio of every book but random ones.
-fn deflate(scored: &mut Scored, tried: Tried) {
+fn deflate(scored: &mut Scored, tried: Tried, settings: &BacktestConfig) {
     for (strategy, book) in scored.strategies.iter_mut().zip(&scored.shown) {
         let (true, Some(estimate)) = (strategy.spread.is_none(), SharpeEstimate::of(&returns(book))) else {
             continue;
         };
-        let annualised = strategy.metrics.sharpe.unwrap_or(0.0);
-        // (Sharpe ratio a year / Sharpe ratio a bar)^2 is the number of bars a year.
-        let periods_per_year = (annualised / estimate.sharpe).powi(2);
-        let variance = tried.variance.unwrap_or(0.0) / periods_per_year;
+        // The variance is that of ratios a year, the estimate is a bar's.
+        let variance = tried.variance.unwrap_or(0.0) / settings.annual_periods(&book.equity.time);
         strategy.deflated_sharpe = deflated_sharpe(&estimate, tried.books, variance);
     }
 }

@@ -214,10 +214,8 @@ pub struct StrategySummary {
     /// 95 % stationary-bootstrap intervals of the other headline figures.
     #[serde(default)]
     pub intervals: Option<HeadlineIntervals>,
-    /// Probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
-    #[serde(default)]
-    pub probabilistic_sharpe: Option<f64>,
-    /// The same above what the best of all trials would show by luck (Bailey and Lopez de Prado 2014).
+    /// Probability that the true Sharpe ratio is above what the best of all trials would show by luck (Bailey and Lopez de
+    /// Prado 2014).
     #[serde(default)]
     pub deflated_sharpe: Option<f64>,
     /// The book at 0, 1, 2 and 4 times all its costs but funding, which stays as it is.

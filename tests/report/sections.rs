@@ -109,7 +109,7 @@ fn headlines_have_their_intervals_and_probabilities() {
     );
     assert!(row.contains(&line), "{row}\n{line}");
     assert_eq!(row.matches("class=\"ends\"").count(), 5);
-    for value in [book.probabilistic_sharpe.unwrap(), book.deflated_sharpe.unwrap()] {
+    for value in [book.metrics.probabilistic_sharpe.unwrap(), book.deflated_sharpe.unwrap()] {
         assert!(row.contains(&format!("data-value=\"{value}\"")), "{value}");
     }
 }

@@ -318,7 +318,6 @@ impl Synthetic {
             }),
             bankrupt_at: (name == "breakout").then(|| "2023-08-01T05:00:00Z".to_owned()),
             intervals: None,
-            probabilistic_sharpe: None,
             deflated_sharpe: None,
             cost_scenarios: Vec::new(),
             break_even_cost_multiple: None,

@@ -238,7 +238,7 @@ pub(super) fn complete(book: &mut StrategySummary) {
         max_drawdown: metrics.max_drawdown.map(|depth| [1.5 * depth, 0.6 * depth]),
     });
     let Some((gain, sharpe)) = metrics.total_return.zip(metrics.sharpe) else { return };
-    book.probabilistic_sharpe = Some(1.0 / (1.0 + (-1.6 * sharpe).exp()));
+    book.metrics.probabilistic_sharpe = Some(1.0 / (1.0 + (-1.6 * sharpe).exp()));
     book.deflated_sharpe = Some(1.0 / (1.0 + (-1.6 * (sharpe - 1.5)).exp()));
     let cost = (metrics.fees + metrics.slippage_cost) / 1e5 * (1.0 + book.name.len() as f64 / 4.0);
     book.cost_scenarios = [0.0, 1.0, 2.0, 4.0]
