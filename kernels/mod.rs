@@ -3,6 +3,7 @@
 
 pub mod adamw;
 pub mod affine;
+pub mod arena;
 pub mod attention;
 pub mod backtest_batch;
 pub mod backtest_step;
@@ -10,6 +11,7 @@ pub mod batch_book;
 pub mod batch_exits;
 pub mod batch_orders;
 pub mod cross_words;
+pub mod dropout;
 pub mod exit_rules;
 pub mod fill_costs;
 pub mod gates;
@@ -18,5 +20,6 @@ pub mod layer_norm;
 pub mod lstm_sequence;
 pub mod matrix;
 pub mod memory;
+pub mod precision;
 pub mod range_extremes;
 pub mod running_sums;

@@ -6,14 +6,15 @@
 //! |---|---|
 //! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`device`] |
 //! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
-//! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share |
+//! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share; [`search`]: where to look next |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
 //! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
 //! | 5 | [`model`]: one file a model; [`domains`]: one folder a world |
 //! | 6 | [`config`]: from YAML to a plan |
 //! | 7 | [`audit`]: the look-ahead proof |
 //! | 8 | [`mod@run`]: the story of one experiment |
-//! | 9 | [`cli`]: one verb a file |
+//! | 9 | [`sweep`]: one experiment becomes hundreds |
+//! | 10 | [`cli`]: one verb a file |
 //!
 //! Letters in shapes: `N` rows, `B` batch, `T` time steps of a window, `F` features, `H` hidden units or horizons,
 //! `A` assets, `P` population.
@@ -35,8 +36,10 @@ pub mod report;
 pub mod ruled_table;
 pub mod run;
 pub mod rundir;
+pub mod search;
 pub mod seed;
 pub mod suggest;
+pub mod sweep;
 pub mod table;
 pub mod train;
 pub mod units;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("kernels", 1),
     ("metrics", 2),
     ("nn", 2),
+    ("search", 2),
     ("rundir", 3),
     ("data", 4),
     ("train", 4),
@@ -25,7 +26,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 6),
     ("audit", 7),
     ("run", 8),
-    ("cli", 9),
+    ("sweep", 9),
+    ("cli", 10),
 ];
 
 fn floor_of(room: &str) -> Option<u8> {

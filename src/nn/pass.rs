@@ -1,43 +1,64 @@
-//! One pass through a network: whether it trains, and with which dropout.
+//! One pass through a network: whether it trains, with which dropout, in which precision, with whose buffers.
 
-use crate::seed::{Seed, at};
+use crate::kernels::arena::Arena;
+use crate::kernels::dropout::Dropout;
+use crate::kernels::precision::Precision;
+use crate::seed::Seed;
 use candle_core::{Result, Tensor, Var};
 
 /// What a layer must know of the pass it takes part in.
-#[derive(Clone, Copy, Debug)]
-pub enum Pass {
-    /// Weights are constants and nothing is dropped.
-    Evaluation,
-    /// Gradients are recorded; dropout masks come from streams of this seed, which differs from step to step.
-    Training(Seed),
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// From which the dropout masks of a training step come, differing from step to step; none in an evaluation.
+    training: Option<Seed>,
+    precision: Precision,
+    arena: Arena,
 }
 
 impl Pass {
+    /// Weights are constants, nothing is dropped, everything is f32.
+    pub fn evaluation(arena: &Arena) -> Self {
+        Pass { training: None, precision: Precision::F32, arena: arena.clone() }
+    }
+
+    /// Gradients are recorded; dropout masks come from streams of `seed`.
+    pub fn training(seed: Seed, precision: Precision, arena: &Arena) -> Self {
+        Pass { training: Some(seed), precision, arena: arena.clone() }
+    }
+
+    /// In what the factors of matrix products are given.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Where kernels find buffers.
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
     /// A weight as this pass sees it: without a graph behind it when it only evaluates.
     pub fn weight(&self, var: &Var) -> Tensor {
-        match self {
-            Pass::Evaluation => var.as_detached_tensor(),
-            Pass::Training(_) => var.as_tensor().clone(),
+        match self.training {
+            None => var.as_detached_tensor(),
+            Some(_) => var.as_tensor().clone(),
         }
     }
 
-    /// Sets elements to zero with probability `rate` and divides the others by `1 - rate` (inverted dropout). `site`
-    /// names the place in the network. Element number k falls by the k-th number of the step's stream, whatever the
-    /// threads or the device.
+    /// The dropout of a site, which is named after its place in the network; none where nothing is dropped.
+    pub fn dropout_at(&self, rate: f64, site: &str) -> Option<Dropout> {
+        let dropout = Dropout::new(self.training?.stream(site, 0).key(), rate);
+        (dropout.threshold > 0).then_some(dropout)
+    }
+
+    /// Sets elements to zero with probability `rate` and divides the others by `1 - rate` (inverted dropout).
     ///
     /// # Errors
     /// A device that fails.
     pub fn dropout(&self, x: &Tensor, rate: f64, site: &str) -> Result<Tensor> {
-        let Pass::Training(seed) = self else { return Ok(x.clone()) };
-        if rate <= 0.0 {
-            return Ok(x.clone());
-        }
-        let key = seed.stream(site, 0).key();
-        // 32 random bits decide, so the probability is exact to 2^-32.
-        let threshold = (rate * 4_294_967_296.0) as u64;
-        let kept = (1.0 / (1.0 - rate)) as f32;
+        let Some(dropout) = self.dropout_at(rate, site) else { return Ok(x.clone()) };
+        let scale = dropout.scale();
         let mask: Vec<f32> = (0..x.elem_count() as u64)
-            .map(|element| if at(key, element) >> 32 >= threshold { kept } else { 0.0 })
+            .map(|element| if dropout.keeps(element) { scale } else { 0.0 })
             .collect();
         x * Tensor::from_vec(mask, x.shape(), x.device())?
     }

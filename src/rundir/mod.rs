@@ -5,6 +5,7 @@ mod atomic;
 mod directory;
 mod manifest;
 mod summary;
+mod sweep_summary;
 mod table_file;
 
 pub use atomic::{RunDirError, remove_leftovers, write_atomic};
@@ -14,5 +15,8 @@ pub use summary::{
     AuditCheck, AuditSummary, BacktestSummary, Conclusion, CostScenario, DataSummary, GridAxisSummary,
     GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage, StrategyKind,
     StrategySummary, Summary, Verdict,
+};
+pub use sweep_summary::{
+    DimensionSummary, PopulationSummary, SweepSummary, TrialSpan, TrialStatus, TrialSummary, WinnerSummary,
 };
 pub use table_file::{Column, TableFile};

@@ -5,7 +5,9 @@ use super::config::{OptimizerConfig, ScheduleConfig};
 use super::optimizer::Optimizer;
 use super::targets::TargetScaling;
 use super::task::{EpochRecord, FitError, FitReport, FitTask, StopReason};
+use crate::kernels::arena::Arena;
 use crate::kernels::memory::keep_freed_memory;
+use crate::kernels::precision::Precision;
 use crate::nn::{Parameters, Pass};
 use crate::progress::Event;
 use crate::rundir::sha256_hex;
@@ -39,9 +41,10 @@ pub fn evaluate(
     device: &Device,
     mut take: impl FnMut(&[usize], Tensor) -> Result<(), FitError>,
 ) -> Result<(), FitError> {
+    let pass = Pass::evaluation(&Arena::default());
     let all: Vec<usize> = (0..windows.len()).collect();
     for chunk in all.chunks(EVALUATION_ROWS) {
-        take(chunk, network.forward(&windows.gather(chunk, device)?, &Pass::Evaluation)?)?;
+        take(chunk, network.forward(&windows.gather(chunk, device)?, &pass)?)?;
     }
     Ok(())
 }
@@ -108,6 +111,7 @@ struct Training<'a> {
     /// Wall and CPU seconds before this sitting, and when it began.
     before: (f64, f64),
     started: (Instant, f64),
+    arena: Arena,
 }
 
 impl<'a> Training<'a> {
@@ -132,6 +136,7 @@ impl<'a> Training<'a> {
             fingerprint: fingerprint(network, scaling, task),
             before: (0.0, 0.0),
             started: (Instant::now(), thread_seconds()),
+            arena: Arena::default(),
         })
     }
 
@@ -194,7 +199,7 @@ impl<'a> Training<'a> {
         let number = self.optimizer.steps() + 1;
         let x = task.train.gather(batch, task.device)?;
         let y = scaling.gather(task.train, batch, task.device)?;
-        let pass = Pass::Training(task.seed.child("dropout", number));
+        let pass = Pass::training(task.seed.child("dropout", number), Precision::F32, &self.arena);
         let loss = task.config.loss.of(&network.forward(&x, &pass)?, &y)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
