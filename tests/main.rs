@@ -37,6 +37,7 @@ mod metrics;
 mod models;
 mod peer_curves;
 mod planted;
+mod population;
 mod portfolios;
 mod program;
 mod rankings;
