@@ -1,22 +1,22 @@
 //! Kernels and losses: values and gradients against plain tensor operations and finite differences.
 
 use candle_core::{Device, Result, Tensor, Var};
-use candlewick::kernels::{adamw, affine, attention, gates, layer_norm, lstm_sequence};
+use candlewick::kernels::{adamw, affine, attention, gates, layer_norm};
 use candlewick::nn::{Head, LossConfig};
 use candlewick::seed::Seed;
 
-fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
+pub(crate) fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
     let mut stream = Seed(7).stream(purpose, 0);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| (stream.normal() * scale) as f32).collect();
     Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let size = expected.iter().fold(1e-3_f32, |size, value| size.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -26,7 +26,7 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 }
 
 /// Values and all gradients of two functions of the same variables, the result weighted so that no gradient is uniform.
-fn assert_same(
+pub(crate) fn assert_same(
     name: &str,
     variables: &[&Var],
     found: impl Fn() -> Result<Tensor>,
@@ -51,7 +51,7 @@ fn assert_same(
 
 /// Central differences of a scalar function, in f64 from f32 values: good to about 1e-2 of the largest gradient, which
 /// still tells a wrong formula from a right one.
-fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
+pub(crate) fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
     let gradients = scalar().unwrap().backward().unwrap();
     let gradient = values(gradients.get(variable).unwrap());
     let start = values(variable);
@@ -74,84 +74,6 @@ fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Te
         );
     }
     value(start);
-}
-
-#[test]
-fn gates_are_accurate_over_the_whole_range() {
-    let inputs: Vec<f32> = (-120_000..=120_000).map(|k| k as f32 * 1e-3).collect();
-    let mut found = inputs.clone();
-    gates::sigmoid(&mut found);
-    for (x, y) in inputs.iter().zip(&found) {
-        let exact = 1.0 / (1.0 + (-f64::from(*x)).exp());
-        assert!((f64::from(*y) - exact).abs() <= 3e-7, "sigmoid({x}) = {y} instead of {exact}");
-    }
-    let mut special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40];
-    gates::sigmoid(&mut special);
-    assert!(special[0].is_nan());
-    assert_eq!((special[1], special[3]), (1.0, 0.5));
-    assert!(special[2] < 1e-37);
-}
-
-#[test]
-fn lstm_equals_its_specification() {
-    // Tolerance: f32 sums of up to 60 steps, each gate within 3e-7, relative to the largest value of a tensor.
-    for (steps, batch, inputs, hidden) in
-        [(1, 1, 1, 1), (5, 3, 2, 4), (7, 33, 12, 32), (60, 32, 6, 50), (3, 2, 100, 17)]
-    {
-        let x = random("x", &[steps, batch, inputs], 1.0);
-        let weight = random("w", &[1 + inputs + hidden, 4 * hidden], 1.0 / (hidden as f64).sqrt());
-        let workspace = lstm_sequence::Workspace::default();
-        assert_same(
-            &format!("LSTM {steps} {batch} {inputs} {hidden}"),
-            &[&x, &weight],
-            || lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace),
-            || lstm_sequence::composed(x.as_tensor(), weight.as_tensor()),
-            2e-5,
-        );
-        // Without a gradient for x the weight's gradient keeps its value.
-        assert_same(
-            "LSTM on data",
-            &[&weight],
-            || lstm_sequence::lstm_sequence(&x.as_detached_tensor(), weight.as_tensor(), &workspace),
-            || lstm_sequence::composed(&x.as_detached_tensor(), weight.as_tensor()),
-            2e-5,
-        );
-    }
-}
-
-#[test]
-fn lstm_gradient_equals_finite_differences() {
-    let x = random("x", &[6, 3, 2], 1.0);
-    let weight = random("w", &[1 + 2 + 4, 16], 0.5);
-    let workspace = lstm_sequence::Workspace::default();
-    let scalar =
-        || lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace)?.sqr()?.sum_all();
-    assert_differences("LSTM weight", &weight, scalar);
-    assert_differences("LSTM input", &x, scalar);
-}
-
-#[test]
-fn lstm_refuses_shapes_that_do_not_fit() {
-    let x = random("x", &[2, 3, 4], 1.0);
-    let weight = random("w", &[8, 16], 1.0);
-    let workspace = lstm_sequence::Workspace::default();
-    let error = lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace).unwrap_err();
-    assert!(error.to_string().contains("8x16"), "{error}");
-}
-
-#[test]
-fn workspaces_do_not_leak_between_passes() {
-    let workspace = lstm_sequence::Workspace::default();
-    let weight = random("w", &[1 + 2 + 4, 16], 0.5);
-    let run = |batch: usize, workspace: &lstm_sequence::Workspace| {
-        let x = random("x", &[5, batch, 2], 1.0);
-        let y = lstm_sequence::lstm_sequence(&x.as_detached_tensor(), weight.as_tensor(), workspace).unwrap();
-        let gradients = y.sum_all().unwrap().backward().unwrap();
-        (values(&y), values(gradients.get(&weight).unwrap()))
-    };
-    let fresh: Vec<_> = [4, 9, 1].map(|batch| run(batch, &lstm_sequence::Workspace::default())).into();
-    let reused: Vec<_> = [4, 9, 1].map(|batch| run(batch, &workspace)).into();
-    assert_eq!(fresh, reused);
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod house;
 mod indicators;
 mod labels;
 mod look_ahead;
+mod lstm;
 mod markets;
 mod metric_figures;
 mod metrics;
