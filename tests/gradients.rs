@@ -5,18 +5,18 @@ use candlewick::kernels::{adamw, affine, attention, gates, layer_norm, lstm_sequ
 use candlewick::nn::LossConfig;
 use candlewick::seed::Seed;
 
-fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
+pub(crate) fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
     let mut stream = Seed(7).stream(purpose, 0);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| (stream.normal() * scale) as f32).collect();
     Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let size = expected.iter().fold(1e-3_f32, |size, value| size.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -26,7 +26,7 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 }
 
 /// Values and all gradients of two functions of the same variables, the result weighted so that no gradient is uniform.
-fn assert_same(
+pub(crate) fn assert_same(
     name: &str,
     variables: &[&Var],
     found: impl Fn() -> Result<Tensor>,
@@ -51,7 +51,7 @@ fn assert_same(
 
 /// Central differences of a scalar function, in f64 from f32 values: good to about 1e-2 of the largest gradient, which
 /// still tells a wrong formula from a right one.
-fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
+pub(crate) fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
     let gradients = scalar().unwrap().backward().unwrap();
     let gradient = values(gradients.get(variable).unwrap());
     let start = values(variable);

@@ -49,4 +49,5 @@ mod split;
 mod strategies;
 mod stride;
 mod training;
+mod transformer;
 mod verdict;
