@@ -51,4 +51,5 @@ mod split;
 mod strategies;
 mod stride;
 mod training;
+mod transformer;
 mod verdict;
