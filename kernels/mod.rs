@@ -16,6 +16,7 @@ pub mod exit_rules;
 pub mod fill_costs;
 pub mod gates;
 pub mod instructions;
+pub mod inverted_dropout;
 pub mod layer_norm;
 mod lstm_backward;
 mod lstm_forward;
