@@ -6,7 +6,8 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{Fit, FitError, FitTask, Fitted, Model};
-use crate::nn::{EncoderLayer, EncoderShape, LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
+use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
+use crate::nn::{LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor};
@@ -113,7 +114,7 @@ impl Architecture for Transformer {
     fn count(&self, shape: NetworkShape) -> usize {
         [
             Linear::count(self.patch_bars.saturating_mul(shape.features), self.width),
-            EncoderLayer::count(self.encoder()).saturating_mul(self.layers),
+            self.shape().count().saturating_mul(self.layers),
             LayerNorm::count(self.width),
             Linear::count(self.width, shape.outputs),
         ]
@@ -129,11 +130,14 @@ impl Architecture for Transformer {
     ) -> candle_core::Result<Box<dyn Network>> {
         let mut parameters = Parameters::new(seed, device);
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars * shape.features, self.width)?;
-        let encoder = self.encoder();
+        let kind = EncoderKind {
+            shape: self.shape(),
+            norm: NormPlace::First,
+            activation: Activation::Relu,
+            causal: true,
+        };
         let layers = (0..self.layers)
-            .map(|index| {
-                EncoderLayer::new(&mut parameters, &format!("encoder.{index}"), encoder, self.dropout)
-            })
+            .map(|index| EncoderLayer::new(&mut parameters, &format!("encoder.{index}"), kind, self.dropout))
             .collect::<candle_core::Result<_>>()?;
         let norm = LayerNorm::new(&mut parameters, "norm", self.width)?;
         let head = Linear::new(&mut parameters, "head", self.width, shape.outputs)?;
@@ -148,7 +152,7 @@ impl Architecture for Transformer {
 }
 
 impl Transformer {
-    fn encoder(&self) -> EncoderShape {
+    fn shape(&self) -> EncoderShape {
         let feed_forward = self.feed_forward.unwrap_or(self.width.saturating_mul(4));
         EncoderShape { width: self.width, heads: self.heads, feed_forward }
     }
@@ -176,10 +180,11 @@ impl Network for TransformerNetwork {
         let patches = x.reshape((batch, length, bars / length * features))?;
         let embedded = self.embed.forward(&patches, pass)?.broadcast_add(&self.positions)?;
         let mut sequence = pass.dropout(&embedded, self.dropout, "dropout after embed")?;
-        for layer in &self.layers {
-            sequence = layer.forward(&sequence, pass)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            // Of the last layer only the last position is read.
+            let first = if index + 1 == self.layers.len() { length - 1 } else { 0 };
+            sequence = layer.forward(&sequence, first, pass)?;
         }
-        let last = sequence.narrow(1, length - 1, 1)?.squeeze(1)?;
-        self.head.forward(&self.norm.forward(&last, pass)?, pass)
+        self.head.forward(&self.norm.forward(&sequence.squeeze(1)?, pass)?, pass)
     }
 }
