@@ -5,7 +5,7 @@
 //! linear layer.
 
 use super::network::{self, Architecture, NetworkShape};
-use super::{Fit, FitError, FitTask, Fitted, Model};
+use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
 use crate::nn::{LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
 use crate::seed::Seed;
@@ -95,9 +95,9 @@ impl Model for Transformer {
         if self.check().is_ok() { network::parameters(self, features, outputs, config) } else { 0 }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::fit(self, task)
+        network::start(self.clone(), task)
     }
 
     fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
@@ -111,10 +111,22 @@ impl Architecture for Transformer {
         self.window
     }
 
+    fn kind(&self) -> &'static str {
+        "transformer"
+    }
+
+    fn shape(&self) -> String {
+        let EncoderShape { width, heads, feed_forward } = self.encoder();
+        format!(
+            "transformer {} x {width}, {heads} heads, {feed_forward} in the middle, {} bars a position",
+            self.layers, self.patch_bars
+        )
+    }
+
     fn count(&self, shape: NetworkShape) -> usize {
         [
             Linear::count(self.patch_bars.saturating_mul(shape.features), self.width),
-            self.shape().count().saturating_mul(self.layers),
+            self.encoder().count().saturating_mul(self.layers),
             LayerNorm::count(self.width),
             Linear::count(self.width, shape.outputs),
         ]
@@ -131,7 +143,7 @@ impl Architecture for Transformer {
         let mut parameters = Parameters::new(seed, device);
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars * shape.features, self.width)?;
         let kind = EncoderKind {
-            shape: self.shape(),
+            shape: self.encoder(),
             norm: NormPlace::First,
             activation: Activation::Relu,
             causal: true,
@@ -152,7 +164,7 @@ impl Architecture for Transformer {
 }
 
 impl Transformer {
-    fn shape(&self) -> EncoderShape {
+    fn encoder(&self) -> EncoderShape {
         let feed_forward = self.feed_forward.unwrap_or(self.width.saturating_mul(4));
         EncoderShape { width: self.width, heads: self.heads, feed_forward }
     }
