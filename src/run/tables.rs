@@ -66,10 +66,10 @@ pub(super) fn training_table(fitted: &Fitted) -> TableFile {
     let (mut training, mut validation, mut rate) = (Vec::new(), Vec::new(), Vec::new());
     for record in &fitted.models {
         let name: Arc<str> = record.name.as_str().into();
-        for (index, fit) in record.fits.iter().enumerate() {
+        for ((of, _), fit) in fitted.folds.iter().zip(&record.fits) {
             for row in &fit.epochs {
                 model.push(name.clone());
-                fold.push(index as i64);
+                fold.push(of.index as i64);
                 epoch.push(row.epoch as i64);
                 training.push(row.training_loss);
                 validation.push(row.validation_loss);
