@@ -47,7 +47,7 @@ enum Verb {
     Runs(runs::Verb),
     /// Describe, import or generate market data
     Data(data::DataArguments),
-    /// Write the JSON Schema of experiments, for completion in editors
+    /// Write the JSON Schema of experiments or sweeps, for completion in editors
     Schema(schema::Arguments),
 }
 

@@ -4,11 +4,13 @@ pub mod diagnostic;
 mod load;
 mod resolve;
 mod schema;
+mod sweep;
 mod tree;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use load::{Text, load, schema_text};
 pub use resolve::Plan;
+pub use sweep::{Fuse, Goal, JudgedFigure, SweepConfig, SweepPlan, load_sweep, sweep_schema_text};
 
 use crate::data::DataConfig;
 use crate::data::SplitConfig;

@@ -117,14 +117,23 @@ fn check_names(experiment: &ExperimentConfig, complain: &mut Complain) {
         .chain(experiment.models.keys().map(|name| (format!("models.{name}"), name.as_str())))
         .chain(experiment.strategies.keys().map(|name| (format!("strategies.{name}"), name.as_str())));
     for (path, name) in names {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !(starts_well && name.len() <= 64 && name.chars().all(plain)) {
-            let hint =
-                "letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit".to_owned();
+        if let Err(hint) = check_name(name) {
             complain(&path, format!("`{name}` cannot name a file"), hint);
         }
     }
+}
+
+/// Whether a name can name a file or folder.
+///
+/// # Errors
+/// Says which names can.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if starts_well && name.len() <= 64 && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err("letters, digits, `.`, `-` and `_`, at most 64, beginning with a letter or digit".into())
 }
 
 fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {

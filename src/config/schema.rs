@@ -9,9 +9,9 @@ use crate::domains::market::strategies::{BESIDE, MOST_BOOKS, NumberRange, RANGE_
 use crate::suggest::closest;
 use serde_json::{Map, Value as Json};
 
-/// Checks `node` against `schema` (a whole document with `$defs`) and adds every mistake to `found`.
-pub(super) fn check(node: &Node, schema: &Json, found: &mut Vec<Diagnostic>) {
-    Checker { root: schema, found }.value(node, schema, "the experiment");
+/// Checks `node`, which is called `name`, against `schema` (a whole document with `$defs`) and adds every mistake to `found`.
+pub(super) fn check(node: &Node, schema: &Json, name: &str, found: &mut Vec<Diagnostic>) {
+    Checker { root: schema, found }.value(node, schema, name);
 }
 
 struct Checker<'a> {
@@ -202,7 +202,7 @@ impl<'a> Checker<'a> {
         let words: Vec<&str> = forms.iter().flat_map(|form| words(form)).collect();
         match &node.value {
             Value::Map(entries) if !tags.is_empty() => self.tagged(node, entries, forms, name),
-            Value::Text(text) if tags.contains(&text.as_str()) => {
+            Value::Text(text) if tags.contains(&text.as_str()) && !words.contains(&text.as_str()) => {
                 let message = format!("`{text}` in {name} lacks its settings");
                 self.found.push(
                     Diagnostic::new(message, node.origin)

@@ -196,11 +196,45 @@ impl<'de> Visitor<'de> for RawVisitor {
 }
 
 impl Node {
+    /// A value that is written in one place.
+    pub(super) fn of_json(value: &serde_json::Value, origin: Origin) -> Node {
+        use serde_json::Value as Json;
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => match number.as_i64() {
+                Some(whole) => Value::Integer(whole),
+                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(|item| Node::of_json(item, origin)).collect()),
+            Json::Object(entries) => {
+                let entry = |(key, value): (&String, &Json)| Entry {
+                    key: key.clone(),
+                    key_origin: origin,
+                    node: Node::of_json(value, origin),
+                };
+                Value::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Node { value, origin }
+    }
+
     /// The child of that key or, in a list, of that index.
     pub(super) fn child(&self, segment: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == segment).map(|entry| &entry.node),
             Value::List(items) => items.get(segment.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
+    /// Where the key of a child stands.
+    pub(super) fn key_origin(&self, key: &str) -> Option<Origin> {
+        match &self.value {
+            Value::Map(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_origin)
+            }
             _ => None,
         }
     }
@@ -217,13 +251,13 @@ impl Node {
         node.origin
     }
 
-    /// Replaces what stands at `path` (keys and indices joined by dots), and makes the maps on the way.
+    /// Replaces what stands at `path` (keys and indices, of which a key may hold dots), and makes the maps on the way.
     ///
     /// # Errors
     /// A path that leads through a plain value or beyond a list.
-    pub(super) fn set(&mut self, path: &str, new: Node) -> Result<(), String> {
+    pub(super) fn set(&mut self, path: &[&str], new: Node) -> Result<(), String> {
         let mut node = self;
-        for segment in path.split('.') {
+        for &segment in path {
             if matches!(node.value, Value::Null) {
                 node.value = Value::Map(Vec::new());
             }

@@ -4,11 +4,20 @@
 //! [`LOOK_AHEAD`] jobs ahead of what it has told, never more, and always exactly as far as the search's own order allows;
 //! so the search sees the same history whatever the number of threads.
 
+mod axis;
+mod grid;
+mod layout;
+mod listing;
+mod random;
 mod space;
 
-pub use space::{Dimension, Scale, Settings, Space};
+pub use grid::Grid;
+pub use random::Random;
+pub use space::{Dimension, Scale, Settings, Space, check_conditions, holds};
 
 use crate::seed::Seed;
+use schemars::{Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
 
 /// Jobs that may be under way: job number n is asked for when jobs 0 to n - LOOK_AHEAD have been told. It is a constant,
 /// not the number of threads, so that a sweep finds the same on every machine.
@@ -24,7 +33,8 @@ pub struct Job {
     pub settings: Settings,
     /// Train until so many epochs are done in all; never less than before.
     pub epochs: u64,
-    /// Before that, take over the state of this trial as it was told last (population based training).
+    /// Before that, take over the state of this trial as it was told last (population based training). When such a job is
+    /// given, the other trial has no job under way.
     pub copy_from: Option<usize>,
 }
 
@@ -60,4 +70,49 @@ pub struct SearchTask {
     pub epochs: u64,
     /// From which its random streams come.
     pub seed: Seed,
+}
+
+/// A way to search, from its settings.
+pub trait Method: Send + Sync {
+    /// Whether it can search this space with this budget. The dimensions have passed [`Dimension::check`] and their
+    /// conditions [`check_conditions`].
+    ///
+    /// # Errors
+    /// Says what does not fit, and what to write instead.
+    fn check(&self, task: &SearchTask) -> Result<(), String>;
+
+    /// Whether it looks at trials before they are trained to the end, and gives several jobs for one trial.
+    fn uses_rungs(&self) -> bool;
+
+    /// Begins a search whose task passed [`Method::check`].
+    fn start(&self, task: SearchTask) -> Box<dyn Search>;
+}
+
+crate::registry! {
+    /// How a space is searched.
+    MethodConfig => dyn Method;
+    /// Every combination.
+    grid: Grid,
+    /// Every trial is drawn by itself.
+    random: Random,
+}
+
+impl MethodConfig {
+    /// Reads a method: its name alone, which takes the default settings, or its name with settings.
+    ///
+    /// # Errors
+    /// What is neither.
+    pub fn by_name_or_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => serde_json::json!({ name: {} }),
+            settings => settings,
+        };
+        MethodConfig::deserialize(written).map_err(serde::de::Error::custom)
+    }
+
+    /// The JSON Schema of what [`MethodConfig::by_name_or_settings`] reads.
+    pub fn schema_by_name_or_settings(generator: &mut SchemaGenerator) -> Schema {
+        let settings = generator.subschema_for::<MethodConfig>();
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "enum": MethodConfig::NAMES }, settings] })
+    }
 }
