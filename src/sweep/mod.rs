@@ -271,7 +271,7 @@ fn blank(plan: &SweepPlan, directory: &RunDir, loaded: &Loaded, context: &Contex
         overfitting_probability: None,
         winner: None,
         stop_reason: String::new(),
-        warnings: loaded.warnings.iter().chain(&plan.warnings).cloned().collect(),
+        warnings: loaded.warnings.clone(),
     }
 }
 
