@@ -71,7 +71,13 @@ impl Default for Console {
     fn default() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        Console { bars: MultiProgress::new(), running: Mutex::default(), told: Mutex::default(), terminal, colour }
+        Console {
+            bars: MultiProgress::new(),
+            running: Mutex::default(),
+            told: Mutex::default(),
+            terminal,
+            colour,
+        }
     }
 }
 

@@ -197,7 +197,8 @@ const WALK: WalkForward = WalkForward {
 
 #[test]
 fn folds_before_the_first_are_left_out_and_the_others_stay_as_they_are() {
-    let of = |first_fold| SplitConfig::WalkForward(WalkForward { first_fold, ..WALK }).folds(&hours(100), HOUR);
+    let of =
+        |first_fold| SplitConfig::WalkForward(WalkForward { first_fold, ..WALK }).folds(&hours(100), HOUR);
     let all = of(0).unwrap();
     assert_eq!(of(1).unwrap(), all[1..]);
     assert_eq!(of(2).unwrap(), all[2..]);

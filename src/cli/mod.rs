@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod runs;
 mod schema;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use output::Output;
@@ -34,6 +35,8 @@ struct Arguments {
 enum Verb {
     /// Run an experiment: load, train, backtest, compare, report
     Run(run::Arguments),
+    /// Vary the settings of an experiment, choose on validation bars, run the best on test bars
+    Sweep(sweep::Arguments),
     /// Run only the strategies that need no model
     Backtest(backtest::Arguments),
     /// Show what a run would do, or every mistake in its configuration
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     let output = Output::new(arguments.verb.wants_json());
     let done = match &arguments.verb {
         Verb::Run(arguments) => run::run(arguments, &output),
+        Verb::Sweep(arguments) => sweep::run(arguments, &output),
         Verb::Backtest(arguments) => backtest::run(arguments, &output),
         Verb::Check(arguments) => check::run(arguments, &output),
         Verb::Audit(arguments) => audit::run(arguments, &output),
@@ -77,6 +81,7 @@ impl Verb {
     fn wants_json(&self) -> bool {
         match self {
             Verb::Run(arguments) => arguments.options.json,
+            Verb::Sweep(arguments) => arguments.json(),
             Verb::Backtest(arguments) => arguments.options.json,
             Verb::Check(arguments) => arguments.json,
             Verb::Audit(arguments) => arguments.json,

@@ -11,8 +11,8 @@ use crate::metrics::{
     trial_variance,
 };
 use crate::rundir::{
-    GridAxisSummary, GridSummary, Manifest, RunDir, RunDirError, SelectionSummary, StrategySummary, list_runs,
-    read_json,
+    GridAxisSummary, GridSummary, Manifest, RunDir, RunDirError, SelectionSummary, StrategySummary,
+    list_runs, read_json,
 };
 use crate::seed::Seed;
 use crate::table::Bars;

@@ -11,7 +11,7 @@ use crate::data::{self, Fold, Loaded};
 use crate::device::ChosenDevice;
 use crate::kernels::arena::Arena;
 use crate::kernels::instructions::Instructions;
-use crate::metrics::{ForecastMetrics, book_figures, stretch_returns};
+use crate::metrics::{ForecastMetrics, returns, sharpe, stretch_returns};
 use crate::model::{Fit, FitError, FitTask, Member, ModelConfig, Started, StopReason};
 use crate::progress::Silent;
 use crate::rundir::sha256_hex;
@@ -137,8 +137,7 @@ impl<'a> Workshop<'a> {
         let loaded =
             self.loaded.get(&data_key, || data::load(&experiment.data).map_err(|error| error.to_string()))?;
         let config = experiment.models.get(&judging.model).ok_or("the judged model is not there")?;
-        let tables_key =
-            [data_key, json(&experiment.features), json(&experiment.target)].join("\n");
+        let tables_key = [data_key, json(&experiment.features), json(&experiment.target)].join("\n");
         let windows_key = [
             tables_key.clone(),
             json(&experiment.split),
@@ -146,9 +145,10 @@ impl<'a> Workshop<'a> {
             format!("{} {}", config.build().window(), experiment.train.stride_bars),
         ]
         .join("\n");
-        let strategy = judging.strategy.as_ref().map(|name| {
-            (name, experiment.strategies.get(name), &experiment.backtest)
-        });
+        let strategy = judging
+            .strategy
+            .as_ref()
+            .map(|name| (name, experiment.strategies.get(name), &experiment.backtest));
         let facts = [
             env!("CARGO_PKG_VERSION").to_owned(),
             format!("{} {:?}", self.device.name, Instructions::widest()),
@@ -283,9 +283,11 @@ impl<'a> Workshop<'a> {
     ) -> Result<Figures, RunError> {
         let ground = self.ground(trial, part)?;
         let mut figures = match network {
-            Network::Closed(fit) => {
-                Figures { parameters: fit.report.parameters, shape: "closed form".into(), ..Figures::default() }
-            }
+            Network::Closed(fit) => Figures {
+                parameters: fit.report.parameters,
+                shape: "closed form".into(),
+                ..Figures::default()
+            },
             Network::Trained(member) => Figures {
                 parameters: member.parameters(),
                 shape: member.shape(),
@@ -301,25 +303,22 @@ impl<'a> Workshop<'a> {
         } else {
             None
         };
-        let mut sharpe = None;
+        let mut ratio = None;
         if let Some(predictions) = predictions.as_ref().filter(|_| trades) {
             let books = self.trade(trial, &ground, predictions.clone())?;
-            sharpe = Some(mean_sharpe(&trial.plan, &books));
+            ratio = Some(mean_sharpe(&trial.plan, &books));
             if first {
-                (figures.sharpe, figures.returns) = (sharpe, mean_returns(&books));
+                (figures.sharpe, figures.returns) = (ratio, mean_returns(&books));
             }
         }
         let value = match (metric, &predictions) {
             (JudgedFigure::Loss, _) => loss(&trial.train, &figures.curve),
-            (JudgedFigure::SharpeRatio, _) => sharpe,
-            (_, Some(predictions)) => {
-                figure(metric, &metrics_by_horizon(&ground.loaded.bars, predictions).0)
-            }
+            (JudgedFigure::SharpeRatio, _) => ratio,
+            (_, Some(predictions)) => figure(metric, &metrics_by_horizon(&ground.loaded.bars, predictions).0),
             (_, None) => None,
         };
         let none = || FitError::Settings(format!("{} is not defined for it", metric.name()));
-        figures.value =
-            value.filter(|value| value.is_finite()).ok_or_else(|| self.failed(part, none()))?;
+        figures.value = value.filter(|value| value.is_finite()).ok_or_else(|| self.failed(part, none()))?;
         Ok(figures)
     }
 
@@ -431,10 +430,10 @@ fn shape_key(config: &ModelConfig, batch_size: usize, features: &str) -> String 
 
 /// The validation loss with the weights that are kept: the lowest where training stops early, else the last.
 fn loss(train: &TrainConfig, curve: &[(u64, f64)]) -> Option<f64> {
-    let losses = curve.iter().map(|(_, loss)| *loss);
+    let mut losses = curve.iter().map(|(_, loss)| *loss);
     match train.early_stopping {
         Some(_) => losses.min_by(f64::total_cmp),
-        None => losses.last(),
+        None => losses.next_back(),
     }
 }
 
@@ -453,9 +452,8 @@ fn figure(metric: JudgedFigure, metrics: &ForecastMetrics) -> Option<f64> {
 /// The mean Sharpe ratio of the books of one strategy: one, or one a symbol. A book that never traded counts as 0.
 fn mean_sharpe(plan: &Plan, books: &[BookResult]) -> f64 {
     let settings = &plan.experiment.backtest;
-    let ratio = |book: &BookResult| {
-        book_figures(book).sharpe(settings.annual_periods(&book.equity.time)).unwrap_or(0.0)
-    };
+    let ratio =
+        |book: &BookResult| sharpe(&returns(book), settings.annual_periods(&book.equity.time)).unwrap_or(0.0);
     books.iter().map(ratio).sum::<f64>() / books.len().max(1) as f64
 }
 

@@ -70,9 +70,7 @@ impl Ledger {
         let check = check(&self.last, &fact);
         let line = format!("{HEAD}{check}{MIDDLE}{fact}{TAIL}\n");
         // One call for the whole line: two processes never share a ledger, but a killed one leaves half of it at most.
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(|source| write_error(&self.path, line.len(), source))?;
+        self.file.write_all(line.as_bytes()).map_err(|source| write_error(&self.path, line.len(), source))?;
         self.last = check;
         if self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }

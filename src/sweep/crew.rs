@@ -128,7 +128,8 @@ impl<L: Laboratory> Crew<L> {
     pub(super) fn withdraw(&self) -> BTreeSet<usize> {
         let mut board = self.board();
         let untouched = |part: &&Part<L>| !board.begun.contains(&part.job);
-        let withdrawn: BTreeSet<usize> = board.waiting.iter().filter(untouched).map(|part| part.job).collect();
+        let withdrawn: BTreeSet<usize> =
+            board.waiting.iter().filter(untouched).map(|part| part.job).collect();
         board.waiting.retain(|part| !withdrawn.contains(&part.job));
         withdrawn
     }

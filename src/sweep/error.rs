@@ -51,7 +51,9 @@ pub enum SweepError {
         job: usize,
     },
     /// A search that neither gives work nor ends.
-    #[error("the search waits although no job is under way; this is a fault of the program, please report it")]
+    #[error(
+        "the search waits although no job is under way; this is a fault of the program, please report it"
+    )]
     Stuck,
     /// The operating system gave no thread.
     #[error("cannot start a worker thread: {0}; use fewer --threads")]
@@ -76,14 +78,10 @@ pub enum SweepError {
         reason: String,
     },
     /// The time was too short.
-    #[error("no trial was trained to the end within the sweep's `time`; give it more, or lower `train.epochs`")]
+    #[error(
+        "no trial was trained to the end within the sweep's `time`; give it more, or lower `train.epochs`"
+    )]
     NoneFinished,
-    /// There is nothing to do again.
-    #[error("no trial of {sweep_dir} failed; there is nothing to do again")]
-    NothingFailed {
-        /// The sweep.
-        sweep_dir: String,
-    },
 }
 
 impl SweepError {
@@ -93,7 +91,6 @@ impl SweepError {
             SweepError::Run(error) => error.exit_code(),
             SweepError::RunDir(error) => run_dir_exit_code(error),
             SweepError::NoOrder | SweepError::TooFewFolds { .. } | SweepError::Judging(_) => 2,
-            SweepError::NothingFailed { .. } => 2,
             SweepError::Changed { .. } | SweepError::OtherSearch { .. } => 3,
             SweepError::Thread(_) => 5,
             SweepError::Stopped | SweepError::Interrupted { .. } => 130,

@@ -357,9 +357,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
             };
         };
         match heard {
-            Word::Began { job, trial, at } => {
-                Ok(self.ledger.append(&Fact::Began { job, trial, at })?)
-            }
+            Word::Began { job, trial, at } => Ok(self.ledger.append(&Fact::Began { job, trial, at })?),
             Word::Done(report) => self.take(report),
         }
     }

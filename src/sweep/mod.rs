@@ -8,6 +8,7 @@ mod facts;
 mod history;
 mod laboratory;
 mod ranking;
+mod status;
 mod table;
 mod winner;
 
@@ -18,6 +19,7 @@ pub use facts::{Ending, Fact, Finding, Outcome, Sitting};
 pub use history::{History, LEDGER};
 pub use laboratory::join;
 pub use ranking::{Ranking, Rules, commonest_reason, rank};
+pub use status::{Best, Status, ranking_so_far, status};
 pub use winner::experiment_of;
 
 use crate::config::{Fuse, SweepPlan};
@@ -25,9 +27,7 @@ use crate::data::{self, Loaded, SplitConfig};
 use crate::device::ChosenDevice;
 use crate::progress::{Event, Progress};
 use crate::run::{Judging, RunError, Workshop};
-use crate::rundir::{
-    DimensionSummary, Ledger, Manifest, RunDir, SweepSummary, WinnerSummary,
-};
+use crate::rundir::{DimensionSummary, Ledger, Manifest, RunDir, SweepSummary};
 use laboratory::Experiments;
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,9 +83,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     let ended = search(plan, loaded, (&mut ledger, &mut history), (context, &clock));
     ledger.sync()?;
     let ended = ended.map_err(|error| match error {
-        SweepError::Stopped => {
-            SweepError::Interrupted { sweep_dir: directory.path().display().to_string() }
-        }
+        SweepError::Stopped => SweepError::Interrupted { sweep_dir: directory.path().display().to_string() },
         error => error,
     })?;
     let rules = Rules { epochs: plan.epochs, minimize: plan.minimize() };
@@ -163,7 +161,9 @@ fn check_folds(plan: &SweepPlan, loaded: &Loaded) -> Result<(), SweepError> {
     let bars = &loaded.bars;
     let folds = split.folds(bars.timeline().times(), bars.interval()).map_err(RunError::Split)?;
     match folds.len() {
-        found if found < plan.config.folds => Err(SweepError::TooFewFolds { asked: plan.config.folds, found }),
+        found if found < plan.config.folds => {
+            Err(SweepError::TooFewFolds { asked: plan.config.folds, found })
+        }
         _ => Ok(()),
     }
 }
@@ -189,9 +189,7 @@ fn judge_of_all(ranking: &Ranking) -> Result<(), SweepError> {
         return Ok(());
     }
     match commonest_reason(&ranking.trials) {
-        Some((count, reason)) => {
-            Err(SweepError::AllFailed { trials: ranking.trials.len(), count, reason })
-        }
+        Some((count, reason)) => Err(SweepError::AllFailed { trials: ranking.trials.len(), count, reason }),
         None => Err(SweepError::NoneFinished),
     }
 }

@@ -126,7 +126,7 @@ fn populations(last: &[&Outcome]) -> Vec<PopulationSummary> {
             None => found.push(PopulationSummary { shape: outcome.found.shape.clone(), members }),
         }
     }
-    found.sort_by(|one, other| other.members.cmp(&one.members));
+    found.sort_by_key(|population| std::cmp::Reverse(population.members));
     found
 }
 

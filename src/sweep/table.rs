@@ -9,8 +9,7 @@ pub(super) fn trials_table(trials: &[TrialSummary]) -> TableFile {
     let text = |of: &dyn Fn(&TrialSummary) -> String| {
         Column::Text(trials.iter().map(|trial| Arc::from(of(trial))).collect())
     };
-    let float =
-        |of: &dyn Fn(&TrialSummary) -> f64| Column::Float(trials.iter().map(|trial| of(trial)).collect());
+    let float = |of: &dyn Fn(&TrialSummary) -> f64| Column::Float(trials.iter().map(of).collect());
     let status = |trial: &TrialSummary| {
         let status = serde_json::to_value(trial.status).unwrap_or_default();
         status.as_str().unwrap_or_default().to_owned()

@@ -61,12 +61,7 @@ pub(super) fn run_winner(
     Ok(Some(summarize(plan, best.number, &summary)))
 }
 
-fn run_in(
-    experiment: &Plan,
-    run: &RunDir,
-    sweep: &RunDir,
-    context: &Context,
-) -> Result<Summary, SweepError> {
+fn run_in(experiment: &Plan, run: &RunDir, sweep: &RunDir, context: &Context) -> Result<Summary, SweepError> {
     let of_run = run::Context {
         device: context.device,
         threads: context.threads,
