@@ -48,5 +48,7 @@ mod significance;
 mod split;
 mod strategies;
 mod stride;
+mod sweep_executor;
+mod sweep_ledger;
 mod training;
 mod verdict;
