@@ -31,6 +31,11 @@ impl Listing {
         self.count
     }
 
+    /// Whether they are all points of the space.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
     /// The point number `trial`, whatever was asked for before.
     pub(super) fn point(&self, trial: usize) -> Point {
         match &self.whole {

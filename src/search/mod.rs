@@ -4,15 +4,25 @@
 //! [`LOOK_AHEAD`] jobs ahead of what it has told, never more, and always exactly as far as the search's own order allows;
 //! so the search sees the same history whatever the number of threads.
 
+mod asha;
 mod axis;
 mod grid;
+mod halving;
 mod layout;
 mod listing;
+mod parzen;
+mod pbt;
 mod random;
+mod rungs;
 mod space;
+mod tpe;
 
+pub use asha::Asha;
 pub use grid::Grid;
+pub use halving::Halving;
+pub use pbt::Pbt;
 pub use random::Random;
+pub use tpe::Tpe;
 pub use space::{Dimension, Scale, Settings, Space, check_conditions, holds};
 
 use crate::seed::Seed;
@@ -95,6 +105,14 @@ crate::registry! {
     grid: Grid,
     /// Every trial is drawn by itself.
     random: Random,
+    /// Trials are drawn where good ones are more frequent than bad ones.
+    tpe: Tpe,
+    /// All trials a little, the best of them more; each rung is waited for.
+    halving: Halving,
+    /// The same without waiting.
+    asha: Asha,
+    /// One population, in which the worst take over from the best while they train.
+    pbt: Pbt,
 }
 
 impl MethodConfig {
