@@ -11,6 +11,7 @@ mod drawdown_table;
 mod equity_plot;
 mod folds;
 mod forecast_plot;
+mod frame;
 mod grid_line;
 mod grid_map;
 mod grids;
@@ -28,12 +29,15 @@ mod scenarios;
 mod selection;
 mod strategy_table;
 mod svg;
+mod sweep;
 mod terminal;
+mod terminal_text;
 mod text_difference;
 mod training_plot;
 mod verdict;
 
 pub use compare::compare;
+pub use sweep::{render_sweep, sweep_terminal};
 pub use terminal::terminal;
 
 use crate::rundir::{RunDirError, write_atomic};
@@ -70,7 +74,7 @@ pub enum ReportError {
     #[error(
         "{} has no results yet: the run was interrupted, or it still works; to finish it: `candlewick run --resume {}`",
         run.display(),
-        provenance::quoted(&run.display().to_string())
+        markup::quoted(&run.display().to_string())
     )]
     NoResults {
         /// The run directory.
