@@ -1,4 +1,5 @@
-//! What a run found, for people: one HTML page a run, one page that compares runs, and the table in the terminal.
+//! What runs and sweeps found, for people: an HTML page of each, one page that compares runs, tables in the terminal, and
+//! event files for TensorBoard.
 //!
 //! Reports read run directories only, never live objects, so that any old run can be drawn again. A page is one file
 //! that makes no request: our own SVG, our own small script, system fonts. The same directory gives the same bytes.
@@ -30,6 +31,7 @@ mod selection;
 mod strategy_table;
 mod svg;
 mod sweep;
+mod tensorboard;
 mod terminal;
 mod terminal_text;
 mod text_difference;
@@ -38,6 +40,7 @@ mod verdict;
 
 pub use compare::compare;
 pub use sweep::{render_sweep, sweep_terminal};
+pub use tensorboard::export_tensorboard;
 pub use terminal::terminal;
 
 use crate::rundir::{RunDirError, write_atomic};

@@ -7,25 +7,25 @@ use candlewick::rundir::{
 use candlewick::seed::{Seed, Stream};
 use serde_json::{Value, json};
 
-pub const RATE: &str = "train.optimizer.adamw.learning_rate";
-pub const DECAY: &str = "train.optimizer.adamw.weight_decay";
-pub const OPTIMIZER: &str = "train.optimizer.kind";
-pub const LAYERS: &str = "models.lstm.lstm.layers";
-pub const DROPOUT: &str = "models.lstm.lstm.dropout";
-pub const WINDOW: &str = "models.lstm.lstm.window";
+pub(super) const RATE: &str = "train.optimizer.adamw.learning_rate";
+pub(super) const DECAY: &str = "train.optimizer.adamw.weight_decay";
+pub(super) const OPTIMIZER: &str = "train.optimizer.kind";
+pub(super) const LAYERS: &str = "models.lstm.lstm.layers";
+pub(super) const DROPOUT: &str = "models.lstm.lstm.dropout";
+pub(super) const WINDOW: &str = "models.lstm.lstm.window";
 
 const EPOCHS: u64 = 12;
 const CORES: usize = 4;
 
 /// What to make up.
 #[derive(Clone, Copy)]
-pub struct SyntheticSweep {
-    pub trials: usize,
+pub(super) struct SyntheticSweep {
+    pub(super) trials: usize,
     /// Whether trials end otherwise than finished.
-    pub fates: bool,
-    pub winner: bool,
-    pub seeds: usize,
-    pub dimensions: usize,
+    pub(super) fates: bool,
+    pub(super) winner: bool,
+    pub(super) seeds: usize,
+    pub(super) dimensions: usize,
 }
 
 impl Default for SyntheticSweep {
@@ -34,14 +34,26 @@ impl Default for SyntheticSweep {
     }
 }
 
-fn dimension(path: &str, scale: &str, int: bool, values: Vec<Value>, interval: Option<[f64; 2]>) -> DimensionSummary {
+fn dimension(
+    path: &str,
+    scale: &str,
+    int: bool,
+    values: Vec<Value>,
+    interval: Option<[f64; 2]>,
+) -> DimensionSummary {
     DimensionSummary { path: path.into(), scale: scale.into(), int, values, interval, importance: None }
 }
 
 fn space(count: usize) -> Vec<DimensionSummary> {
     let mut space = vec![
         dimension(RATE, "log", false, vec![], Some([1e-4, 1e-2])),
-        dimension(LAYERS, "choice", false, vec![json!([16]), json!([32]), json!([32, 16]), json!([64, 32])], None),
+        dimension(
+            LAYERS,
+            "choice",
+            false,
+            vec![json!([16]), json!([32]), json!([32, 16]), json!([64, 32])],
+            None,
+        ),
         dimension(DROPOUT, "linear", false, vec![], Some([0.0, 0.4])),
         dimension(WINDOW, "linear", true, vec![], Some([12.0, 48.0])),
         dimension(OPTIMIZER, "choice", false, vec![json!("adamw"), json!("sgd")], None),
@@ -74,7 +86,7 @@ fn ending(settings: &indexmap::IndexMap<String, Value>) -> f64 {
 }
 
 impl SyntheticSweep {
-    pub fn summary(&self) -> SweepSummary {
+    pub(super) fn summary(&self) -> SweepSummary {
         let space = space(self.dimensions);
         let mut clocks = [0.0_f64; CORES];
         let mut trials: Vec<TrialSummary> =
@@ -84,7 +96,10 @@ impl SyntheticSweep {
             trials[37].spans.clear();
         }
         let finished = |trial: &&TrialSummary| trial.status == TrialStatus::Complete;
-        let best = trials.iter().filter(finished).min_by(|left, right| left.value.unwrap().total_cmp(&right.value.unwrap()));
+        let best = trials
+            .iter()
+            .filter(finished)
+            .min_by(|left, right| left.value.unwrap().total_cmp(&right.value.unwrap()));
         let best = best.map(|trial| trial.number);
         let mut summary = SweepSummary {
             sweep_dir: "sweeps/2026-11-20_quickstart-sweep_1a2b3c4d".into(),
@@ -108,7 +123,10 @@ impl SyntheticSweep {
             space,
             trials,
             populations: vec![
-                PopulationSummary { shape: "lstm [32, 16], 24 bars, 6 features, 5 outputs".into(), members: 38 },
+                PopulationSummary {
+                    shape: "lstm [32, 16], 24 bars, 6 features, 5 outputs".into(),
+                    members: 38,
+                },
                 PopulationSummary { shape: "lstm [16], 24 bars, 6 features, 5 outputs".into(), members: 26 },
             ],
             best,

@@ -132,24 +132,42 @@ impl DimensionAxis<'_> {
             Places::Choices(values) => {
                 values.get(part).map(|value| short(&setting(value))).unwrap_or_default()
             }
+            Places::Interval(axis, logarithmic) if self.counts(axis, *logarithmic, parts) => {
+                figure((axis.low + part as f64).round())
+            }
             Places::Interval(axis, logarithmic) => {
-                let at = |share: f64| {
-                    let place = axis.low + share * (axis.high - axis.low);
-                    if *logarithmic { 10_f64.powf(place) } else { place }
-                };
-                let [low, high] = [part, part + 1].map(|edge| at(edge as f64 / parts as f64));
-                if self.summary.int && parts as f64 > (axis.high - axis.low).round() && !*logarithmic {
-                    return figure((axis.low + part as f64).round());
-                }
+                let [low, high] = [part, part + 1].map(|edge| value_at(axis, *logarithmic, edge, parts));
                 format!("{}\u{2009}\u{2013}\u{2009}{}", rough(low), rough(high))
             }
         }
+    }
+
+    /// Places at which the parts of the axis are labelled: choices and whole numbers in their middle, else the edges.
+    pub(super) fn part_ticks(&self, parts: usize) -> Vec<(f64, String)> {
+        let single = |part: usize| self.part_label(part, parts);
+        match &self.places {
+            Places::Interval(axis, logarithmic) if !self.counts(axis, *logarithmic, parts) => (0..=parts)
+                .map(|edge| (edge as f64 / parts as f64, rough(value_at(axis, *logarithmic, edge, parts))))
+                .collect(),
+            _ => (0..parts).map(|part| ((part as f64 + 0.5) / parts as f64, single(part))).collect(),
+        }
+    }
+
+    /// Whether every part is one whole number.
+    fn counts(&self, axis: &Axis, logarithmic: bool, parts: usize) -> bool {
+        self.summary.int && !logarithmic && parts as f64 > (axis.high - axis.low).round()
     }
 
     /// Whether it is a list of choices.
     pub(super) fn is_choice(&self) -> bool {
         matches!(self.places, Places::Choices(_))
     }
+}
+
+/// The value at an edge of `parts` equal parts of an axis.
+fn value_at(axis: &Axis, logarithmic: bool, edge: usize, parts: usize) -> f64 {
+    let place = axis.low + edge as f64 / parts as f64 * (axis.high - axis.low);
+    if logarithmic { 10_f64.powf(place) } else { place }
 }
 
 /// Whether two values are the same; 32 and 32.0 are.

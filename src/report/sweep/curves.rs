@@ -36,9 +36,10 @@ fn points(trial: &TrialSummary) -> impl Iterator<Item = (u64, f64)> {
 pub(super) fn note(sweep: &Sweep<'_>) -> String {
     let there = sweep.summary.trials.iter().filter(|trial| points(trial).next().is_some()).count();
     let drawn = drawn(sweep).len();
-    let mut text = "Mean validation loss by epoch. The curve of a trial that was given up ends with a dot. Losses far \
+    let mut text =
+        "Mean validation loss by epoch. The curve of a trial that was given up ends with a dot. Losses far \
                     above most lie on the upper edge."
-        .to_owned();
+            .to_owned();
     if drawn < there {
         text += &format!(" Of {} {} are drawn, the best always.", counted(there, "curve"), count(drawn));
     }

@@ -6,9 +6,15 @@ use super::super::svg::share;
 use super::Sweep;
 
 /// How to read the bars.
-pub(super) const NOTE: &str = "Share of the variance of the metric over the finished trials that each setting explains by \
+const NOTE: &str = "Share of the variance of the metric over the finished trials that each setting explains by \
      itself. What is left comes from settings acting together and from chance. A search that has settled on good values \
      tries few others, so a setting can look small because it was soon settled.";
+
+/// [`NOTE`] where there is a bar.
+pub(super) fn note(sweep: &Sweep<'_>) -> String {
+    let known = sweep.dimensions.iter().any(|dimension| dimension.summary.importance.is_some());
+    if known { NOTE.to_owned() } else { String::new() }
+}
 
 /// A bar a setting, the most important first; a sentence where nothing is known.
 pub(super) fn importance(sweep: &Sweep<'_>) -> String {

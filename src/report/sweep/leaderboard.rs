@@ -1,7 +1,7 @@
 //! The ten best trials.
 
 use super::super::markup::{escape, scrolling};
-use super::super::number::{NONE, count, decimal, maybe, significant};
+use super::super::number::{NONE, count, counted, decimal, maybe, significant};
 use super::axes::setting;
 use super::opening::{metric_words, run_report};
 use super::{Sweep, known};
@@ -12,10 +12,14 @@ const SHOWN: usize = 10;
 
 /// What the columns are.
 pub(super) fn note(sweep: &Sweep<'_>) -> String {
+    if sweep.ranked.is_empty() {
+        return String::new();
+    }
     let mut text = format!(
-        "The {} trials with the best {} among those that were trained to the end. Press a heading to sort.",
-        SHOWN.min(sweep.ranked.len()),
-        escape(&metric_words(&sweep.summary.metric))
+        "The {} with the best {} of {} that were trained to the end. Press a heading to sort.",
+        counted(SHOWN.min(sweep.ranked.len()), "trial"),
+        escape(&metric_words(&sweep.summary.metric)),
+        count(sweep.ranked.len())
     );
     if sweep.summary.folds * sweep.summary.seeds > 1 {
         text += " Below a value stand the lowest and the highest of its folds and seeds: a lead smaller than that spread is \

@@ -167,7 +167,7 @@ fn parts(sweep: &Sweep<'_>) -> Vec<Part> {
     vec![
         ("leaderboard", "Leaderboard", leaderboard::note(sweep), leaderboard::leaderboard(sweep)),
         ("parallel", "Settings and outcome", parallel::note(sweep), parallel::parallel(sweep)),
-        ("importance", "What mattered", importance_bars::NOTE.to_owned(), importance_bars::importance(sweep)),
+        ("importance", "What mattered", importance_bars::note(sweep), importance_bars::importance(sweep)),
         ("map", "The two most important settings", response::map_note(sweep), response::map(sweep)),
         ("slices", "Setting by setting", response::slices_note(sweep), response::slices(sweep)),
         ("curves", "Learning curves", curves::note(sweep), curves::curves(sweep)),

@@ -8,8 +8,14 @@ use super::{Sweep, known};
 use crate::rundir::{SweepSummary, TrialStatus, WinnerSummary};
 use std::path::{Component, Path, PathBuf};
 
+/// Reasons that are named.
+const REASONS: usize = 3;
+
 /// The top of the page.
 pub(super) fn opening(sweep: &Sweep<'_>) -> String {
+    if sweep.best().is_none() {
+        return format!("<h1>{}</h1>\n{}", headline(sweep), reasons(sweep.summary));
+    }
     let mut html = format!("<h1>{}</h1>\n<div class=\"verdict\">\n<div>\n", headline(sweep));
     let verdict = sweep.summary.winner.as_ref().and_then(|winner| winner.verdict.as_ref());
     html += &verdict.map(interval_plot).unwrap_or_default();
@@ -19,6 +25,28 @@ pub(super) fn opening(sweep: &Sweep<'_>) -> String {
         html += &format!("<p>{paragraph}</p>\n");
     }
     html + "</div>\n</div>\n"
+}
+
+/// Why trials ended without a value, the most frequent reason first.
+fn reasons(summary: &SweepSummary) -> String {
+    let mut found: Vec<(&str, usize)> = Vec::new();
+    for reason in summary.trials.iter().filter_map(|trial| trial.reason.as_deref()) {
+        match found.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, times)) => *times += 1,
+            None => found.push((reason, 1)),
+        }
+    }
+    found.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let shown = found.iter().take(REASONS);
+    shown
+        .map(|(reason, times)| {
+            format!(
+                "<p class=\"lead\">{}: {}.</p>\n",
+                counted(*times, "trial"),
+                escape(reason.trim_end_matches('.'))
+            )
+        })
+        .collect()
 }
 
 /// `validation.rank_ic` as words.

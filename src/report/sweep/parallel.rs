@@ -8,8 +8,8 @@ use super::plot::{STRETCHED, anchor, legend};
 use super::{Sweep, TONES, known};
 
 /// Lines that are drawn at most, and the best ranks that always are.
-const LINES: usize = 400;
-const BEST: usize = 60;
+const LINES: usize = 240;
+const BEST: usize = 24;
 
 /// Pixels: all, above the axes for their names, and the axes.
 const HEIGHT: u32 = 372;
@@ -24,6 +24,9 @@ const GAP: f64 = 0.14;
 
 /// How to read it.
 pub(super) fn note(sweep: &Sweep<'_>) -> String {
+    if valued(sweep) == 0 {
+        return String::new();
+    }
     let mut text = "A line a trial, from its settings to the metric on the last axis. Point at a line, or at a row of the \
                     leaderboard, to follow one trial."
         .to_owned();
@@ -76,7 +79,8 @@ pub(super) fn parallel(sweep: &Sweep<'_>) -> String {
     }
     html += "</svg>\n";
     for (index, dimension) in sweep.dimensions.iter().enumerate() {
-        html += &axis(at(index, count), &dimension.name, index == 0, &dimension.ticks(9));
+        let low = count > 8 && index % 2 == 1;
+        html += &axis(at(index, count), &dimension.name, low, &dimension.ticks(9));
     }
     let values = &sweep.values.axis;
     let ticks: Vec<(f64, String)> =
@@ -141,13 +145,15 @@ fn line(sweep: &Sweep<'_>, position: usize) -> String {
     format!("<path class=\"trial {}\" data-trial=\"{}\" d=\"{text}\"/>\n", sweep.tone(position), trial.number)
 }
 
-fn axis(right: f64, name: &str, first: bool, ticks: &[(f64, String)]) -> String {
+/// An axis with its name; neighbours of many have their names at two heights.
+fn axis(right: f64, name: &str, low: bool, ticks: &[(f64, String)]) -> String {
     let x = share(right);
     let mut svg = format!(
-        "<line class=\"axis\" x1=\"{x}\" x2=\"{x}\" y1=\"{TOP}\" y2=\"{}\"/><text class=\"axis-name\" x=\"{x}\" y=\"16\" \
+        "<line class=\"axis\" x1=\"{x}\" x2=\"{x}\" y1=\"{TOP}\" y2=\"{}\"/><text class=\"axis-name\" x=\"{x}\" y=\"{}\" \
          text-anchor=\"{}\">{}</text>\n",
         TOP + AXES,
-        if first { "start" } else { anchor(right) },
+        if low { 31 } else { 16 },
+        anchor(right),
         escape(name)
     );
     // At the right edge there is room to the left of the axis only.

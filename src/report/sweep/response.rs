@@ -6,7 +6,7 @@ use super::super::svg::share;
 use super::axes::DimensionAxis;
 use super::opening::metric_words;
 use super::parallel::tones;
-use super::plot::{Ground, dots};
+use super::plot::{Ground, anchor, dots};
 use super::{Sweep, TONES, known};
 use crate::metrics::quantile;
 use crate::rundir::{TrialStatus, TrialSummary};
@@ -93,13 +93,14 @@ pub(super) fn map(sweep: &Sweep<'_>) -> String {
             sweep.values.text(median)
         );
     }
-    for column in 0..columns {
-        let minor = if column % 2 == 1 { " minor" } else { "" };
+    for (index, (place, text)) in across.part_ticks(columns).iter().enumerate() {
+        let minor = if index % 2 == 1 { " minor" } else { "" };
         html += &format!(
-            "<text class=\"tick{minor}\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-            share((column as f64 + 0.5) / columns as f64),
+            "<text class=\"tick{minor}\" x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
+            share(*place),
             HEIGHT + 16.0,
-            escape(&across.part_label(column, columns))
+            anchor(*place),
+            escape(text)
         );
     }
     html + "</svg>\n</div>\n"
