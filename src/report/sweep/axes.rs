@@ -12,6 +12,9 @@ const LABEL: usize = 14;
 /// Values farther from the best than so many times the distance of the better three quarters lie on the edge.
 const REACH: f64 = 3.0;
 
+/// Numbers beyond are drawn as if they lay here: the difference of two of them is still a number.
+const EXTREME: f64 = 1e100;
+
 /// The axis of one dimension.
 pub(super) struct DimensionAxis<'a> {
     pub(super) summary: &'a DimensionSummary,
@@ -232,7 +235,7 @@ impl ValueAxis {
     /// `finished` are the values of finished trials, best first; `all` those of every trial.
     pub(super) fn new(finished: &[f64], all: &[f64], minimize: bool) -> ValueAxis {
         let sign = if minimize { 1.0 } else { -1.0 };
-        let mut costs: Vec<f64> = all.iter().map(|value| sign * value).collect();
+        let mut costs: Vec<f64> = all.iter().map(|value| sign * bounded(*value)).collect();
         costs.sort_by(f64::total_cmp);
         let limit = reach(&costs);
         let cut = limit.is_some_and(|limit| costs.iter().any(|cost| *cost > limit));
@@ -244,7 +247,7 @@ impl ValueAxis {
 
     /// Where a value lies, from 0 at the lowest to 1 at the highest.
     pub(super) fn place(&self, value: f64) -> f64 {
-        self.axis.share(value).clamp(0.0, 1.0)
+        self.axis.share(bounded(value)).clamp(0.0, 1.0)
     }
 
     /// A value with as many digits as tell the best from the middle.
@@ -256,6 +259,11 @@ impl ValueAxis {
     pub(super) fn maybe(&self, value: Option<f64>) -> String {
         value.map_or_else(|| super::super::number::NONE.to_owned(), |value| self.text(value))
     }
+}
+
+/// A number with which one can draw.
+pub(super) fn bounded(value: f64) -> f64 {
+    value.clamp(-EXTREME, EXTREME)
 }
 
 /// The largest cost that is drawn where it is, given sorted costs; none for no costs.
@@ -271,7 +279,7 @@ fn digits_for(best: Option<f64>, middle: Option<f64>) -> Option<usize> {
     if !(1e-4..1e9).contains(&size) {
         return None;
     }
-    let apart = (middle - best).abs();
+    let apart = (bounded(middle) - bounded(best)).abs();
     // Equal values: four digits of their size.
     let digits = if apart > 1e-6 * size { 2.0 - apart.log10().floor() } else { 3.0 - size.log10().floor() };
     Some(digits.clamp(2.0, 8.0) as usize)

@@ -2,7 +2,7 @@
 
 use super::super::number::{count, counted};
 use super::super::svg::Axis;
-use super::axes::reach;
+use super::axes::{bounded, reach};
 use super::plot::{Ground, dots, legend, line, whole_ticks};
 use super::response::is_faint;
 use super::{Sweep, known};
@@ -29,7 +29,8 @@ fn drawn<'a>(sweep: &Sweep<'a>) -> Vec<&'a TrialSummary> {
 }
 
 fn points(trial: &TrialSummary) -> impl Iterator<Item = (u64, f64)> {
-    trial.curve.iter().copied().filter(|(_, loss)| loss.is_finite())
+    let finite = trial.curve.iter().filter(|(_, loss)| loss.is_finite());
+    finite.map(|(epoch, loss)| (*epoch, bounded(*loss)))
 }
 
 /// How to read them.

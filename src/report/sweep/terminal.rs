@@ -27,15 +27,15 @@ pub fn sweep_terminal(summary: &SweepSummary, width: usize, colour: bool) -> Str
     text + &judgement(&sweep, width, colour)
 }
 
-/// The table with as many settings as fit.
+/// The table with as many columns as fit.
 fn fitted(sweep: &Sweep<'_>, width: usize, colour: bool) -> String {
     let mut order: Vec<usize> = (0..sweep.dimensions.len()).collect();
     let importance = |index: &usize| sweep.dimensions[*index].summary.importance.unwrap_or(-1.0);
     order.sort_by(|left, right| importance(right).total_cmp(&importance(left)));
-    let fits = |text: &str| text.lines().all(|line| line.chars().count() <= width);
-    let shown = (0..=order.len()).rev().map(|count| table(sweep, &order[..count]));
-    let texts: Vec<String> = shown.take(order.len() + 1).collect();
-    let text = texts.iter().find(|text| fits(text)).or(texts.last()).cloned().unwrap_or_default();
+    let fits = |text: &String| text.lines().all(|line| line.chars().count() <= width);
+    let most = 4 + order.len();
+    let text = (2..=most).rev().map(|columns| table(sweep, &order, columns)).find(fits);
+    let text = text.unwrap_or_else(|| table(sweep, &order, 2));
     if !colour {
         return text;
     }
@@ -46,12 +46,13 @@ fn fitted(sweep: &Sweep<'_>, width: usize, colour: bool) -> String {
         .collect()
 }
 
-fn table(sweep: &Sweep<'_>, dimensions: &[usize]) -> String {
+/// The first `columns` of: number, metric, epochs, processor time, settings in the order of `dimensions`.
+fn table(sweep: &Sweep<'_>, dimensions: &[usize], columns: usize) -> String {
     let mut table = ruled_table(None);
-    let metric = cut(&metric_words(&sweep.summary.metric), usize::MAX);
+    let metric = cut(&metric_words(&sweep.summary.metric), LETTERS);
     let mut header = vec!["trial".to_owned(), metric, "epochs".to_owned(), "CPU s".to_owned()];
-    header.extend(dimensions.iter().map(|index| cut(&sweep.dimensions[*index].name, usize::MAX)));
-    table.set_header(header);
+    header.extend(dimensions.iter().map(|index| cut(&sweep.dimensions[*index].name, LETTERS)));
+    table.set_header(header.into_iter().take(columns));
     for position in sweep.ranked.iter().take(SHOWN) {
         let trial = &sweep.summary.trials[*position];
         let mut row = vec![
@@ -61,9 +62,9 @@ fn table(sweep: &Sweep<'_>, dimensions: &[usize]) -> String {
             format!("{:.1}", trial.cpu_seconds),
         ];
         row.extend(dimensions.iter().map(|index| written(sweep, trial, *index)));
-        table.add_row(row);
+        table.add_row(row.into_iter().take(columns));
     }
-    for index in 0..4 + dimensions.len() {
+    for index in 0..columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
