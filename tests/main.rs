@@ -28,6 +28,7 @@ mod gradients;
 mod grid;
 mod grid_run;
 mod house;
+mod importance;
 mod indicators;
 mod labels;
 mod look_ahead;

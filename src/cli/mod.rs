@@ -5,6 +5,7 @@ mod backtest;
 mod check;
 mod data;
 mod experiment;
+mod export;
 mod failure;
 mod output;
 mod report;
@@ -45,6 +46,9 @@ enum Verb {
     Audit(audit::Arguments),
     /// Draw the report of a run again, or compare several runs
     Report(report::Arguments),
+    /// Write the curves of a run or a sweep for other programs
+    #[command(subcommand)]
+    Export(export::Verb),
     /// List runs, or show one
     #[command(subcommand)]
     Runs(runs::Verb),
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(arguments, &output),
         Verb::Audit(arguments) => audit::run(arguments, &output),
         Verb::Report(arguments) => report::run(arguments, &output),
+        Verb::Export(verb) => export::run(verb, &output),
         Verb::Runs(verb) => runs::run(verb, &output),
         Verb::Data(arguments) => {
             data::run(arguments, &mut std::io::stdout().lock()).map_err(failure::Failure::from)
@@ -86,6 +91,7 @@ impl Verb {
             Verb::Check(arguments) => arguments.json,
             Verb::Audit(arguments) => arguments.json,
             Verb::Report(arguments) => arguments.json,
+            Verb::Export(verb) => verb.json(),
             Verb::Runs(verb) => verb.json(),
             Verb::Data(arguments) => arguments.json(),
             Verb::Schema(_) => false,

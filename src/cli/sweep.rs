@@ -7,12 +7,12 @@ use super::output::Output;
 use crate::config::{SweepPlan, Text, load_sweep};
 use crate::device::ChosenDevice;
 use crate::progress::Console;
+use crate::report;
 use crate::ruled_table::ruled_table;
-use crate::rundir::{RunDir, Summary, SweepSummary, TrialStatus, TrialSummary, find_sweep, read_json};
+use crate::rundir::{RunDir, Summary, SweepSummary, TrialStatus, find_sweep, read_json};
 use crate::search::Settings;
 use crate::sweep::{self, Context, LEDGER, Status};
 use clap::{Args, Subcommand};
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `candlewick sweep`.
@@ -218,7 +218,8 @@ fn show(summary: &SweepSummary, options: &Options, output: &Output) -> Result<()
     if output.json() {
         output.document(summary)?;
     } else {
-        output.print(&(audit::alarm(audit) + &leaderboard(summary, output.width())))?;
+        let table = report::sweep_terminal(summary, output.width(), output.colour());
+        output.print(&(audit::alarm(audit) + &table))?;
     }
     for warning in &summary.warnings {
         output.say(&format!("{:>12} {warning}", "Warning"));
@@ -231,75 +232,6 @@ fn show(summary: &SweepSummary, options: &Options, output: &Output) -> Result<()
         false => output.say(&format!("{:>12} {}/report.html", "Report", summary.sweep_dir)),
     }
     audit::trusted(audit)
-}
-
-/// Trials that the table shows.
-const SHOWN: usize = 10;
-
-/// The best trials, and what the best one was worth on test bars.
-fn leaderboard(summary: &SweepSummary, width: usize) -> String {
-    let mut trials: Vec<&TrialSummary> = summary.trials.iter().collect();
-    trials.sort_by(|one, other| order(summary.minimize, one, other));
-    let mut table = ruled_table(Some(width));
-    table.set_header(["trial", &summary.metric, "epochs", "status", "settings"]);
-    for trial in trials.iter().take(SHOWN) {
-        table.add_row([
-            trial.number.to_string(),
-            trial.value.map_or(String::new(), |value| format!("{value:.6}")),
-            trial.epochs.to_string(),
-            status_name(trial.status).to_owned(),
-            spoken(&trial.settings),
-        ]);
-    }
-    let mut text = table.to_string();
-    if trials.len() > SHOWN {
-        text += &format!("\n{} more in {}/trials.parquet", trials.len() - SHOWN, summary.sweep_dir);
-    }
-    let number = |value: Option<f64>| value.map_or("none".into(), |value| format!("{value:.3}"));
-    if let Some(overfitting) = summary.overfitting_probability {
-        text += &format!("\nprobability of overfitting over the trials: {overfitting:.3}");
-    }
-    if let Some(winner) = &summary.winner {
-        text += &format!(
-            "\ntrial {} on test bars: Sharpe ratio {}, deflated by {} trials {}",
-            winner.trial,
-            number(winner.sharpe),
-            summary.trials.len(),
-            number(winner.deflated_sharpe)
-        );
-        if let Some(verdict) = &winner.verdict {
-            text += &format!(
-                "\n{} against {}: {:+.2} ({:+.2} to {:+.2}): {}",
-                verdict.best_model,
-                verdict.best_baseline,
-                verdict.sharpe_difference,
-                verdict.interval[0],
-                verdict.interval[1],
-                verdict.conclusion
-            );
-        }
-    }
-    text
-}
-
-/// Trials that were trained to the end first, the best of them first.
-fn order(minimize: bool, one: &TrialSummary, other: &TrialSummary) -> Ordering {
-    let place = |trial: &TrialSummary| {
-        let value = trial.value.map_or(f64::INFINITY, |value| if minimize { value } else { -value });
-        (trial.status != TrialStatus::Complete, value)
-    };
-    let (one, other) = ((place(one), one.number), (place(other), other.number));
-    one.0.0.cmp(&other.0.0).then(one.0.1.total_cmp(&other.0.1)).then(one.1.cmp(&other.1))
-}
-
-fn status_name(status: TrialStatus) -> &'static str {
-    match status {
-        TrialStatus::Complete => "complete",
-        TrialStatus::Pruned => "pruned",
-        TrialStatus::Diverged => "diverged",
-        TrialStatus::Failed => "failed",
-        TrialStatus::Unfinished => "unfinished",
-    }
 }
 
 /// `learning_rate=0.001, layers=[32]`: the last part of each path is enough for people.

@@ -6,6 +6,7 @@ mod error;
 mod executor;
 mod facts;
 mod history;
+mod importance;
 mod laboratory;
 mod ranking;
 mod status;
@@ -26,6 +27,7 @@ use crate::config::{Fuse, SweepPlan};
 use crate::data::{self, Loaded, SplitConfig};
 use crate::device::ChosenDevice;
 use crate::progress::{Event, Progress};
+use crate::report;
 use crate::run::{Judging, RunError, Workshop};
 use crate::rundir::{DimensionSummary, Ledger, Manifest, RunDir, SweepSummary};
 use laboratory::Experiments;
@@ -100,8 +102,12 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     summary.overfitting_probability = ranking.overfitting_probability;
     summary.populations = ranking.populations;
     summary.trials = ranking.trials;
+    importance::measure(&mut summary);
     ledger.sync()?;
     directory.write_json("sweep.json", &summary)?;
+    if context.report {
+        report::render_sweep(directory.path()).map_err(RunError::from)?;
+    }
     seal(plan, directory, &summary, context)?;
     Ok(summary)
 }
