@@ -27,6 +27,8 @@ pub enum Event {
     FitDone { task: String, detail: String },
     /// So many of all books are done.
     BooksDone { done: u64, total: u64 },
+    /// So many of all trials of a sweep are done; `best` says how good the best one is so far.
+    TrialsDone { done: u64, total: u64, best: String },
     /// A line that people must see: a fallback that was chosen, a repair, a doubtful setting.
     Warning { text: String },
 }
@@ -59,6 +61,8 @@ impl Progress for Tee<'_> {
 pub struct Console {
     bars: MultiProgress,
     running: Mutex<BTreeMap<String, ProgressBar>>,
+    /// When the trials of a sweep were told last, where there is no bar to show them.
+    told: Mutex<Option<std::time::Instant>>,
     terminal: bool,
     colour: bool,
 }
@@ -67,7 +71,13 @@ impl Default for Console {
     fn default() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        Console { bars: MultiProgress::new(), running: Mutex::default(), terminal, colour }
+        Console {
+            bars: MultiProgress::new(),
+            running: Mutex::default(),
+            told: Mutex::default(),
+            terminal,
+            colour,
+        }
     }
 }
 
@@ -101,6 +111,27 @@ impl Console {
         }
     }
 
+    /// One bar for all trials of a sweep; without a terminal a line now and then.
+    fn trials(&self, done: u64, total: u64, best: &str) {
+        let Ok(mut told) = self.told.lock() else { return };
+        if self.terminal {
+            if told.is_none() {
+                self.bar("trials", total, TRIAL_BAR);
+            }
+            self.with("trials", |bar| {
+                bar.set_position(done);
+                bar.set_prefix(best.to_owned());
+            });
+            *told = Some(std::time::Instant::now());
+            if done == total {
+                self.finish("trials");
+            }
+        } else if done == total || told.is_none_or(|last| last.elapsed() >= TRIALS_TOLD_EVERY) {
+            *told = Some(std::time::Instant::now());
+            self.line("Tried", &format!("{done} of {total} trials, {best}"));
+        }
+    }
+
     fn with(&self, key: &str, action: impl FnOnce(&ProgressBar)) {
         if let Ok(running) = self.running.lock()
             && let Some(bar) = running.get(key)
@@ -119,6 +150,8 @@ impl Console {
 }
 
 const FIT_BAR: &str = "{spinner:>12} {msg:28} {bar:32} {pos:>6}/{len} steps  {eta:>4} left  {prefix}";
+const TRIAL_BAR: &str = "{spinner:>12} {msg:28} {bar:32} {pos:>6}/{len}  {eta:>4} left  {prefix}";
+const TRIALS_TOLD_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 const BOOK_BAR: &str = "{spinner:>12} {msg:28} {bar:32} {pos:>6}/{len}";
 
 impl Progress for Console {
@@ -146,6 +179,7 @@ impl Progress for Console {
                 }
                 self.with("books", |bar| bar.set_position(*done));
             }
+            Event::TrialsDone { done, total, best } => self.trials(*done, *total, best),
             Event::Warning { text } => self.print(33, "Warning", text),
         }
     }
@@ -166,7 +200,7 @@ impl JsonLines {
 
 impl Progress for JsonLines {
     fn on(&self, event: &Event) {
-        if matches!(event, Event::FitStepped { .. } | Event::BooksDone { .. }) {
+        if matches!(event, Event::FitStepped { .. } | Event::BooksDone { .. } | Event::TrialsDone { .. }) {
             return;
         }
         let line = serde_json::json!({"seconds": self.start.elapsed().as_secs_f64(), "what": event});

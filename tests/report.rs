@@ -7,8 +7,11 @@
 
 mod grids;
 mod sections;
+mod sweeps;
 mod synthetic;
 mod synthetic_grids;
+mod synthetic_sweep;
+mod tensorboard;
 
 use candlewick::report::{ReportError, compare, render, terminal};
 use candlewick::rundir::{Column, Conclusion, Summary, TableFile};

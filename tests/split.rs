@@ -106,6 +106,7 @@ fn splits() -> impl Strategy<Value = SplitConfig> {
                 test_bars,
                 embargo_bars,
                 anchored,
+                first_fold: 0,
             })
         },
     );
@@ -191,7 +192,17 @@ const WALK: WalkForward = WalkForward {
     test_bars: 15,
     embargo_bars: 2,
     anchored: false,
+    first_fold: 0,
 };
+
+#[test]
+fn folds_before_the_first_are_left_out_and_the_others_stay_as_they_are() {
+    let of =
+        |first_fold| SplitConfig::WalkForward(WalkForward { first_fold, ..WALK }).folds(&hours(100), HOUR);
+    let all = of(0).unwrap();
+    assert_eq!(of(1).unwrap(), all[1..]);
+    assert_eq!(of(2).unwrap(), all[2..]);
+}
 
 #[test]
 fn walk_forward_tests_end_with_the_last_bar_and_follow_each_other() {
@@ -233,6 +244,8 @@ fn errors_say_the_numbers() {
         short.contains("94 bars") && short.contains("train_bars 40") && short.contains("folds 3 x"),
         "{short}"
     );
+    let late = error(SplitConfig::WalkForward(WalkForward { first_fold: 3, ..WALK }), 100);
+    assert!(late.contains("first_fold is 3, but the folds are 0 to 2"), "{late}");
     let zero = error(SplitConfig::WalkForward(WalkForward { test_bars: 0, ..WALK }), 100);
     assert!(zero.contains("split.walk_forward.test_bars is 0"), "{zero}");
     let huge = error(SplitConfig::WalkForward(WalkForward { folds: usize::MAX, ..WALK }), 100);

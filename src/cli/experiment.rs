@@ -39,7 +39,13 @@ pub(super) struct Options {
 
 /// Reads a configuration file with its overrides.
 pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Failure> {
-    let yaml = std::fs::read_to_string(config).map_err(|error| {
+    let yaml = read_text(config)?;
+    Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
+}
+
+/// Reads a file that should be YAML.
+pub(super) fn read_text(config: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(config).map_err(|error| {
         let hint = match () {
             () if config.is_dir() => "; name a YAML file, not a folder",
             () if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -48,8 +54,7 @@ pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Fai
             () => "",
         };
         Failure::new(2, format!("cannot read {}: {error}{hint}", config.display()))
-    })?;
-    Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
+    })
 }
 
 /// Runs the plan in a new directory. One that stops before a model is in work leaves no directory: there is nothing in it
@@ -89,7 +94,8 @@ pub(super) fn resume(
     audit::trusted(summary.audit.as_ref())
 }
 
-fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
+/// The device that was asked for on the command line, or in the plan.
+pub(super) fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
     Ok(options.device.unwrap_or(plan.experiment.device).open()?)
 }
 
@@ -147,7 +153,7 @@ pub(super) fn threads(asked: Option<u16>) -> usize {
 
 #[expect(clippy::exit, reason = "the second Ctrl-C means now; every file is whole or absent at any moment")]
 /// The first Ctrl-C asks the run to stop where it can be resumed; the second ends the process.
-fn stop_on_interrupt() -> Arc<AtomicBool> {
+pub(super) fn stop_on_interrupt() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     // Without the handler Ctrl-C still works, it only ends the run at once; a killed run can be resumed as well.
@@ -159,6 +165,7 @@ fn stop_on_interrupt() -> Arc<AtomicBool> {
     stop
 }
 
-fn today() -> String {
+/// The date that names directories.
+pub(super) fn today() -> String {
     jiff::Zoned::now().date().to_string()
 }

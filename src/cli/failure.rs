@@ -6,6 +6,7 @@ use crate::device::DeviceError;
 use crate::report::ReportError;
 use crate::run::{RunError, run_dir_exit_code};
 use crate::rundir::RunDirError;
+use crate::sweep::SweepError;
 
 /// A message for people and the exit code of the process.
 pub(super) struct Failure {
@@ -79,6 +80,12 @@ impl From<DataError> for Failure {
 impl From<RunDirError> for Failure {
     fn from(error: RunDirError) -> Failure {
         Failure::new(run_dir_exit_code(&error), error.to_string())
+    }
+}
+
+impl From<SweepError> for Failure {
+    fn from(error: SweepError) -> Failure {
+        Failure::new(error.exit_code(), error.to_string())
     }
 }
 

@@ -5,12 +5,14 @@ mod backtest;
 mod check;
 mod data;
 mod experiment;
+mod export;
 mod failure;
 mod output;
 mod report;
 mod run;
 mod runs;
 mod schema;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use output::Output;
@@ -34,6 +36,8 @@ struct Arguments {
 enum Verb {
     /// Run an experiment: load, train, backtest, compare, report
     Run(run::Arguments),
+    /// Vary the settings of an experiment, choose on validation bars, run the best on test bars
+    Sweep(sweep::Arguments),
     /// Run only the strategies that need no model
     Backtest(backtest::Arguments),
     /// Show what a run would do, or every mistake in its configuration
@@ -42,6 +46,9 @@ enum Verb {
     Audit(audit::Arguments),
     /// Draw the report of a run again, or compare several runs
     Report(report::Arguments),
+    /// Write the curves of a run or a sweep for other programs
+    #[command(subcommand)]
+    Export(export::Verb),
     /// List runs, or show one
     #[command(subcommand)]
     Runs(runs::Verb),
@@ -57,10 +64,12 @@ pub fn main() -> ExitCode {
     let output = Output::new(arguments.verb.wants_json());
     let done = match &arguments.verb {
         Verb::Run(arguments) => run::run(arguments, &output),
+        Verb::Sweep(arguments) => sweep::run(arguments, &output),
         Verb::Backtest(arguments) => backtest::run(arguments, &output),
         Verb::Check(arguments) => check::run(arguments, &output),
         Verb::Audit(arguments) => audit::run(arguments, &output),
         Verb::Report(arguments) => report::run(arguments, &output),
+        Verb::Export(verb) => export::run(verb, &output),
         Verb::Runs(verb) => runs::run(verb, &output),
         Verb::Data(arguments) => {
             data::run(arguments, &mut std::io::stdout().lock()).map_err(failure::Failure::from)
@@ -77,10 +86,12 @@ impl Verb {
     fn wants_json(&self) -> bool {
         match self {
             Verb::Run(arguments) => arguments.options.json,
+            Verb::Sweep(arguments) => arguments.json(),
             Verb::Backtest(arguments) => arguments.options.json,
             Verb::Check(arguments) => arguments.json,
             Verb::Audit(arguments) => arguments.json,
             Verb::Report(arguments) => arguments.json,
+            Verb::Export(verb) => verb.json(),
             Verb::Runs(verb) => verb.json(),
             Verb::Data(arguments) => arguments.json(),
             Verb::Schema(_) => false,

@@ -5,12 +5,12 @@ use super::output::Output;
 use crate::report;
 use crate::rundir::find_run;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `candlewick report`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Runs: directories, names, or `latest`; with several a page that compares them
+    /// Runs: directories, names, or `latest`; with several a page that compares them; or the directory of one sweep
     #[arg(required = true)]
     runs_to_show: Vec<String>,
     /// The folder that holds the run directories
@@ -25,6 +25,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    if let [one] = &arguments.runs_to_show[..]
+        && Path::new(one).join("sweep.json").is_file()
+    {
+        report::render_sweep(Path::new(one))?;
+        return told(output, &Path::new(one).join("report.html"));
+    }
     let found = arguments
         .runs_to_show
         .iter()
@@ -38,6 +44,10 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             page
         }
     };
+    told(output, &page)
+}
+
+fn told(output: &Output, page: &Path) -> Result<(), Failure> {
     if output.json() {
         output.document(&serde_json::json!({"report": page}))?;
     }

@@ -3,7 +3,7 @@
 use super::ExperimentConfig;
 use super::diagnostic::Diagnostic;
 use super::tree::Node;
-use crate::data::Resampling;
+use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
 use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
@@ -27,6 +27,20 @@ impl Plan {
         let resolved = serde_saphyr::to_string(&experiment).map_err(|error| error.to_string())?;
         let sha256 = sha256_hex(resolved.as_bytes());
         Ok(Plan { experiment, written: written.to_owned(), resolved, sha256 })
+    }
+
+    /// The same experiment without the folds before this one, counted from 0.
+    ///
+    /// # Errors
+    /// A split that has only one fold, or a plan that cannot be written as YAML.
+    pub fn from_fold(&self, first: usize) -> Result<Plan, String> {
+        let mut experiment = self.experiment.clone();
+        match &mut experiment.split {
+            _ if first == 0 => return Ok(self.clone()),
+            Some(SplitConfig::WalkForward(split)) => split.first_fold = first,
+            _ => return Err(format!("there is no fold {first}; use walk_forward")),
+        }
+        Plan::new(experiment, &self.written)
     }
 
     /// The same experiment with its strategies on models and the models left out: a plain backtest.

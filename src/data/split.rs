@@ -44,6 +44,10 @@ pub struct WalkForward {
     /// Every fold trains from the first bar of the data on, instead of on a window that moves along.
     #[serde(default)]
     pub anchored: bool,
+    /// Folds before this one, counted from 0, are left out. The best trial of a sweep is run from the fold on whose
+    /// validation bars it was chosen, for those bars are test bars of the folds before.
+    #[serde(default)]
+    pub first_fold: usize,
 }
 
 /// Settings of a single cut.
@@ -160,9 +164,16 @@ impl WalkForward {
                     counted(cutter.bars(), "bar")
                 )
             })?;
+        if self.first_fold >= self.folds {
+            return Err(format!(
+                "split.walk_forward.first_fold is {}, but the folds are 0 to {}; lower it",
+                self.first_fold,
+                self.folds - 1
+            ));
+        }
         let first = cutter.bars() - needed;
         let embargo = cutter.embargo(self.embargo_bars)?;
-        Ok((0..self.folds)
+        Ok((self.first_fold..self.folds)
             .map(|index| {
                 let start = first + index * self.test_bars;
                 let validation = start + self.train_bars;

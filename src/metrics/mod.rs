@@ -6,6 +6,7 @@ mod drawdown;
 mod equity_curve;
 mod excursion;
 mod forecast;
+mod importance;
 mod lanes;
 mod normal;
 mod returns;
@@ -20,6 +21,7 @@ pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, signal_turnover};
+pub use importance::{FEWEST_OUTCOMES, Factor, importance};
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
     annual_growth, conditional_value_at_risk, gain_to_pain, gaussian_value_at_risk, kurtosis, omega,

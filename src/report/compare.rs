@@ -1,10 +1,10 @@
 //! Several runs side by side: verdicts, metrics, curves of the chosen models, and what their configurations differ in.
 
 use super::ReportError;
+use super::frame::frame;
 use super::line_chart::{Line, LineChart, Unit, wide};
 use super::markup::{escape, keyed, number_cell, number_heading, scrolling, section};
 use super::number::{NONE, SPACE, counted, date, decimal, maybe, percent};
-use super::page::frame;
 use super::run_files::{RunFiles, strategy};
 use super::strategy_table::ranked;
 use super::text_difference::{Change, difference};

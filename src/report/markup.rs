@@ -64,3 +64,37 @@ pub(super) fn number_cell(text: &str) -> String {
 pub(super) fn folded(title: &str, body: &str) -> String {
     format!("<details>\n<summary>{title}</summary>\n{body}</details>\n")
 }
+
+/// What people must know before they trust the numbers, each line HTML; nothing where there are none.
+pub(super) fn warning_list(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let items: String = lines.iter().map(|line| format!("<li>{line}</li>\n")).collect();
+    format!(
+        "<aside class=\"warnings\" aria-label=\"Warnings\">\n<h2>Before you trust the numbers</h2>\n<ul>\n{items}</ul>\n</aside>\n"
+    )
+}
+
+/// A checksum, which may be broken anywhere.
+pub(super) fn fingerprint(sha256: &str) -> String {
+    format!("<code class=\"hash\">{}</code>", escape(sha256))
+}
+
+/// An argument as a POSIX shell reads it back.
+pub(super) fn quoted(argument: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:=@%,".contains(character);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
+/// A line for a shell with a button that copies it.
+pub(super) fn command(line: &str) -> String {
+    format!(
+        "<div class=\"command\"><pre tabindex=\"0\">{}</pre><button type=\"button\" class=\"copy\">Copy</button></div>\n",
+        escape(line)
+    )
+}

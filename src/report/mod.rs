@@ -1,4 +1,5 @@
-//! What a run found, for people: one HTML page a run, one page that compares runs, and the table in the terminal.
+//! What runs and sweeps found, for people: an HTML page of each, one page that compares runs, tables in the terminal, and
+//! event files for TensorBoard.
 //!
 //! Reports read run directories only, never live objects, so that any old run can be drawn again. A page is one file
 //! that makes no request: our own SVG, our own small script, system fonts. The same directory gives the same bytes.
@@ -11,6 +12,7 @@ mod drawdown_table;
 mod equity_plot;
 mod folds;
 mod forecast_plot;
+mod frame;
 mod grid_line;
 mod grid_map;
 mod grids;
@@ -28,12 +30,17 @@ mod scenarios;
 mod selection;
 mod strategy_table;
 mod svg;
+mod sweep;
+mod tensorboard;
 mod terminal;
+mod terminal_text;
 mod text_difference;
 mod training_plot;
 mod verdict;
 
 pub use compare::compare;
+pub use sweep::{render_sweep, sweep_terminal};
+pub use tensorboard::export_tensorboard;
 pub use terminal::terminal;
 
 use crate::rundir::{RunDirError, write_atomic};
@@ -70,7 +77,7 @@ pub enum ReportError {
     #[error(
         "{} has no results yet: the run was interrupted, or it still works; to finish it: `candlewick run --resume {}`",
         run.display(),
-        provenance::quoted(&run.display().to_string())
+        markup::quoted(&run.display().to_string())
     )]
     NoResults {
         /// The run directory.

@@ -1,6 +1,6 @@
 //! The strip of facts under the verdict, and what people must know before they trust the numbers.
 
-use super::markup::escape;
+use super::markup::{escape, warning_list};
 use super::number::{count, counted, date, decimal, duration};
 use crate::rundir::Summary;
 
@@ -74,11 +74,5 @@ fn fill(rule: &str) -> String {
 pub(super) fn warnings(summary: &Summary) -> String {
     let repairs = summary.data.repairs.iter().map(|repair| format!("Data repaired: {}", escape(repair)));
     let lines: Vec<String> = summary.warnings.iter().map(|text| escape(text)).chain(repairs).collect();
-    if lines.is_empty() {
-        return String::new();
-    }
-    let items: String = lines.iter().map(|line| format!("<li>{line}</li>\n")).collect();
-    format!(
-        "<aside class=\"warnings\" aria-label=\"Warnings\">\n<h2>Before you trust the numbers</h2>\n<ul>\n{items}</ul>\n</aside>\n"
-    )
+    warning_list(&lines)
 }

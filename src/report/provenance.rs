@@ -1,6 +1,6 @@
 //! What made the numbers, and how to make them again.
 
-use super::markup::{escape, folded, number_cell, number_heading, scrolling};
+use super::markup::{command, escape, fingerprint, folded, number_cell, number_heading, quoted, scrolling};
 use super::number::{count, decimal};
 use super::run_files::RunFiles;
 
@@ -36,27 +36,6 @@ pub(super) fn provenance(files: &RunFiles) -> String {
         }
     }
     html
-}
-
-fn fingerprint(sha256: &str) -> String {
-    format!("<code class=\"hash\">{}</code>", escape(sha256))
-}
-
-/// An argument as a POSIX shell reads it back.
-pub(super) fn quoted(argument: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:=@%,".contains(character);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', "'\\''"))
-    }
-}
-
-fn command(line: &str) -> String {
-    format!(
-        "<div class=\"command\"><pre tabindex=\"0\">{}</pre><button type=\"button\" class=\"copy\">Copy</button></div>\n",
-        escape(line)
-    )
 }
 
 fn stages(files: &RunFiles) -> String {

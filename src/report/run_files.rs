@@ -64,15 +64,17 @@ pub(super) struct Fold {
     pub(super) windows: [i64; 3],
 }
 
-/// The epochs of one network in one fold.
+/// The epochs of one network of a model in one fold.
 pub(super) struct Training {
     pub(super) model: String,
     pub(super) fold: i64,
-    /// Where a model has several networks a fold.
-    pub(super) seed: Option<i64>,
+    /// Which of the networks that differ in their seed, from 0.
+    pub(super) seed: i64,
     pub(super) epochs: Vec<i64>,
     pub(super) training_loss: Vec<f64>,
     pub(super) validation_loss: Vec<f64>,
+    /// Empty in runs of older versions.
+    pub(super) learning_rate: Vec<f64>,
 }
 
 impl RunFiles {
@@ -159,7 +161,7 @@ pub(super) fn strategy<'a>(summary: &'a Summary, name: &str) -> Option<&'a Strat
 }
 
 /// A file's text, empty where there is no such file.
-fn read_text(path: &Path) -> Result<String, RunDirError> {
+pub(super) fn read_text(path: &Path) -> Result<String, RunDirError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -328,41 +330,41 @@ fn read_folds(folder: &Path) -> Result<Vec<Fold>, ReportError> {
         .collect())
 }
 
-fn read_trainings(folder: &Path) -> Result<Vec<Training>, ReportError> {
+pub(super) fn read_trainings(folder: &Path) -> Result<Vec<Training>, ReportError> {
     let Some(source) = Source::read(
         folder,
         "training.parquet",
-        &["model", "fold", "epoch", "training_loss", "validation_loss"],
+        &["model", "fold", "seed", "epoch", "training_loss", "validation_loss", "learning_rate"],
     )?
     else {
         return Ok(Vec::new());
     };
     let (models, folds) = (source.text("model")?, source.integer("fold")?);
     let epochs = source.integer("epoch")?;
-    // Only where a model has several networks a fold.
-    let seeds = source.integer("seed").ok();
     let (training, validation) = (source.float("training_loss")?, source.float("validation_loss")?);
+    // Runs of older versions have one network a fold, and may not have the rate.
+    let (seeds, rates) = (source.integer("seed").ok(), source.float("learning_rate").ok());
     let mut found: Vec<Training> = Vec::new();
     for row in 0..models.len() {
-        let seed = seeds.map(|seeds| seeds[row]);
+        let seed = seeds.map_or(0, |seeds| seeds[row]);
         let same =
             |other: &Training| *other.model == *models[row] && other.fold == folds[row] && other.seed == seed;
         let place = found.iter().position(same).unwrap_or_else(|| {
-            let (model, fold) = (models[row].to_string(), folds[row]);
-            let empty = Training {
-                model,
-                fold,
+            found.push(Training {
+                model: models[row].to_string(),
+                fold: folds[row],
                 seed,
                 epochs: vec![],
                 training_loss: vec![],
                 validation_loss: vec![],
-            };
-            found.push(empty);
+                learning_rate: vec![],
+            });
             found.len() - 1
         });
         found[place].epochs.push(epochs[row]);
         found[place].training_loss.push(training[row]);
         found[place].validation_loss.push(validation[row]);
+        found[place].learning_rate.extend(rates.map(|rates| rates[row]));
     }
     Ok(found)
 }

@@ -18,7 +18,10 @@
         heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
         const key = (row) => {
           const cell = row.cells[column];
-          return number ? (cell.dataset.value === undefined ? NaN : Number(cell.dataset.value)) : cell.dataset.value || cell.textContent;
+          if (!number) return cell.dataset.value || cell.textContent;
+          // Large tables leave their numbers to the text.
+          const said = cell.dataset.value || cell.textContent.replace(/,/g, "").replace(/\u2212/g, "-");
+          return said.trim() === "" ? NaN : Number(said);
         };
         const order = (left, right) => {
           const [a, b] = [key(left), key(right)];
@@ -236,5 +239,55 @@
     for (const select of [figure, ...slices]) select.addEventListener("change", () => { draw(); leave(); });
     for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", draw);
     draw();
+  }
+
+  // A sweep: a line or a row under the pointer lights its trial everywhere.
+  for (const sweep of all(document, ".sweep")) {
+    const lines = sweep.querySelector(".parallel");
+    const readout = sweep.querySelector(".readout");
+    const rows = sweep.querySelector("table.every");
+    if (!lines || !readout || !rows) continue;
+    const titles = all(rows, "thead th").map((heading) => heading.textContent);
+    const charts = all(sweep, "section svg").filter((chart) => chart.querySelector("path[data-trial]"));
+    let followed = null;
+    const follow = (trial) => {
+      if (trial === followed) return;
+      followed = trial;
+      all(sweep, ".lit").forEach((mark) => mark.classList.remove("lit"));
+      charts.forEach((chart) => chart.classList.toggle("following", trial !== null && !!chart.querySelector(`path[data-trial="${trial}"]`)));
+      if (trial === null) {
+        readout.textContent = "";
+        return;
+      }
+      all(sweep, `[data-trial="${trial}"]`).forEach((mark) => mark.classList.add("lit"));
+      const row = rows.querySelector(`tr[data-trial="${trial}"]`);
+      const words = Array.from(row.cells).map((cell, index) => [titles[index], cell.textContent]).filter((pair) => pair[1] !== "");
+      readout.textContent = words.map(([title, text]) => `${title}\u00a0${text}`).join(", ");
+    };
+    // The corners of each line, in the steps of its drawing.
+    const corners = all(lines, "path[data-trial]").map((line) => {
+      const numbers = line.getAttribute("d").match(/-?\d+/g).map(Number);
+      return { trial: line.dataset.trial, x: numbers.filter((_, index) => index % 2 === 0), y: numbers.filter((_, index) => index % 2 === 1) };
+    });
+    lines.addEventListener("pointermove", (event) => {
+      const box = lines.querySelector(".lines").getBoundingClientRect();
+      const outer = lines.getBoundingClientRect();
+      const [x, y] = [(2000 * (event.clientX - outer.left)) / outer.width, event.clientY - outer.top - 40];
+      let [nearest, distance] = [null, 14];
+      for (const line of corners) {
+        const next = line.x.findIndex((corner) => corner >= x);
+        if (next < 1) continue;
+        const share = (x - line.x[next - 1]) / (line.x[next] - line.x[next - 1] || 1);
+        const away = Math.abs(((line.y[next - 1] + share * (line.y[next] - line.y[next - 1])) * 316) / 1000 - y);
+        // Later lines lie on top.
+        if (away <= distance) [nearest, distance] = [line.trial, away];
+      }
+      follow(box.width > 0 ? nearest : null);
+    });
+    lines.addEventListener("pointerleave", () => follow(null));
+    for (const row of all(sweep, "tr[data-trial]")) {
+      row.addEventListener("pointerenter", () => follow(row.dataset.trial));
+      row.addEventListener("pointerleave", () => follow(null));
+    }
   }
 })();

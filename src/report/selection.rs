@@ -5,10 +5,10 @@ use super::run_files::strategy;
 use crate::rundir::{GridSummary, SelectionSummary, Summary};
 
 /// Below this probability the best book is not told from luck; above this p-value neither.
-const CERTAIN: f64 = 0.95;
+pub(super) const CERTAIN: f64 = 0.95;
 const UNLIKELY: f64 = 0.05;
 /// Probability of overfitting at which choosing by backtest is worth nothing.
-const COIN: f64 = 0.5;
+pub(super) const COIN: f64 = 0.5;
 
 /// The Sharpe ratio that the best book of a grid shows.
 pub(super) fn best_sharpe(summary: &Summary, grid: &GridSummary) -> Option<f64> {

@@ -1,7 +1,8 @@
 //! The table that is printed after a run.
 
-use super::number::{NONE, SPACE, count, decimal, maybe, percent};
+use super::number::{NONE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
+use super::terminal_text::{cut, paint, plain, wrapped};
 use super::verdict::claim;
 use super::{audit, selection};
 use crate::ruled_table::ruled_table;
@@ -76,23 +77,6 @@ fn audit_line(summary: &Summary, width: usize, colour: bool) -> String {
     lines.lines().map(painted).collect()
 }
 
-/// Breaks a sentence at spaces so that no line is longer than `width`, where its words allow.
-fn wrapped(sentence: &str, width: usize) -> String {
-    let mut text = String::new();
-    let mut length = 0;
-    for word in sentence.split(' ') {
-        let size = word.chars().count();
-        if length > 0 {
-            let broken = length + 1 + size > width;
-            text.push(if broken { '\n' } else { ' ' });
-            length = if broken { 0 } else { length + 1 };
-        }
-        text += word;
-        length += size;
-    }
-    text
-}
-
 /// The table with as many columns as fit.
 fn fitted(summary: &Summary, books: &[&StrategySummary], width: usize, colour: bool) -> String {
     let cash = summary.backtest.as_ref().map(|backtest| backtest.cash);
@@ -148,19 +132,6 @@ fn cells(book: &StrategySummary, cash: Option<f64>) -> [String; 6] {
     .map(|text| plain(&text))
 }
 
-/// ASCII where the page has typography: a terminal's text is copied into other programs.
-fn plain(text: &str) -> String {
-    text.replace(['\u{2212}', '\u{2013}'], "-").replace(&format!("{SPACE}%"), "%").replace(SPACE, " ")
-}
-
-fn cut(name: &str, length: usize) -> String {
-    let name: String = name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
-    if name.chars().count() <= length {
-        return name;
-    }
-    name.chars().take(length.saturating_sub(2)).collect::<String>() + ".."
-}
-
 /// Colours whole lines, so that widths stay true: books on models stand out, the chosen one most.
 fn coloured(summary: &Summary, books: &[&StrategySummary], text: &str, colour: bool) -> String {
     if !colour {
@@ -179,8 +150,4 @@ fn coloured(summary: &Summary, books: &[&StrategySummary], text: &str, colour: b
         painted.push('\n');
     }
     painted
-}
-
-fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }

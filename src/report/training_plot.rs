@@ -28,16 +28,14 @@ pub(super) fn training(files: &RunFiles) -> String {
         if let Some(speed) = model.samples_per_second {
             facts.push(format!("{} windows a second", significant(speed)));
         }
-        if let Some(precision) = &model.precision {
-            let reason = model.precision_reason.as_deref().unwrap_or_default();
-            facts.push(format!("products in {} ({})", escape(precision), escape(reason)));
-        }
         html += &format!(
             "<h3>{} <small>{}</small></h3>\n<div class=\"multiples\">\n",
             escape(&model.name),
             facts.join(", ")
         );
-        html += &folds.iter().map(|fold| chart(fold, &axis)).collect::<String>();
+        // The networks of a fold that differ in their seed stand in one chart.
+        let charts = folds.chunk_by(|left, right| left.fold == right.fold);
+        html += &charts.map(|networks| chart(networks, &axis)).collect::<String>();
         html += "</div>\n";
     }
     if html.is_empty() {
@@ -49,16 +47,15 @@ pub(super) fn training(files: &RunFiles) -> String {
         + &html
 }
 
-fn chart(fold: &Training, axis: &Axis) -> String {
-    let last = fold.epochs.len() - 1;
+fn chart(networks: &[&Training], axis: &Axis) -> String {
+    let longest = networks.iter().max_by_key(|network| network.epochs.len());
+    let epochs: &[i64] = longest.map_or(&[], |network| &network.epochs);
+    let last = epochs.len().saturating_sub(1);
     let across = |index: usize| 0.02 + 0.96 * index as f64 / last.max(1) as f64;
     let down = |value: f64| CURVES * (1.0 - axis.share(value));
-    let best = (0..=last)
-        .filter(|index| fold.validation_loss[*index].is_finite())
-        .min_by(|left, right| fold.validation_loss[*left].total_cmp(&fold.validation_loss[*right]));
+    let fold = networks[0].fold;
     let mut svg = format!(
-        "<svg class=\"chart\" width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {}\">\n",
-        fold.fold
+        "<svg class=\"chart\" width=\"100%\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Losses of fold {fold}\">\n"
     );
     for tick in &axis.ticks {
         let y = down(*tick);
@@ -69,29 +66,57 @@ fn chart(fold: &Training, axis: &Axis) -> String {
         svg::WIDTH,
         svg::HEIGHT
     );
-    for (class, values) in [("training", &fold.training_loss), ("validation", &fold.validation_loss)] {
-        let finite = values.iter().enumerate().filter(|(_, value)| value.is_finite());
-        let points = finite.map(|(index, value)| (svg::WIDTH * across(index), axis.down(*value)));
-        svg += &format!("<path class=\"loss {class}\" d=\"{}\"/>\n", path(points));
+    for network in networks {
+        for (class, values) in
+            [("training", &network.training_loss), ("validation", &network.validation_loss)]
+        {
+            let finite = values.iter().enumerate().filter(|(_, value)| value.is_finite());
+            let points = finite.map(|(index, value)| (svg::WIDTH * across(index), axis.down(*value)));
+            svg += &format!("<path class=\"loss {class}\" d=\"{}\"/>\n", path(points));
+        }
     }
     svg += "</svg>\n";
-    let mut caption = format!("Fold {}", fold.fold);
-    if let Some(seed) = fold.seed {
-        caption += &format!(", seed {seed}");
-    }
-    if let Some(best) = best {
-        let value = fold.validation_loss[best];
-        let (x, y) = (share(across(best)), down(value));
-        svg += &format!("<circle class=\"best\" cx=\"{x}\" cy=\"{y:.1}\" r=\"4\"/>\n");
-        caption += &format!(": best epoch {}, {}", fold.epochs[best], significant(value));
-    }
+    let best: Vec<(i64, f64)> = networks
+        .iter()
+        .filter_map(|network| {
+            let index = best_epoch(network)?;
+            let (x, y) = (share(across(index)), down(network.validation_loss[index]));
+            svg += &format!("<circle class=\"best\" cx=\"{x}\" cy=\"{y:.1}\" r=\"4\"/>\n");
+            Some((network.epochs[index], network.validation_loss[index]))
+        })
+        .collect();
     let y = HEIGHT - 6.0;
-    svg += &format!("<text class=\"tick\" x=\"0\" y=\"{y}\">epoch {}</text>", fold.epochs[0]);
-    svg += &format!(
-        "<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">{}</text>\n</svg>\n",
-        fold.epochs[last]
-    );
+    let [first, last] = [0, last].map(|index| epochs.get(index).copied().unwrap_or_default());
+    svg += &format!("<text class=\"tick\" x=\"0\" y=\"{y}\">epoch {first}</text>");
+    svg += &format!("<text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">{last}</text>\n</svg>\n");
     let labels = axis.ticks.iter().map(|tick| (down(*tick), axis.label(*tick)));
     let scale = scale(axis.gutter(), HEIGHT, labels);
+    let caption = caption(fold, &best);
     format!("<figure>\n<div class=\"plot\">{scale}{svg}</div><figcaption>{caption}</figcaption>\n</figure>\n")
+}
+
+/// The position of the epoch with the lowest validation loss.
+fn best_epoch(network: &Training) -> Option<usize> {
+    let losses = &network.validation_loss;
+    let finite = (0..losses.len()).filter(|index| losses[*index].is_finite());
+    finite.min_by(|left, right| losses[*left].total_cmp(&losses[*right]))
+}
+
+/// The best epoch and its loss; of several networks the range of their losses.
+fn caption(fold: i64, best: &[(i64, f64)]) -> String {
+    match best {
+        [] => format!("Fold {fold}"),
+        [(epoch, loss)] => format!("Fold {fold}: best epoch {epoch}, {}", significant(*loss)),
+        several => {
+            let losses = || several.iter().map(|(_, loss)| *loss);
+            let [low, high] =
+                [losses().fold(f64::INFINITY, f64::min), losses().fold(f64::NEG_INFINITY, f64::max)];
+            format!(
+                "Fold {fold}: {}, best losses {} to {}",
+                counted(several.len(), "network"),
+                significant(low),
+                significant(high)
+            )
+        }
+    }
 }

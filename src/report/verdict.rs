@@ -163,8 +163,8 @@ fn meaning(verdict: &Verdict, hindsight: bool) -> String {
     text
 }
 
-/// Dot and whiskers against zero.
-fn interval_plot(verdict: &Verdict) -> String {
+/// The difference of a verdict: dot and whiskers against zero.
+pub(super) fn interval_plot(verdict: &Verdict) -> String {
     let [low, high] = verdict.interval;
     let middle = verdict.sharpe_difference;
     let axis = Axis::covering([low, high, middle, 0.0].into_iter(), 6).padded(0.08);

@@ -119,6 +119,20 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     Ok(Choice { chosen, sharpes, why_none: None })
 }
 
+/// The book of a strategy on a model, or its books a symbol, on these steps, by the forecasts of validation rows.
+pub(super) fn on_validation(
+    market: &Market,
+    name: &str,
+    span: &Range<usize>,
+) -> Result<Vec<BookResult>, RunError> {
+    let predictions = &market.fitted.first_validation;
+    let mut decided = Vec::new();
+    for (name, entry) in plain(market).filter(|(other, _)| *other == name) {
+        decided.push(decide_one(market, name, entry, predictions, span, None)?);
+    }
+    Ok(run_all(market, &decided, span, &Silent).into_iter().flatten().collect())
+}
+
 /// The rank IC of the forecasts that a strategy trades on, on the first fold's validation rows.
 fn rank_ic(market: &Market, strategy: &str) -> Option<f64> {
     let (model, horizon) = market.plan.experiment.strategies.get(strategy)?.build().model()?;

@@ -127,7 +127,7 @@ pub fn run_dir_exit_code(error: &RunDirError) -> u8 {
     match error {
         RunDirError::DiskFull { .. } | RunDirError::Write { .. } => 5,
         RunDirError::Locked { .. } => 6,
-        RunDirError::NotARun { .. } => 2,
+        RunDirError::NotARun { .. } | RunDirError::NotASweep { .. } => 2,
         RunDirError::Read { .. } | RunDirError::Damaged { .. } => 1,
     }
 }

@@ -12,13 +12,17 @@ mod preview;
 mod results;
 mod score;
 mod selection;
+mod shelf;
 mod stages;
 mod tables;
+mod trial;
 mod verdict;
 
 pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
+pub use selection::ChosenAmong;
+pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};
 
 use crate::config::Plan;
 use crate::data::{self, Loaded};
@@ -146,7 +150,7 @@ fn compare(
         || Ok(score::score(world, backtested, &chosen)),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
-    outcome.own = selection::own(&grids, &scored, &chosen);
+    outcome.own = selection::own_and_chosen(outcome.directory, (&grids, &scored, &chosen))?;
     outcome.tried = selection::count(outcome, world.bars)?;
     outcome.grids = stages.time(
         "select",

@@ -11,10 +11,12 @@ use crate::metrics::{
     trial_variance,
 };
 use crate::rundir::{
-    GridAxisSummary, GridSummary, Manifest, RunDir, SelectionSummary, StrategySummary, list_runs,
+    GridAxisSummary, GridSummary, Manifest, RunDir, RunDirError, SelectionSummary, StrategySummary,
+    list_runs, read_json,
 };
 use crate::seed::Seed;
 use crate::table::Bars;
+use serde::{Deserialize, Serialize};
 
 /// Books that were ever tried.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +30,64 @@ pub(super) struct Tried {
     pub variance: Option<f64>,
 }
 
+/// `trials.json`: among how many trials a sweep chose the settings of this run. It lies in the run's directory, so that a
+/// resumed run knows it as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenAmong {
+    /// The directory of the sweep.
+    pub sweep_dir: String,
+    /// The number of the chosen trial.
+    pub trial: usize,
+    /// Trials of the sweep, each of them a book that was tried.
+    pub trials: usize,
+    /// Variance of their annualised Sharpe ratios on validation bars, see [`trial_variance`].
+    pub sharpe_variance: Option<f64>,
+}
+
+impl ChosenAmong {
+    const FILE: &str = "trials.json";
+
+    /// Writes it into the directory of a run that has not begun.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self, directory: &RunDir) -> Result<(), RunDirError> {
+        directory.write_json(ChosenAmong::FILE, self)
+    }
+
+    /// Of the run in this directory; none for a run that no sweep began.
+    fn read(directory: &RunDir) -> Result<Option<ChosenAmong>, RunDirError> {
+        let file = directory.file(ChosenAmong::FILE);
+        if file.exists() { read_json(&file).map(Some) } else { Ok(None) }
+    }
+
+    /// Adds the other trials to the books of the run; the chosen one is among them already.
+    fn add_to(&self, own: Tried) -> Tried {
+        let others = self.trials.saturating_sub(1);
+        let weights = [(own.variance, own.books), (self.sharpe_variance, self.trials)];
+        Tried { on_models: own.on_models + others, books: own.books + others, variance: mean(&weights) }
+    }
+}
+
+/// The mean of variances, each weighing as many books as it was made of.
+fn mean(variances: &[(Option<f64>, usize)]) -> Option<f64> {
+    let known = || variances.iter().filter_map(|(variance, books)| Some(((*variance)?, *books)));
+    let books: usize = known().map(|(_, books)| books).sum();
+    let sum: f64 = known().map(|(variance, books)| variance * books as f64).sum();
+    (books > 0).then(|| sum / books as f64)
+}
+
+/// The books of this run, and the trials of the sweep that chose its settings.
+pub(super) fn own_and_chosen(
+    directory: &RunDir,
+    (grids, scored, choice): (&[GridRun], &Scored, &Choice),
+) -> Result<Tried, RunError> {
+    let own = own(grids, scored, choice);
+    Ok(ChosenAmong::read(directory)?.map_or(own, |chosen| chosen.add_to(own)))
+}
+
 /// The books of this run: every one of a grid counts, and every single one; random ones are no trials.
-pub(super) fn own(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
+fn own(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
     let single = |strategy: &&StrategySummary| strategy.spread.is_none() && strategy.grid.is_none();
     let on_models = grids.iter().filter(|grid| grid.entry.build().model().is_some());
     let singles =
@@ -46,10 +104,7 @@ pub(super) fn own(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried 
 pub(super) fn count(outcome: &Outcome, loaded: &Bars) -> Result<Tried, RunError> {
     let mut seen = vec![outcome.plan.sha256.clone()];
     let mut tried = outcome.own;
-    let weigh =
-        |variance: Option<f64>, books: usize| variance.map_or(0.0, |variance| variance * books as f64);
-    let mut spread =
-        (weigh(tried.variance, tried.books), if tried.variance.is_some() { tried.books } else { 0 });
+    let mut variances = vec![(tried.variance, tried.books)];
     let runs = outcome.directory.path().parent().unwrap_or(outcome.directory.path());
     for run in list_runs(runs)? {
         // A neighbour that is damaged says so when it is opened; it must not stop this run.
@@ -59,14 +114,11 @@ pub(super) fn count(outcome: &Outcome, loaded: &Bars) -> Result<Tried, RunError>
         {
             tried.on_models += manifest.trials;
             tried.books += manifest.books;
-            if manifest.sharpe_variance.is_some() {
-                spread.0 += weigh(manifest.sharpe_variance, manifest.books);
-                spread.1 += manifest.books;
-            }
+            variances.push((manifest.sharpe_variance, manifest.books));
             seen.push(manifest.plan_sha256);
         }
     }
-    tried.variance = (spread.1 > 0).then(|| spread.0 / spread.1 as f64);
+    tried.variance = mean(&variances);
     Ok(tried)
 }
 

@@ -69,7 +69,7 @@ pub(super) fn training_table(fitted: &Fitted) -> TableFile {
         for (place, fit) in &record.fits {
             for row in &fit.epochs {
                 model.push(name.clone());
-                fold.push(place.fold as i64);
+                fold.push(fitted.folds[place.fold].0.index as i64);
                 seed.push(place.seed as i64);
                 epoch.push(row.epoch as i64);
                 training.push(row.training_loss);

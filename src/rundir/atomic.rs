@@ -21,11 +21,14 @@ pub enum RunDirError {
     #[error("{path} is damaged: {reason}; {remedy}")]
     Damaged { path: PathBuf, reason: String, remedy: &'static str },
     /// Another process works in the directory.
-    #[error("the run directory {path} is in use by another process; wait for it to end, or start a new run")]
+    #[error("the directory {path} is in use by another process; wait for it to end, or start a new run")]
     Locked { path: PathBuf },
     /// There is no such run.
     #[error("{path} is not a run directory: {reason}")]
     NotARun { path: PathBuf, reason: String },
+    /// There is no such sweep.
+    #[error("{path} is not a sweep directory: {reason}")]
+    NotASweep { path: PathBuf, reason: String },
 }
 
 /// Writes `bytes` to `path`: a temporary file beside it, fsync, rename, fsync of the folder. A failure leaves the old

@@ -142,6 +142,26 @@ impl RunDir {
         Ok(files)
     }
 
+    /// Takes the manifest away: the run is to be continued.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn unseal(&self) -> Result<(), RunDirError> {
+        let path = self.file(MANIFEST);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(RunDirError::Write { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a process works in the directory now.
+    pub fn is_claimed(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// The manifest of a run; `None` while it is not sealed.
     ///
     /// # Errors
@@ -190,6 +210,23 @@ pub fn list_runs(runs: &Path) -> Result<Vec<PathBuf>, RunDirError> {
 /// # Errors
 /// No such run, or several.
 pub fn find_run(runs: &Path, wanted: &str) -> Result<PathBuf, RunDirError> {
+    find(runs, wanted, "run", |path, reason| RunDirError::NotARun { path, reason })
+}
+
+/// The sweep that the user means, as [`find_run`] finds a run.
+///
+/// # Errors
+/// No such sweep, or several.
+pub fn find_sweep(sweeps: &Path, wanted: &str) -> Result<PathBuf, RunDirError> {
+    find(sweeps, wanted, "sweep", |path, reason| RunDirError::NotASweep { path, reason })
+}
+
+fn find(
+    runs: &Path,
+    wanted: &str,
+    noun: &str,
+    none: impl Fn(PathBuf, String) -> RunDirError,
+) -> Result<PathBuf, RunDirError> {
     let direct = PathBuf::from(wanted);
     if direct.join("config.yaml").is_file() {
         return Ok(direct);
@@ -203,18 +240,17 @@ pub fn find_run(runs: &Path, wanted: &str) -> Result<PathBuf, RunDirError> {
     };
     match matching[..] {
         [one] => Ok(one.clone()),
-        [] => Err(not_found(direct, runs, &all)),
-        _ => {
-            let reason = format!("{} runs begin so; write more of the name", matching.len());
-            Err(RunDirError::NotARun { path: direct, reason })
-        }
+        [] => Err(none(direct, not_found(runs, &all, noun))),
+        _ => Err(none(direct, format!("{} {noun}s begin so; write more of the name", matching.len()))),
     }
 }
 
-fn not_found(path: PathBuf, runs: &Path, all: &[PathBuf]) -> RunDirError {
-    let reason = match all.last() {
-        Some(last) => format!("the latest run is {}; `candlewick runs ls` lists them all", last.display()),
-        None => format!("there is no run in {}; name the folder with --runs", runs.display()),
-    };
-    RunDirError::NotARun { path, reason }
+fn not_found(runs: &Path, all: &[PathBuf], noun: &str) -> String {
+    match all.last() {
+        Some(last) if noun == "run" => {
+            format!("the latest run is {}; `candlewick runs ls` lists them all", last.display())
+        }
+        Some(last) => format!("the latest {noun} is {}", last.display()),
+        None => format!("there is no {noun} in {}; name the folder with --{noun}s", runs.display()),
+    }
 }

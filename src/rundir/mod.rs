@@ -3,13 +3,15 @@
 
 mod atomic;
 mod directory;
+mod ledger;
 mod manifest;
 mod summary;
 mod sweep_summary;
 mod table_file;
 
 pub use atomic::{RunDirError, remove_leftovers, write_atomic};
-pub use directory::{RunDir, find_run, list_runs, read_json};
+pub use directory::{RunDir, find_run, find_sweep, list_runs, read_json};
+pub use ledger::Ledger;
 pub use manifest::{Manifest, hexadecimal, sha256_file, sha256_hex};
 pub use summary::{
     AuditCheck, AuditSummary, BacktestSummary, Conclusion, CostScenario, DataSummary, GridAxisSummary,

@@ -1,6 +1,7 @@
 //! `sweep.json`: what a sweep found, the document that `--json` prints and from which its report is drawn.
 
 use super::Verdict;
+use crate::metrics::{Factor, importance};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,20 @@ pub struct SweepSummary {
     pub warnings: Vec<String>,
 }
 
+impl SweepSummary {
+    /// Fills in how important each dimension was ([`importance`]), by the trials that were trained to the end.
+    pub fn measure_importance(&mut self) {
+        let finished: Vec<&TrialSummary> =
+            self.trials.iter().filter(|trial| trial.status == TrialStatus::Complete).collect();
+        let outcomes: Vec<f64> = finished.iter().map(|trial| trial.value.unwrap_or(f64::NAN)).collect();
+        let factors: Vec<Factor> = self.space.iter().map(|dimension| dimension.factor(&finished)).collect();
+        let shares = importance(&factors, &outcomes);
+        for (dimension, share) in self.space.iter_mut().zip(shares) {
+            dimension.importance = share;
+        }
+    }
+}
+
 /// One dimension of the space.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DimensionSummary {
@@ -77,6 +92,20 @@ pub struct DimensionSummary {
     pub interval: Option<[f64; 2]>,
     /// Share of the variance of the metric over the trials that this dimension explains; absent for too few trials.
     pub importance: Option<f64>,
+}
+
+impl DimensionSummary {
+    /// Its value in each trial. Numbers are ordered, choices of anything else are not.
+    fn factor(&self, trials: &[&TrialSummary]) -> Factor {
+        let values = trials.iter().map(|trial| trial.settings.get(&self.path));
+        if self.values.iter().all(serde_json::Value::is_number) {
+            let number = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_f64);
+            return Factor::Ordered(values.map(|value| number(value).unwrap_or(f64::NAN)).collect());
+        }
+        Factor::Choices(
+            values.map(|value| self.values.iter().position(|other| Some(other) == value)).collect(),
+        )
+    }
 }
 
 /// What became of a trial.

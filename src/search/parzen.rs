@@ -123,7 +123,13 @@ impl<'a> Parzen<'a> {
         let of_kernel = |kernels: &Vec<Kernel>| -> f64 {
             let each = active.iter().map(|(axis, coordinate, cell)| match kernels[*axis] {
                 Kernel::Flat => flat_log_density(&self.layout.axes[*axis]),
-                Kernel::Choice { index, own, other } => if index == *coordinate { own.ln() } else { other.ln() },
+                Kernel::Choice { index, own, other } => {
+                    if index == *coordinate {
+                        own.ln()
+                    } else {
+                        other.ln()
+                    }
+                }
                 Kernel::Number(kernel) if cell.1 > cell.0 => kernel.log_density_of_cell(*cell),
                 Kernel::Number(kernel) => kernel.log_density(*coordinate),
             });
@@ -156,7 +162,10 @@ fn axis_kernels(values: &Axis, there: &[(usize, f64)]) -> Vec<(usize, Kernel)> {
         let shared = 1.0 / (there.len() + 1) as f64;
         let total = 1.0 + shared * choices.len() as f64;
         let (own, other) = ((1.0 + shared) / total, shared / total);
-        return there.iter().map(|(point, index)| (*point, Kernel::Choice { index: *index, own, other })).collect();
+        return there
+            .iter()
+            .map(|(point, index)| (*point, Kernel::Choice { index: *index, own, other }))
+            .collect();
     }
     let mut sorted = there.to_vec();
     sorted.sort_by(|left, right| left.1.total_cmp(&right.1));

@@ -71,9 +71,21 @@ impl TpeSearch {
     fn proposal(&self, trial: usize) -> Point {
         let mut stream = self.seed.stream("proposals", trial as u64);
         let count = self.ranking.len() as f64;
-        let good = match env("GAMMA", 0.0) as i32 { 0 => (0.1 * count).ceil(), 1 => (0.25 * count.sqrt()).ceil(), 2 => (0.15 * count).ceil(), 3=> (0.75*count.sqrt()).ceil(), 4 => count.sqrt().ceil(), _ => (0.2*count).ceil() }.min(25.0) as usize;
+        let good = match env("GAMMA", 0.0) as i32 {
+            0 => (0.1 * count).ceil(),
+            1 => (0.25 * count.sqrt()).ceil(),
+            2 => (0.15 * count).ceil(),
+            3 => (0.75 * count.sqrt()).ceil(),
+            4 => count.sqrt().ceil(),
+            _ => (0.2 * count).ceil(),
+        }
+        .min(25.0) as usize;
         let layout = self.listing.layout();
-        let of = |entries: &[(f64, usize)]| -> Vec<usize> { let mut v: Vec<usize> = entries.iter().map(|(_, trial)| *trial).collect(); v.sort(); v };
+        let of = |entries: &[(f64, usize)]| -> Vec<usize> {
+            let mut v: Vec<usize> = entries.iter().map(|(_, trial)| *trial).collect();
+            v.sort();
+            v
+        };
         let below = of(&self.ranking[..good]);
         let mut above = of(&self.ranking[good..]);
         if env("LIAR", 0.0) > 0.0 {
@@ -81,7 +93,8 @@ impl TpeSearch {
         }
         let group = |trials: &[usize]| {
             let points: Vec<&Point> = trials.iter().map(|trial| &self.points[*trial]).collect();
-            let weights = if env("RAMP", 1.0) > 0.0 { weights(points.len()) } else { vec![1.0; points.len()] };
+            let weights =
+                if env("RAMP", 1.0) > 0.0 { weights(points.len()) } else { vec![1.0; points.len()] };
             Parzen::new(layout, &points, &weights)
         };
         let (good, bad) = (group(&below), group(&above));
@@ -100,7 +113,8 @@ impl TpeSearch {
 fn weights(count: usize) -> Vec<f64> {
     let old = count.saturating_sub(25);
     let first = 1.0 / count as f64;
-    let ramp = (0..old).map(|rank| if old > 1 { first + (1.0 - first) * rank as f64 / (old - 1) as f64 } else { first });
+    let ramp = (0..old)
+        .map(|rank| if old > 1 { first + (1.0 - first) * rank as f64 / (old - 1) as f64 } else { first });
     ramp.chain(std::iter::repeat_n(1.0, count - old)).collect()
 }
 
@@ -121,9 +135,9 @@ impl Search for TpeSearch {
         let value = value.filter(|value| !value.is_nan());
         self.told += usize::from(value.is_some());
         let entry = (value.unwrap_or(f64::INFINITY), trial);
-        let rank = self.ranking.partition_point(|other| {
-            other.0.total_cmp(&entry.0).then(other.1.cmp(&entry.1)).is_lt()
-        });
+        let rank = self
+            .ranking
+            .partition_point(|other| other.0.total_cmp(&entry.0).then(other.1.cmp(&entry.1)).is_lt());
         self.ranking.insert(rank, entry);
     }
 }
