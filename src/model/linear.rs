@@ -4,7 +4,7 @@
 //! windows (Hoerl and Kennard 1970); the intercept a is not penalised. The normal equations are summed in f64 in one
 //! fixed order, centred by the means, and solved by Cholesky's factorisation.
 
-use super::{CARD_FILE, ClosedForm, Fit, FitError, FitTask, Fitted, Model, WEIGHTS_FILE};
+use super::{CARD_FILE, ClosedForm, FitError, FitTask, Fitted, Model, Started, WEIGHTS_FILE};
 use super::{bounded, check_windows, damaged, fault, save_card};
 use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
 use crate::rundir::{RunDirError, read_json, write_atomic};
@@ -59,8 +59,12 @@ impl Model for Linear {
         if self.check().is_ok() { (self.window * features + 1) * outputs } else { 0 }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
-        let clock = ClosedForm::start(self, task)?;
+    fn is_closed_form(&self) -> bool {
+        true
+    }
+
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
+        let clock = ClosedForm::start(self, &task)?;
         let (inputs, outputs) = (task.train.length() * task.train.features(), task.train.outputs());
         if inputs > MOST_INPUTS {
             return Err(FitError::Settings(format!(
@@ -69,8 +73,8 @@ impl Model for Linear {
                 task.train.features()
             )));
         }
-        let (input_mean, target_mean) = means(task.train);
-        let mut equations = NormalEquations::sum(task, &input_mean, &target_mean)?;
+        let (input_mean, target_mean) = means(&task.train);
+        let mut equations = NormalEquations::sum(&task, &input_mean, &target_mean)?;
         for k in 0..inputs {
             equations.gram[k * inputs + k] += self.penalty;
         }
@@ -84,8 +88,8 @@ impl Model for Linear {
             .collect();
         let card =
             Card { settings: *self, kind: task.kind, features: task.train.features(), horizons: outputs };
-        let parameters = self.parameters(card.features, outputs, task.config);
-        Ok(clock.done(Box::new(FittedLinear { card, coefficients, intercept }), parameters, task))
+        let parameters = self.parameters(card.features, outputs, &task.config);
+        Ok(clock.done(Box::new(FittedLinear { card, coefficients, intercept }), parameters, &task))
     }
 
     fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
@@ -138,7 +142,7 @@ struct NormalEquations {
 
 impl NormalEquations {
     fn sum(task: &FitTask, input_mean: &[f64], target_mean: &[f64]) -> Result<Self, FitError> {
-        let windows = task.train;
+        let windows = &task.train;
         let (inputs, outputs) = (input_mean.len(), target_mean.len());
         let mut equations =
             NormalEquations { gram: vec![0.0; inputs * inputs], cross: vec![0.0; outputs * inputs] };
