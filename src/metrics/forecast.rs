@@ -45,6 +45,8 @@ pub fn forecast_metrics(
         rows: rows.len(),
         mse: mean(&|error| error * error),
         mae: mean(&f64::abs),
+        scaled_mse: None,
+        scaled_mae: None,
         directional_accuracy,
         directional_base_rate,
         ic: ic.mean,
@@ -53,6 +55,31 @@ pub fn forecast_metrics(
         rank_icir: rank_ic.ratio,
         decile_spread: decile_spread(&rows),
     }
+}
+
+/// Mean squared and mean absolute error of one horizon in units of `units` (`[N]`), over those rows whose every horizon is
+/// known, so that all horizons are judged on the same windows. `predictions` and `actual` are `[N, horizons]` row-major.
+/// `None` where there is no such row.
+pub fn scaled_errors(
+    units: &[f64],
+    predictions: &[f64],
+    actual: &[f64],
+    horizon: usize,
+) -> Option<(f64, f64)> {
+    let horizons = actual.len().checked_div(units.len())?;
+    let (mut rows, mut squares, mut absolute) = (0_usize, 0.0, 0.0);
+    for (row, unit) in units.iter().enumerate() {
+        let outcomes = &actual[row * horizons..(row + 1) * horizons];
+        if outcomes.iter().any(|outcome| outcome.is_nan()) {
+            continue;
+        }
+        let error = (predictions[row * horizons + horizon] - outcomes[horizon]) / unit;
+        rows += 1;
+        squares += error * error;
+        absolute += error.abs();
+    }
+    let count = rows as f64;
+    finite(squares / count).zip(finite(absolute / count))
 }
 
 /// How much a signal changes: the sum of absolute changes of each symbol's forecast from one of its rows to the next,
@@ -89,7 +116,7 @@ fn decile_spread(rows: &[(Time, f64, f64)]) -> Option<f64> {
 fn directions(kind: LabelKind, rows: &[(Time, f64, f64)]) -> (Option<f64>, Option<f64>) {
     let neutral = match kind {
         LabelKind::Class => 0.5,
-        LabelKind::Return | LabelKind::Scaled | LabelKind::Direction => 0.0,
+        LabelKind::Return | LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => 0.0,
     };
     let (mut right, mut up, mut total) = (0_usize, 0_usize, 0_usize);
     for (_, prediction, actual) in rows.iter().filter(|(_, _, actual)| *actual != neutral) {

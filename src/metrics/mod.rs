@@ -19,7 +19,7 @@ pub use book_figures::{book_figures, stretch_returns};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use excursion::{Excursion, excursions};
-pub use forecast::{forecast_metrics, signal_turnover};
+pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
     annual_growth, conditional_value_at_risk, gain_to_pain, gaussian_value_at_risk, kurtosis, omega,
@@ -50,6 +50,13 @@ pub struct ForecastMetrics {
     pub mse: Option<f64>,
     /// Mean absolute error, in units of the label.
     pub mae: Option<f64>,
+    /// Mean squared error in units of each symbol's own standard deviation over the training rows, over the windows
+    /// whose every horizon is known; only for targets that are changes. The figure of forecasting benchmarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_mse: Option<f64>,
+    /// Mean absolute error in the same units, over the same windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_mae: Option<f64>,
     /// Share of forecasts on the right side of neutral; outcomes that are exactly neutral do not count.
     pub directional_accuracy: Option<f64>,
     /// What always guessing the more frequent side would reach.
@@ -82,6 +89,8 @@ impl ForecastMetrics {
             rows: parts.iter().map(|part| part.rows).sum(),
             mse: mean(|part| part.mse),
             mae: mean(|part| part.mae),
+            scaled_mse: mean(|part| part.scaled_mse),
+            scaled_mae: mean(|part| part.scaled_mae),
             directional_accuracy: mean(|part| part.directional_accuracy),
             directional_base_rate: mean(|part| part.directional_base_rate),
             ic: mean(|part| part.ic),

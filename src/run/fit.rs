@@ -5,11 +5,13 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics};
+use crate::metrics::{ForecastMetrics, forecast_metrics, scaled_errors};
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig};
 use crate::rundir::{Column, RunDir, RunDirError, TableFile, read_json};
 use crate::seed::Seed;
-use crate::table::{Bars, Features, Labels, ModelPredictions, Predictions, Sample, Scaler, Windows};
+use crate::table::{
+    Bars, Features, LabelKind, Labels, ModelPredictions, Predictions, Sample, Scaler, ScalerRows, Windows,
+};
 use crate::units::Time;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -161,6 +163,8 @@ struct Record {
 struct Forecasts {
     fold: u32,
     samples: Vec<Sample>,
+    /// `[N]`, or empty: see [`ModelPredictions::units`].
+    units: Vec<f64>,
     /// `[N, H]` row-major.
     values: Vec<f64>,
 }
@@ -169,10 +173,11 @@ fn fit_one(work: &Work, fold: &Fold, (name, config): (&String, &ModelConfig)) ->
     let folder = work.directory.file(&format!("models/fold-{}/{name}", fold.index));
     let record_file = folder.join("fit.json");
     if record_file.exists() {
+        let scaler: Scaler = read_json(&folder.join("scaler.json"))?;
         return Ok(Part {
             record: read_json(&record_file)?,
-            validation: Forecasts::read(&folder.join("validation.parquet"), fold.index)?,
-            test: Forecasts::read(&folder.join("test.parquet"), fold.index)?,
+            validation: Forecasts::read(&folder.join("validation.parquet"), fold.index, &scaler)?,
+            test: Forecasts::read(&folder.join("test.parquet"), fold.index, &scaler)?,
         });
     }
     let task = format!("fold {} {name}", fold.index);
@@ -230,11 +235,22 @@ pub(super) fn prepare(
     let train = fold.train_samples(bars, features, labels, window, stride).map_err(fail)?;
     let validation = fold.validation_samples(bars, features, labels, window).map_err(fail)?;
     let test = fold.test_samples(bars, features, window).map_err(fail)?;
-    let scaler = Scaler::fit(plan.experiment.scaler, features, &train).map_err(fail)?;
+    let config = plan.experiment.scaler;
+    let whole = match config.rows {
+        ScalerRows::Windows => None,
+        ScalerRows::Part => Some(fold.train_rows(bars, features).map_err(fail)?),
+    };
+    let rows = whole.as_ref().unwrap_or(&train);
+    let mut scaler = Scaler::fit(config, features, rows).map_err(fail)?;
+    if labels.kind() == LabelKind::Change {
+        scaler = scaler.with_target_units(bars, rows);
+    }
     let targets = |samples: &[Sample]| -> Vec<f32> {
         let of = |sample: &Sample| {
+            let (symbol, row) = (sample.symbol as usize, sample.row as usize);
+            let unit = scaler.target_unit(symbol).unwrap_or(1.0);
             (0..labels.horizons().len())
-                .map(|horizon| labels.column(sample.symbol as usize, horizon)[sample.row as usize] as f32)
+                .map(|horizon| (labels.column(symbol, horizon)[row] / unit) as f32)
                 .collect::<Vec<f32>>()
         };
         samples.iter().flat_map(of).collect()
@@ -252,11 +268,17 @@ pub(super) fn prepare(
 fn keep(work: &Work, fold: &Fold, folder: &Path, prepared: &Prepared, fit: Fit) -> Result<Part, RunError> {
     let device = &work.context.device.device;
     let predict = |windows: &Windows| -> Result<Forecasts, RunError> {
-        let values = fit
+        let mut values = fit
             .model
             .predict(windows, device)
             .map_err(|source| RunError::Fit { task: String::new(), source })?;
-        Ok(Forecasts { fold: fold.index as u32, samples: windows.samples().to_vec(), values })
+        let samples = windows.samples().to_vec();
+        let units = units_of(&prepared.scaler, &samples);
+        let horizons = values.len().checked_div(samples.len()).unwrap_or(0).max(1);
+        for (row, unit) in values.chunks_exact_mut(horizons).zip(&units) {
+            row.iter_mut().for_each(|value| *value *= unit);
+        }
+        Ok(Forecasts { fold: fold.index as u32, samples, units, values })
     };
     let (validation, test) = (predict(&prepared.validation)?, predict(&prepared.test)?);
     fit.model.save(folder)?;
@@ -272,6 +294,11 @@ fn keep(work: &Work, fold: &Fold, folder: &Path, prepared: &Prepared, fit: Fit) 
     let record = Record { report: fit.report, windows };
     write_json("fit.json", serde_json::to_string_pretty(&record))?;
     Ok(Part { record, validation, test })
+}
+
+/// The unit of each sample's target; empty where targets are in units of the label.
+fn units_of(scaler: &Scaler, samples: &[Sample]) -> Vec<f64> {
+    samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect()
 }
 
 fn damaged(path: &Path, reason: String) -> RunDirError {
@@ -302,12 +329,12 @@ impl Forecasts {
         table.write(path)
     }
 
-    fn read(path: &Path, fold: usize) -> Result<Forecasts, RunDirError> {
+    fn read(path: &Path, fold: usize, scaler: &Scaler) -> Result<Forecasts, RunDirError> {
         let table = TableFile::read(path)?;
         let missing = || damaged(path, "it lacks a column".into());
         let symbols = table.integer("symbol").ok_or_else(missing)?;
         let rows = table.integer("row").ok_or_else(missing)?;
-        let samples = symbols
+        let samples: Vec<Sample> = symbols
             .iter()
             .zip(rows)
             .map(|(symbol, row)| Sample { symbol: *symbol as u32, row: *row as u32 })
@@ -315,7 +342,7 @@ impl Forecasts {
         let columns: Vec<&[f64]> =
             (0..).map_while(|output| table.float(&format!("output_{output}"))).collect();
         let values = (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
-        Ok(Forecasts { fold: fold as u32, samples, values })
+        Ok(Forecasts { fold: fold as u32, units: units_of(scaler, &samples), samples, values })
     }
 }
 
@@ -329,11 +356,13 @@ fn joined<'a>(work: &Work, name: &str, parts: impl Iterator<Item = &'a Forecasts
         fold: Vec::new(),
         values: Vec::new(),
         actual: Vec::new(),
+        units: Vec::new(),
     };
     for part in parts {
         all.samples.extend(&part.samples);
         all.fold.extend(std::iter::repeat_n(part.fold, part.samples.len()));
         all.values.extend(&part.values);
+        all.units.extend(&part.units);
         for sample in &part.samples {
             let actual = |horizon: usize| labels.column(sample.symbol as usize, horizon)[sample.row as usize];
             all.actual.extend((0..labels.horizons().len()).map(actual));
@@ -349,7 +378,18 @@ pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: u
     let times: Vec<Time> = predictions.samples.iter().map(time).collect();
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
-    forecast_metrics(&times, predictions.kind, &column(&predictions.values), &column(&predictions.actual))
+    let mut metrics = forecast_metrics(
+        &times,
+        predictions.kind,
+        &column(&predictions.values),
+        &column(&predictions.actual),
+    );
+    if let Some((squared, absolute)) =
+        scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
+    {
+        (metrics.scaled_mse, metrics.scaled_mae) = (Some(squared), Some(absolute));
+    }
+    metrics
 }
 
 /// The figures of each horizon, and their means.
@@ -357,7 +397,9 @@ pub(super) fn metrics_by_horizon(
     bars: &Bars,
     predictions: &ModelPredictions,
 ) -> (ForecastMetrics, Vec<ForecastMetrics>) {
-    let each: Vec<ForecastMetrics> =
-        (0..predictions.horizons.len()).map(|horizon| metrics_of(bars, predictions, horizon)).collect();
+    let each: Vec<ForecastMetrics> = (0..predictions.horizons.len())
+        .into_par_iter()
+        .map(|horizon| metrics_of(bars, predictions, horizon))
+        .collect();
     (ForecastMetrics::mean(&each), each)
 }
