@@ -105,6 +105,7 @@ mod moment {
 pub struct ColumnsConfig {
     /// Start of the bar: a name, or `{column: ts, unit: ms}` where it is an integer.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "optional_timestamp")]
+    #[schemars(with = "Option<TimestampForms>")]
     pub timestamp: Option<TimestampColumn>,
     /// Name of the symbol.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +134,16 @@ pub struct ColumnsConfig {
     /// `{gas_price: gas_price_gwei, funding_rate: {column: funding, resample: sum}}`. A null stays a null.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, ExtraColumn>,
+}
+
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the two forms of the schema")]
+enum TimestampForms {
+    /// The name of the column.
+    Name(String),
+    /// The name, and the unit of integers.
+    Written(TimestampColumn),
 }
 
 /// A column beside the bars: its name, or `{column: funding, resample: sum}`.

@@ -6,6 +6,7 @@ mod drawdown;
 mod equity_curve;
 mod excursion;
 mod forecast;
+mod ic_interval;
 mod lanes;
 mod normal;
 mod returns;
@@ -20,6 +21,7 @@ pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
+pub use ic_interval::ic_interval;
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
     annual_growth, conditional_value_at_risk, gain_to_pain, gaussian_value_at_risk, kurtosis, omega,
@@ -64,7 +66,10 @@ pub struct ForecastMetrics {
     /// Mean over times of the Pearson correlation across symbols; with fewer than three symbols the correlation over
     /// all rows.
     pub ic: Option<f64>,
-    /// The same with ranks (Spearman).
+    /// 95 % interval of `ic` that takes account of overlapping horizons; only of a single horizon.
+    #[serde(default)]
+    pub ic_interval: Option<[f64; 2]>,
+    /// The same as `ic` with ranks (Spearman).
     pub rank_ic: Option<f64>,
     /// Mean over sample deviation of the times' Pearson correlations; not defined for one correlation over all rows.
     #[serde(default)]
@@ -94,6 +99,7 @@ impl ForecastMetrics {
             directional_accuracy: mean(|part| part.directional_accuracy),
             directional_base_rate: mean(|part| part.directional_base_rate),
             ic: mean(|part| part.ic),
+            ic_interval: if let [one] = parts { one.ic_interval } else { None },
             rank_ic: mean(|part| part.rank_ic),
             icir: mean(|part| part.icir),
             rank_icir: mean(|part| part.rank_icir),

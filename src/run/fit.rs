@@ -5,7 +5,7 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics, scaled_errors};
+use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig};
 use crate::rundir::{Column, RunDir, RunDirError, TableFile, read_json};
 use crate::seed::Seed;
@@ -378,12 +378,10 @@ pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: u
     let times: Vec<Time> = predictions.samples.iter().map(time).collect();
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
-    let mut metrics = forecast_metrics(
-        &times,
-        predictions.kind,
-        &column(&predictions.values),
-        &column(&predictions.actual),
-    );
+    let (values, actual) = (column(&predictions.values), column(&predictions.actual));
+    let mut metrics = forecast_metrics(&times, predictions.kind, &values, &actual);
+    let ahead = predictions.horizons[horizon] as usize;
+    metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
     if let Some((squared, absolute)) =
         scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
     {
