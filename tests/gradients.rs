@@ -299,7 +299,7 @@ fn adamw_equals_the_published_algorithm() {
             };
             let gradient = Tensor::new(gradient, &Device::Cpu).unwrap();
             let update = if composed { adamw::composed } else { adamw::adamw };
-            update(&weight, &mut moments, &gradient, &step).unwrap();
+            update(&[&weight], &mut moments, &[gradient], &step).unwrap();
             let expected: Vec<f32> = expected[index].iter().map(|value: &f64| *value as f32).collect();
             assert_close(&format!("AdamW, step {index}"), &values(&weight), &expected, 1e-6);
         }

@@ -181,11 +181,11 @@ fn one_training_window_is_enough_and_none_is_an_error() {
         let fit = world.fit(&model, &quick()).unwrap();
         assert!(world.predict(&*fit.model).iter().all(|value| value.is_finite()), "{}", model.name());
         let mut empty = World::new(model.build().window(), 50, 1);
-        empty.train = empty.train.with_samples(Vec::new(), Vec::new()).unwrap();
+        empty.train = empty.train.with_samples(Vec::new(), Vec::new()).unwrap().into();
         let error = empty.fit(&model, &quick()).map(|_| ()).unwrap_err();
         assert!(matches!(error, FitError::NoWindows { part: "training", .. }), "{}: {error}", model.name());
         let mut blind = World::new(model.build().window(), 50, 1);
-        blind.validation = blind.validation.with_samples(Vec::new(), Vec::new()).unwrap();
+        blind.validation = blind.validation.with_samples(Vec::new(), Vec::new()).unwrap().into();
         match blind.fit(&model, &quick()) {
             Ok(fit) => assert_eq!(fit.report.samples, 0, "{} must not train blindly", model.name()),
             Err(error) => assert!(matches!(error, FitError::NoWindows { part: "validation", .. }), "{error}"),
@@ -205,8 +205,8 @@ fn forecasts_of_a_class_are_probabilities() {
                     .collect();
                 windows.with_samples(windows.samples().to_vec(), targets).unwrap()
             };
-            world.train = class(&world.train);
-            world.validation = class(&world.validation);
+            world.train = class(&world.train).into();
+            world.validation = class(&world.validation).into();
             world.test = class(&world.test);
             let config = TrainConfig { loss: loss.clone(), epochs: 10, ..quick() };
             let forecasts = world.predict(&*world.fit(&model, &config).unwrap().model);

@@ -7,15 +7,15 @@ use candlewick::seed::Seed;
 use candlewick::table::{Features, LabelKind, Sample, Scaler, ScalerConfig, TrainSamples, Windows};
 use candlewick::train::TrainConfig;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 /// Windows of random features whose targets are a planted linear function of the last bars, plus noise.
 pub(crate) struct World {
     pub(crate) kind: LabelKind,
     pub(crate) seed: Seed,
-    pub(crate) train: Windows,
-    pub(crate) validation: Windows,
+    pub(crate) train: Arc<Windows>,
+    pub(crate) validation: Arc<Windows>,
     pub(crate) test: Windows,
 }
 
@@ -101,8 +101,8 @@ impl World {
         World {
             kind: LabelKind::Return,
             seed: Seed(5),
-            train: windows(start..end),
-            validation: windows(end..end + half),
+            train: windows(start..end).into(),
+            validation: windows(end..end + half).into(),
             test: windows(end + half..rows),
         }
     }
@@ -130,18 +130,29 @@ impl World {
         stop: &AtomicBool,
         progress: &dyn Progress,
     ) -> Result<Fit, FitError> {
-        model.build().fit(&FitTask {
+        model.build().fit(self.task(model, config, checkpoint, stop, progress))
+    }
+
+    pub(crate) fn task<'a>(
+        &self,
+        model: &ModelConfig,
+        config: &TrainConfig,
+        checkpoint: Option<&Path>,
+        stop: &'a AtomicBool,
+        progress: &'a dyn Progress,
+    ) -> FitTask<'a> {
+        FitTask {
             label: format!("fold 1 {}", model.name()),
-            train: &self.train,
-            validation: &self.validation,
+            train: self.train.clone(),
+            validation: self.validation.clone(),
             kind: self.kind,
-            config,
+            config: Arc::new(config.clone()),
             seed: self.seed,
-            device: &Device::Cpu,
-            checkpoint,
+            device: Device::Cpu,
+            checkpoint: checkpoint.map(Path::to_path_buf),
             stop,
             progress,
-        })
+        }
     }
 
     pub(crate) fn predict(&self, model: &dyn Fitted) -> Vec<f64> {

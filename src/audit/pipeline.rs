@@ -8,6 +8,7 @@ use crate::table::{
 };
 use crate::units::Time;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A part of an experiment: what it makes of bars, or why it cannot.
 pub type Part<'a, T> = Box<dyn Fn(&Bars) -> Result<T, String> + Sync + 'a>;
@@ -74,11 +75,11 @@ pub struct Prepared {
     /// Fitted on the training rows.
     pub scaler: Scaler,
     /// Windows with targets to learn from.
-    pub train: Windows,
+    pub train: Arc<Windows>,
     /// Windows with targets that choose.
-    pub validation: Windows,
+    pub validation: Arc<Windows>,
     /// Windows to forecast.
-    pub test: Windows,
+    pub test: Arc<Windows>,
 }
 
 /// A strategy.

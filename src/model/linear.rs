@@ -5,7 +5,7 @@
 //! windows (Hoerl and Kennard 1970); the intercept a is not penalised. The normal equations are summed in f64 in one
 //! fixed order, centred by the means, and solved by Cholesky's factorisation.
 
-use super::{CARD_FILE, ClosedForm, Fit, FitError, FitTask, Fitted, Model, WEIGHTS_FILE};
+use super::{CARD_FILE, ClosedForm, FitError, FitTask, Fitted, Model, Started, WEIGHTS_FILE};
 use super::{bounded, check_windows, damaged, fault, save_card};
 use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
 use crate::nn::Normalisation;
@@ -29,7 +29,7 @@ pub struct Linear {
     #[schemars(range(min = 0.0))]
     pub penalty: f64,
     /// What is subtracted from each window first. With `last_value` and a target that is a change this is `NLinear` (Zeng
-    /// et al. 2023), solved exactly.
+    /// et al. 2023), solved exactly; there is no intercept then, so that a series that stands still is forecast to do so.
     pub normalisation: Normalisation,
 }
 
@@ -66,11 +66,16 @@ impl Model for Linear {
     }
 
     fn parameters(&self, features: usize, outputs: usize, _: &TrainConfig) -> usize {
-        if self.check().is_ok() { (self.inputs(features) + 1) * outputs } else { 0 }
+        let intercepts = usize::from(self.normalisation == Normalisation::None);
+        if self.check().is_ok() { (self.inputs(features) + intercepts) * outputs } else { 0 }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
-        let clock = ClosedForm::start(self, task)?;
+    fn is_closed_form(&self) -> bool {
+        true
+    }
+
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
+        let clock = ClosedForm::start(self, &task)?;
         let (inputs, outputs) = (self.inputs(task.train.features()), task.train.outputs());
         if inputs > MOST_INPUTS {
             return Err(FitError::Settings(format!(
@@ -79,8 +84,8 @@ impl Model for Linear {
                 task.train.features()
             )));
         }
-        let (input_mean, target_mean) = self.means(task.train);
-        let mut equations = NormalEquations::sum(self, task, (&input_mean, &target_mean))?;
+        let (input_mean, target_mean) = self.means(&task.train);
+        let mut equations = NormalEquations::sum(self, &task, (&input_mean, &target_mean))?;
         for k in 0..inputs {
             equations.gram[k * inputs + k] += self.penalty;
         }
@@ -94,8 +99,8 @@ impl Model for Linear {
             .collect();
         let card =
             Card { settings: *self, kind: task.kind, features: task.train.features(), horizons: outputs };
-        let parameters = self.parameters(card.features, outputs, task.config);
-        Ok(clock.done(Box::new(FittedLinear { card, coefficients, intercept }), parameters, task))
+        let parameters = self.parameters(card.features, outputs, &task.config);
+        Ok(clock.done(Box::new(FittedLinear { card, coefficients, intercept }), parameters, &task))
     }
 
     fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
@@ -141,10 +146,13 @@ impl Linear {
         bars.iter().enumerate().map(move |(number, value)| f64::from(*value) - subtracted(number))
     }
 
-    /// Mean of every input and of every target.
+    /// Mean of every input and of every target, by which both are centred; zeros where there is no intercept.
     fn means(&self, windows: &Windows) -> (Vec<f64>, Vec<f64>) {
         let mut inputs = vec![0.0; self.inputs(windows.features())];
         let mut targets = vec![0.0; windows.outputs()];
+        if self.normalisation == Normalisation::LastValue {
+            return (inputs, targets);
+        }
         for index in 0..windows.len() {
             for (sum, value) in inputs.iter_mut().zip(self.inputs_of(windows, index)) {
                 *sum += value;
@@ -174,7 +182,7 @@ impl NormalEquations {
         task: &FitTask,
         (input_mean, target_mean): (&[f64], &[f64]),
     ) -> Result<Self, FitError> {
-        let windows = task.train;
+        let windows = &task.train;
         let (inputs, outputs) = (input_mean.len(), target_mean.len());
         let mut equations =
             NormalEquations { gram: vec![0.0; inputs * inputs], cross: vec![0.0; outputs * inputs] };

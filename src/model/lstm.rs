@@ -1,7 +1,7 @@
 //! A recurrent network with long short-term memory: layers of an LSTM, the last output, one linear layer.
 
 use super::network::{self, Architecture, NetworkShape};
-use super::{Fit, FitError, FitTask, Fitted, Model};
+use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{Linear, LstmStack, Parameters, Pass};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
@@ -56,9 +56,9 @@ impl Model for Lstm {
         if self.check().is_ok() { network::parameters(self, features, outputs, config) } else { 0 }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::fit(self, task)
+        network::start(self.clone(), task)
     }
 
     fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
@@ -70,6 +70,10 @@ impl Model for Lstm {
 impl Architecture for Lstm {
     fn length(&self) -> usize {
         self.window
+    }
+
+    fn shape(&self) -> String {
+        format!("lstm {:?}", self.layers)
     }
 
     fn count(&self, shape: NetworkShape) -> usize {

@@ -1,22 +1,24 @@
 //! Models: one trait, one file each. See `registry.rs` for how one joins.
 
+use crate::kernels::arena::Arena;
 use crate::progress::Event;
 use crate::rundir::RunDirError;
 use crate::table::{LabelKind, Windows};
-use crate::train::{TrainConfig, thread_seconds};
+use crate::train::{Clock, TrainConfig};
 use candle_core::Device;
 use std::path::Path;
-use std::time::Instant;
 
 mod linear;
 mod lstm;
+mod member;
 mod naive;
 mod network;
 mod transformer;
 
-pub use crate::train::{EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use crate::train::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use linear::Linear;
 pub use lstm::Lstm;
+pub use member::{Member, Started};
 pub use naive::{Forecast, Naive};
 pub use transformer::Transformer;
 
@@ -34,11 +36,28 @@ pub trait Model: Send + Sync {
     /// How many numbers a fit on so many features and horizons would find; 0 where the settings make no sense.
     fn parameters(&self, features: usize, outputs: usize, config: &TrainConfig) -> usize;
 
-    /// Fits on the training windows. Two fits of equal tasks give the same bits.
+    /// Whether fitting it is solving a formula: at once, and without random numbers.
+    fn is_closed_form(&self) -> bool {
+        false
+    }
+
+    /// Starts to fit on the training windows: a closed form is done at once, a network is a member of a population, to
+    /// be moved on. Two fits of equal tasks give the same bits.
     ///
     /// # Errors
-    /// Settings or windows that make no sense, numbers that leave the finite, or the wish to stop.
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError>;
+    /// Settings or windows that make no sense, or the wish to stop.
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError>;
+
+    /// Fits to the end.
+    ///
+    /// # Errors
+    /// As [`Model::start`], and numbers that leave the finite before anything was learned.
+    fn fit(&self, task: FitTask) -> Result<Fit, FitError> {
+        match self.start(task)? {
+            Started::Done(fit) => Ok(fit),
+            Started::Member(member) => member.to_end(&Arena::default()),
+        }
+    }
 
     /// Reads a model of these settings that [`Fitted::save`] wrote.
     ///
@@ -88,34 +107,38 @@ const CARD_FILE: &str = "model.json";
 const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// The time at which a closed form started.
-struct ClosedForm(Instant, f64);
+struct ClosedForm(Clock);
 
 impl ClosedForm {
     /// Checks the settings and that there is something to fit.
     fn start(model: &dyn Model, task: &FitTask) -> Result<Self, FitError> {
-        let clock = ClosedForm(Instant::now(), thread_seconds());
+        let clock = ClosedForm(Clock::start());
         model.check().map_err(FitError::Settings)?;
         if task.train.is_empty() {
             return Err(FitError::NoWindows { task: task.label.clone(), part: "training" });
         }
-        check_windows(task.train, model.window(), task.train.features())?;
+        check_windows(&task.train, model.window(), task.train.features())?;
         task.progress.on(&Event::FitStarted { task: task.label.clone(), steps: 1 });
         Ok(clock)
     }
 
-    fn done(self, model: Box<dyn Fitted>, parameters: usize, task: &FitTask) -> Fit {
+    fn done<'a>(self, model: Box<dyn Fitted>, parameters: usize, task: &FitTask) -> Started<'a> {
         task.progress
             .on(&Event::FitDone { task: task.label.clone(), detail: "solved in closed form".into() });
+        let (seconds, cpu_seconds) = self.0.elapsed();
         let report = FitReport {
             parameters,
             samples: 0,
-            seconds: self.0.elapsed().as_secs_f64(),
-            cpu_seconds: thread_seconds() - self.1,
+            seconds,
+            cpu_seconds,
+            step_seconds: 0.0,
+            step_cpu_seconds: 0.0,
+            seconds_to_first_step: None,
             epochs: Vec::new(),
             best_epoch: None,
             stop_reason: StopReason::ClosedForm,
         };
-        Fit { model, report }
+        Started::Done(Fit { model, report })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Forecasts without learning: what every model must beat.
 
-use super::{ClosedForm, Fit, FitError, FitTask, Fitted, Model, bounded, check_windows, save_card};
+use super::{ClosedForm, FitError, FitTask, Fitted, Model, Started, bounded, check_windows, save_card};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Windows};
 use crate::train::{TargetScaling, TrainConfig};
@@ -48,21 +48,25 @@ impl Model for Naive {
         }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
-        let clock = ClosedForm::start(self, task)?;
+    fn is_closed_form(&self) -> bool {
+        true
+    }
+
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
+        let clock = ClosedForm::start(self, &task)?;
         // Also for a class, whose targets a network takes as they are.
-        let targets = TargetScaling::fit(task.train, LabelKind::Return);
+        let targets = TargetScaling::fit(&task.train, LabelKind::Return);
         let outputs = task.train.outputs();
         let constant = |values: Vec<f64>| (values, vec![0.0; outputs]);
         let (level, slope) = match self.forecast {
             Forecast::Zero => constant(vec![if task.kind == LabelKind::Class { 0.5 } else { 0.0 }; outputs]),
             Forecast::Mean => constant(targets.mean().to_vec()),
-            Forecast::Last => persistence(task.train, &targets),
+            Forecast::Last => persistence(&task.train, &targets),
         };
         let features = task.train.features();
         let fitted = FittedNaive { settings: *self, kind: task.kind, features, level, slope };
-        let parameters = self.parameters(features, outputs, task.config);
-        Ok(clock.done(Box::new(fitted), parameters, task))
+        let parameters = self.parameters(features, outputs, &task.config);
+        Ok(clock.done(Box::new(fitted), parameters, &task))
     }
 
     fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {

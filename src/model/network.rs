@@ -1,12 +1,14 @@
 //! What all models have in common whose weights are trained: fit, forecast, save, load.
 
-use super::{CARD_FILE, Fit, FitError, FitTask, Fitted, WEIGHTS_FILE};
+use super::{CARD_FILE, FitError, FitTask, Fitted, Member, Started, WEIGHTS_FILE};
 use super::{bounded, check_windows, damaged, fault, save_card};
+use crate::kernels::arena::Arena;
+use crate::kernels::precision::Precision;
 use crate::nn::LossConfig;
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::seed::Seed;
 use crate::table::{LabelKind, Windows};
-use crate::train::{Network, TargetScaling, TrainConfig, bytes, evaluate, floats, train};
+use crate::train::{Network, TargetScaling, TrainConfig, Training, bytes, evaluate, floats};
 use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -25,9 +27,12 @@ pub(super) struct NetworkShape {
 }
 
 /// A model's settings that can become a network.
-pub(super) trait Architecture {
+pub(super) trait Architecture: Send + Sync {
     /// T
     fn length(&self) -> usize;
+
+    /// All settings that decide the shapes of tensors, but for the window, in words: "lstm [100, 50]".
+    fn shape(&self) -> String;
 
     /// How many numbers such a network trains, without building it.
     fn count(&self, shape: NetworkShape) -> usize;
@@ -56,17 +61,21 @@ pub(super) fn parameters(
     architecture.count(shape)
 }
 
-/// Builds, trains and wraps a network.
-pub(super) fn fit(architecture: &dyn Architecture, task: &FitTask) -> Result<Fit, FitError> {
-    check_windows(task.train, architecture.length(), task.train.features())?;
+/// Builds a network and begins to train it.
+pub(super) fn start<'a>(
+    architecture: impl Architecture + 'static,
+    task: FitTask<'a>,
+) -> Result<Started<'a>, FitError> {
+    check_windows(&task.train, architecture.length(), task.train.features())?;
     let loss = task.config.loss.clone();
     let outputs = task.train.outputs() * loss.outputs_per_horizon();
     let shape = NetworkShape { window: architecture.length(), features: task.train.features(), outputs };
-    let scaling = TargetScaling::fit(task.train, task.kind);
-    let network = architecture.network(shape, task.seed, task.device)?;
-    let report = train(&*network, &scaling, task)?;
-    let card = Card { settings: architecture.settings(), kind: task.kind, shape, loss, scaling };
-    Ok(Fit { model: Box::new(TrainedNetwork { card, network }), report })
+    let scaling = TargetScaling::fit(&task.train, task.kind);
+    let network = architecture.network(shape, task.seed, &task.device)?;
+    let card =
+        Card { settings: architecture.settings(), kind: task.kind, shape, loss, scaling: scaling.clone() };
+    let training = Box::new(Training::new(network, scaling, Precision::F32, task)?);
+    Ok(Started::Member(Member { architecture: Box::new(architecture), card, training }))
 }
 
 /// Reads a network that was saved with the same settings.
@@ -99,34 +108,45 @@ pub(super) fn load(
 /// All of a saved model but its weights.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Card {
+pub(super) struct Card {
     settings: serde_json::Value,
     kind: LabelKind,
-    shape: NetworkShape,
+    pub(super) shape: NetworkShape,
     loss: LossConfig,
     scaling: TargetScaling,
 }
 
-struct TrainedNetwork {
-    card: Card,
-    network: Box<dyn Network>,
+/// A network whose training is over.
+pub(super) struct TrainedNetwork {
+    pub(super) card: Card,
+    pub(super) network: Box<dyn Network>,
+}
+
+/// Forecasts in units of the label, `[N, H]` row-major.
+pub(super) fn forecast(
+    card: &Card,
+    network: &dyn Network,
+    windows: &Windows,
+    device: &Device,
+    arena: &Arena,
+) -> Result<Vec<f64>, FitError> {
+    let Card { kind, shape, loss, scaling, .. } = card;
+    check_windows(windows, shape.window, shape.features)?;
+    let mut forecasts = Vec::with_capacity(windows.len() * scaling.outputs());
+    evaluate(network, windows, device, arena, |_, outputs| {
+        for row in loss.forecast(&outputs)?.to_vec2::<f32>()? {
+            let of_horizon = row.iter().enumerate();
+            forecasts
+                .extend(of_horizon.map(|(h, value)| bounded(*kind, scaling.restore(h, f64::from(*value)))));
+        }
+        Ok(())
+    })?;
+    Ok(forecasts)
 }
 
 impl Fitted for TrainedNetwork {
     fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError> {
-        let Card { kind, shape, loss, scaling, .. } = &self.card;
-        check_windows(windows, shape.window, shape.features)?;
-        let mut forecasts = Vec::with_capacity(windows.len() * scaling.outputs());
-        evaluate(&*self.network, windows, device, |_, outputs| {
-            for row in loss.forecast(&outputs)?.to_vec2::<f32>()? {
-                let of_horizon = row.iter().enumerate();
-                forecasts.extend(
-                    of_horizon.map(|(h, value)| bounded(*kind, scaling.restore(h, f64::from(*value)))),
-                );
-            }
-            Ok(())
-        })?;
-        Ok(forecasts)
+        forecast(&self.card, &*self.network, windows, device, &Arena::default())
     }
 
     fn save(&self, folder: &Path) -> Result<(), RunDirError> {

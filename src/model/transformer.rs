@@ -5,7 +5,7 @@
 //! linear layer.
 
 use super::network::{self, Architecture, NetworkShape};
-use super::{Fit, FitError, FitTask, Fitted, Model};
+use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{EncoderLayer, EncoderShape, LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
@@ -94,9 +94,9 @@ impl Model for Transformer {
         if self.check().is_ok() { network::parameters(self, features, outputs, config) } else { 0 }
     }
 
-    fn fit(&self, task: &FitTask) -> Result<Fit, FitError> {
+    fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::fit(self, task)
+        network::start(self.clone(), task)
     }
 
     fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
@@ -108,6 +108,14 @@ impl Model for Transformer {
 impl Architecture for Transformer {
     fn length(&self) -> usize {
         self.window
+    }
+
+    fn shape(&self) -> String {
+        let EncoderShape { width, heads, feed_forward } = self.encoder();
+        format!(
+            "transformer {} x {width}, {heads} heads, {feed_forward} in the middle, {} bars a position",
+            self.layers, self.patch_bars
+        )
     }
 
     fn count(&self, shape: NetworkShape) -> usize {

@@ -62,6 +62,12 @@ impl Parameters {
         &self.device
     }
 
+    /// Whether the other list has the same tensors by name and shape, in the same order.
+    pub fn same_shapes(&self, other: &Parameters) -> bool {
+        let of = |weight: &Weight| (weight.name.clone(), weight.var.dims().to_vec());
+        self.weights.iter().map(of).eq(other.weights.iter().map(of))
+    }
+
     /// A copy of all values, each row-major, in order.
     ///
     /// # Errors

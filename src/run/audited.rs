@@ -16,6 +16,7 @@ use crate::seed::Seed;
 use crate::table::{Bars, Features, Labels, ModelPredictions, Positions, Predictions};
 use crate::units::counted;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Proves that nothing in the plan knows the future of these bars, or says what does.
@@ -128,7 +129,7 @@ fn learning<'a>(plan: &'a Plan, true_folds: &[Fold], depth: Depth) -> Learning<'
 
 /// Whether a model is trained in an instant.
 fn closed_form(config: &ModelConfig) -> bool {
-    matches!(config, ModelConfig::Naive(_) | ModelConfig::Linear(_))
+    config.build().is_closed_form()
 }
 
 fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredictions>, String> {
@@ -141,17 +142,17 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
         let prepared = prepare(plan, &tables, fold, (name, config)).map_err(|error| error.to_string())?;
         let task = FitTask {
             label: name.clone(),
-            train: &prepared.train,
-            validation: &prepared.validation,
+            train: prepared.train,
+            validation: prepared.validation,
             kind: labels.kind(),
-            config: &experiment.train,
+            config: Arc::new(experiment.train.clone()),
             seed: Seed(experiment.seed).child(&format!("model {name}"), fold.index as u64),
-            device: &device,
+            device: device.clone(),
             checkpoint: None,
             stop: &stop,
             progress: &Silent,
         };
-        let fit = config.build().fit(&task).map_err(|error| error.to_string())?;
+        let fit = config.build().fit(task).map_err(|error| error.to_string())?;
         let values = fit.model.predict(&prepared.test, &device).map_err(|error| error.to_string())?;
         all.push(ModelPredictions {
             model: name.clone(),

@@ -109,7 +109,6 @@ impl RunError {
             RunError::Report(_) => 1,
             RunError::Fit { source, .. } => match source {
                 FitError::Files(error) => run_dir_exit_code(error),
-                FitError::Thread(_) => 5,
                 _ => 1,
             },
             RunError::Memory { .. } => 5,

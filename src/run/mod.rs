@@ -6,6 +6,7 @@ mod doubts;
 mod error;
 mod fit;
 mod grids;
+mod members;
 mod memory;
 mod preview;
 mod results;

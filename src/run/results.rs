@@ -210,16 +210,17 @@ impl<'a> Outcome<'a> {
 
     fn models(&self, bars: &Bars, fitted: &Fitted) -> Vec<ModelSummary> {
         let of = |(record, predictions): (&super::fit::ModelRecord, &crate::table::ModelPredictions)| {
-            let samples: u64 = record.fits.iter().map(|fit| fit.samples).sum();
+            let fits = || record.fits.iter().map(|(_, fit)| fit);
+            let samples: u64 = fits().map(|fit| fit.samples).sum();
             let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
             let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
             let shown = shown_horizons(by_horizon.len());
             ModelSummary {
                 name: record.name.clone(),
                 kind: record.kind.into(),
-                parameters: record.fits.first().map_or(0, |fit| fit.parameters),
-                samples_per_second: rate(record.fits.iter().map(|fit| fit.seconds).sum()),
-                samples_per_cpu_second: rate(record.fits.iter().map(|fit| fit.cpu_seconds).sum()),
+                parameters: fits().next().map_or(0, |fit| fit.parameters),
+                samples_per_second: rate(fits().map(|fit| fit.step_seconds).sum()),
+                samples_per_cpu_second: rate(fits().map(|fit| fit.step_cpu_seconds).sum()),
                 training_windows: record.training_windows,
                 metrics,
                 by_horizon: shown.iter().map(|place| by_horizon[*place].clone()).collect(),

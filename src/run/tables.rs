@@ -79,14 +79,15 @@ pub(super) fn folds_table(fitted: &Fitted) -> TableFile {
 }
 
 pub(super) fn training_table(fitted: &Fitted) -> TableFile {
-    let (mut model, mut fold, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut model, mut fold, mut seed, mut epoch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut training, mut validation, mut rate) = (Vec::new(), Vec::new(), Vec::new());
     for record in &fitted.models {
         let name: Arc<str> = record.name.as_str().into();
-        for (index, fit) in record.fits.iter().enumerate() {
+        for (place, fit) in &record.fits {
             for row in &fit.epochs {
                 model.push(name.clone());
-                fold.push(index as i64);
+                fold.push(place.fold as i64);
+                seed.push(place.seed as i64);
                 epoch.push(row.epoch as i64);
                 training.push(row.training_loss);
                 validation.push(row.validation_loss);
@@ -97,6 +98,7 @@ pub(super) fn training_table(fitted: &Fitted) -> TableFile {
     TableFile::default()
         .with("model", Column::Text(model))
         .with("fold", Column::Integer(fold))
+        .with("seed", Column::Integer(seed))
         .with("epoch", Column::Integer(epoch))
         .with("training_loss", Column::Float(training))
         .with("validation_loss", Column::Float(validation))

@@ -2,6 +2,7 @@
 //!
 //! Its metadata holds the state as JSON, the fingerprint of the fit it belongs to, and a checksum over all of it.
 
+use super::config::AdamWConfig;
 use super::task::EpochRecord;
 use crate::nn::Parameters;
 use crate::rundir::{RunDirError, sha256_hex, write_atomic};
@@ -10,16 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Everything of a fit that is not a tensor.
+/// Everything of a fit that is not a tensor, after a whole epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
     /// Epochs that are done.
     pub(super) epoch: u64,
     pub(super) step: u64,
-    pub(super) samples: u64,
-    pub(super) seconds: f64,
-    pub(super) cpu_seconds: f64,
     pub(super) curves: Vec<EpochRecord>,
     pub(super) best_loss: Option<f64>,
     /// The last loss that was a gain of at least `min_delta`.
@@ -30,24 +28,69 @@ pub(super) struct State {
     pub(super) plateau_best: Option<f64>,
     pub(super) plateau_waited: u64,
     pub(super) reductions: u32,
+    /// As it is now; a population that is trained may change it.
+    pub(super) optimizer: AdamWConfig,
+    /// What the fit has cost.
+    pub(super) cost: Cost,
+}
+
+/// What a fit has cost over all its sittings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cost {
+    /// Windows that passed forward and backward.
+    pub(super) samples: u64,
+    /// Wall seconds of everything.
+    pub(super) seconds: f64,
+    pub(super) cpu_seconds: f64,
+    /// Wall seconds of the optimiser steps alone.
+    pub(super) step_seconds: f64,
+    pub(super) step_cpu_seconds: f64,
+    /// Age of the process when its first step was done.
+    pub(super) first_step: Option<f64>,
+}
+
+impl Cost {
+    /// Wall and CPU seconds of steps.
+    pub(super) fn add_steps(&mut self, time: (f64, f64)) {
+        self.step_seconds += time.0;
+        self.step_cpu_seconds += time.1;
+        self.add(time);
+    }
+
+    /// Wall and CPU seconds of anything.
+    pub(super) fn add(&mut self, time: (f64, f64)) {
+        self.seconds += time.0;
+        self.cpu_seconds += time.1;
+    }
 }
 
 /// A fit after a whole epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Checkpoint {
     pub(super) state: State,
+    /// `[2, n]`
+    pub(super) moments: Vec<f32>,
     pub(super) weights: Vec<Vec<f32>>,
-    pub(super) moments: Vec<Vec<f32>>,
+    /// Those of the best epoch.
     pub(super) best_weights: Vec<Vec<f32>>,
 }
 
-const GROUPS: [&str; 3] = ["weights", "moments", "best"];
+const MOMENTS: &str = "moments";
+const WEIGHTS: &str = "weights";
+const BEST: &str = "best";
+
+/// The names of all tensors of a checkpoint with their sizes, in order.
+fn names(parameters: &Parameters) -> Vec<(String, usize)> {
+    let of = |group: &'static str| {
+        let weights = parameters.weights().iter();
+        weights.map(move |weight| (format!("{group}.{}", weight.name), weight.var.elem_count()))
+    };
+    let moments = (MOMENTS.to_owned(), 2 * parameters.count());
+    std::iter::once(moments).chain(of(WEIGHTS)).chain(of(BEST)).collect()
+}
 
 impl Checkpoint {
-    fn groups(&self) -> [&[Vec<f32>]; 3] {
-        [&self.weights, &self.moments, &self.best_weights]
-    }
-
     /// Writes it, whole or not at all.
     pub(super) fn save(
         &self,
@@ -60,12 +103,12 @@ impl Checkpoint {
             reason,
             remedy: "this is a fault of the program; please report it",
         };
-        let mut tensors = Vec::new();
-        for (group, values) in GROUPS.iter().zip(self.groups()) {
-            for (weight, values) in parameters.weights().iter().zip(values) {
-                tensors.push((format!("{group}.{}", weight.name), bytes(values)));
-            }
-        }
+        let values = std::iter::once(&self.moments).chain(&self.weights).chain(&self.best_weights);
+        let tensors: Vec<(String, Vec<u8>)> = names(parameters)
+            .into_iter()
+            .zip(values)
+            .map(|((name, _), values)| (name, bytes(values)))
+            .collect();
         let state = serde_json::to_string(&self.state).map_err(|error| damaged(error.to_string()))?;
         let sha256 =
             checksum(&state, fingerprint, tensors.iter().map(|(name, data)| (name.as_str(), &data[..])));
@@ -104,28 +147,27 @@ impl Checkpoint {
         let metadata = header.metadata().clone().unwrap_or_default();
         let field = |name: &str| metadata.get(name).ok_or_else(|| format!("it is damaged: it has no {name}"));
         let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
-        let mut named = Vec::new();
-        for group in GROUPS {
-            for weight in parameters.weights() {
-                if let Ok(view) = tensors.tensor(&format!("{group}.{}", weight.name)) {
-                    named.push((format!("{group}.{}", weight.name), view.data()));
-                }
-            }
-        }
+        let names = names(parameters);
+        let named: Vec<(&str, &[u8])> = names
+            .iter()
+            .filter_map(|(name, count)| {
+                let data = tensors.tensor(name).ok()?.data();
+                (data.len() == 4 * count).then_some((name.as_str(), data))
+            })
+            .collect();
         if field("fingerprint")? != fingerprint {
             return Err("it belongs to another plan or other data".into());
         }
         let state = field("state")?;
-        let sha256 = checksum(state, fingerprint, named.iter().map(|(name, data)| (name.as_str(), *data)));
-        if *field("sha256")? != sha256 || named.len() != 3 * parameters.weights().len() {
+        let sha256 = checksum(state, fingerprint, named.iter().copied());
+        if *field("sha256")? != sha256 || named.len() != names.len() {
             return Err("it is damaged: its checksum does not fit its content".into());
         }
         let state = serde_json::from_str(state).map_err(|error| format!("it is damaged: {error}"))?;
-        let mut groups = named
-            .chunks(parameters.weights().len().max(1))
-            .map(|group| group.iter().map(|(_, data)| floats(data)).collect::<Vec<_>>());
-        let mut next = || groups.next().unwrap_or_default();
-        Ok(Some(Checkpoint { state, weights: next(), moments: next(), best_weights: next() }))
+        let mut values = named.iter().map(|(_, data)| floats(data));
+        let moments = values.next().unwrap_or_default();
+        let weights = values.by_ref().take(parameters.weights().len()).collect();
+        Ok(Some(Checkpoint { state, moments, weights, best_weights: values.collect() }))
     }
 }
 

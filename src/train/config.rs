@@ -18,6 +18,10 @@ pub struct TrainConfig {
     /// Learn from every k-th window only: neighbouring windows share almost all their bars.
     #[schemars(range(min = 1))]
     pub stride_bars: usize,
+    /// Networks a model and fold that differ in their seed alone; their mean is the forecast (a deep ensemble:
+    /// Lakshminarayanan, Pritzel and Blundell 2017). Costs so many times the training.
+    #[schemars(range(min = 1))]
+    pub seeds: usize,
     /// What is made small: mse, huber, quantile or bce.
     pub loss: LossConfig,
     /// What moves the weights.
@@ -38,6 +42,7 @@ impl Default for TrainConfig {
             epochs: 20,
             batch_size: 128,
             stride_bars: 1,
+            seeds: 1,
             loss: LossConfig::default(),
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
@@ -162,6 +167,7 @@ impl TrainConfig {
             (self.epochs > 0, "train.epochs must be at least 1"),
             (self.batch_size > 0, "train.batch_size must be at least 1"),
             (self.stride_bars > 0, "train.stride_bars must be at least 1"),
+            (self.seeds > 0, "train.seeds must be at least 1"),
             (
                 self.gradient_clip.is_none_or(positive),
                 "train.gradient_clip must be above 0, or null for none",

@@ -1,15 +1,16 @@
 //! The gradient loop: optimiser, schedule, early stopping, checkpoints. Knows networks, but no model by name.
 
 mod checkpoint;
+mod clock;
 mod config;
 mod optimizer;
-mod run;
 mod targets;
 mod task;
+mod training;
 
 pub(crate) use checkpoint::{bytes, floats};
+pub(crate) use clock::Clock;
 pub use config::{AdamWConfig, EarlyStopping, OptimizerConfig, ScheduleConfig, TrainConfig};
-pub(crate) use run::thread_seconds;
-pub use run::{Network, evaluate, train};
 pub use targets::TargetScaling;
-pub use task::{EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use training::{Network, Training, evaluate};

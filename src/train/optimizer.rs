@@ -6,32 +6,24 @@ use crate::nn::Parameters;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor, bail};
 
-/// The moments of every weight and the number of steps taken.
+/// The moments of all weights and the number of steps taken.
 pub(super) struct Optimizer {
-    config: AdamWConfig,
+    /// May change between two steps.
+    pub(super) config: AdamWConfig,
     clip: Option<f64>,
-    /// One `[2, n]` a weight.
-    moments: Vec<Tensor>,
+    /// `[2, n]`: first and second moments, weight after weight.
+    moments: Tensor,
     step: u64,
 }
 
 impl Optimizer {
     pub(super) fn new(parameters: &Parameters, config: AdamWConfig, clip: Option<f64>) -> Result<Self> {
-        let zeros = |count| Tensor::zeros((2, count), DType::F32, parameters.device());
-        let moments = parameters.weights().iter().map(|weight| zeros(weight.var.elem_count()));
-        Ok(Optimizer { config, clip, moments: moments.collect::<Result<_>>()?, step: 0 })
+        let moments = Tensor::zeros((2, parameters.count()), DType::F32, parameters.device())?;
+        Ok(Optimizer { config, clip, moments, step: 0 })
     }
 
-    /// Moves all weights; `share` is that of the learning rate.
-    pub(super) fn step(&mut self, parameters: &Parameters, gradients: &GradStore, share: f64) -> Result<()> {
-        let mut all = Vec::with_capacity(self.moments.len());
-        for weight in parameters.weights() {
-            match gradients.get(&weight.var) {
-                Some(gradient) => all.push(gradient),
-                // candle leaves a gradient out without a word where an operation has none.
-                None => bail!("the weight {} takes no part in the loss", weight.name),
-            }
-        }
+    /// Moves all weights along their gradients, one each, in order; `share` is that of the learning rate.
+    pub(super) fn step(&mut self, parameters: &Parameters, gradients: &[Tensor], share: f64) -> Result<()> {
         self.step += 1;
         let AdamWConfig { learning_rate, weight_decay, beta_1, beta_2, epsilon } = self.config;
         let step = AdamWStep {
@@ -41,16 +33,14 @@ impl Optimizer {
             beta_2,
             epsilon,
             step: self.step,
-            gradient_factor: self.factor(&all)?,
+            gradient_factor: self.factor(gradients)?,
         };
-        for ((weight, moments), gradient) in parameters.weights().iter().zip(&mut self.moments).zip(all) {
-            adamw(&weight.var, moments, gradient, &step)?;
-        }
-        Ok(())
+        let weights: Vec<_> = parameters.weights().iter().map(|weight| &weight.var).collect();
+        adamw(&weights, &mut self.moments, gradients, &step)
     }
 
     /// By what the gradients are multiplied so that their common norm is at most the clip.
-    fn factor(&self, gradients: &[&Tensor]) -> Result<f64> {
+    fn factor(&self, gradients: &[Tensor]) -> Result<f64> {
         let Some(clip) = self.clip else { return Ok(1.0) };
         let mut sum = 0.0;
         for gradient in gradients {
@@ -65,17 +55,25 @@ impl Optimizer {
         self.step
     }
 
-    /// A copy of all moments.
-    pub(super) fn values(&self) -> Result<Vec<Vec<f32>>> {
-        self.moments.iter().map(|moments| moments.flatten_all()?.to_vec1::<f32>()).collect()
+    /// A copy of all moments, `[2, n]` row-major.
+    pub(super) fn values(&self) -> Result<Vec<f32>> {
+        self.moments.flatten_all()?.to_vec1::<f32>()
     }
 
     /// Takes moments back, as [`Optimizer::values`] gave them.
-    pub(super) fn set(&mut self, values: &[Vec<f32>], step: u64) -> Result<()> {
-        for (moments, values) in self.moments.iter_mut().zip(values) {
-            *moments = Tensor::from_slice(values, moments.shape(), moments.device())?;
-        }
+    pub(super) fn set(&mut self, values: &[f32], step: u64) -> Result<()> {
+        self.moments = Tensor::from_slice(values, self.moments.shape(), self.moments.device())?;
         self.step = step;
         Ok(())
     }
+}
+
+/// The gradients of all weights, in order.
+pub(super) fn gradients(parameters: &Parameters, mut store: GradStore) -> Result<Vec<Tensor>> {
+    let of = |weight: &crate::nn::Weight| match store.remove(&weight.var) {
+        Some(gradient) => Ok(gradient),
+        // candle leaves a gradient out without a word where an operation has none.
+        None => bail!("the weight {} takes no part in the loss", weight.name),
+    };
+    parameters.weights().iter().map(of).collect()
 }

@@ -7,32 +7,45 @@ use crate::seed::Seed;
 use crate::table::{LabelKind, Windows};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// One model of one fold to be fitted.
+#[derive(Clone)]
 pub struct FitTask<'a> {
     /// "fold 2 lstm": names the task in progress and errors.
     pub label: String,
     /// Windows to learn from.
-    pub train: &'a Windows,
+    pub train: Arc<Windows>,
     /// Windows that decide when to stop; never learned from.
-    pub validation: &'a Windows,
+    pub validation: Arc<Windows>,
     /// What the targets mean.
     pub kind: LabelKind,
     /// How networks are trained.
-    pub config: &'a TrainConfig,
+    pub config: Arc<TrainConfig>,
     /// From which the model's random streams come; differs from task to task.
     pub seed: Seed,
     /// Where tensors live.
-    pub device: &'a Device,
+    pub device: Device,
     /// The file by which a killed fit continues; none if it need not.
-    pub checkpoint: Option<&'a Path>,
+    pub checkpoint: Option<PathBuf>,
     /// Set when the user wants to stop: the fit then ends with [`FitError::Interrupted`]; its checkpoint is that of the
     /// last whole epoch.
     pub stop: &'a AtomicBool,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
+}
+
+/// How far a training has come after a slice of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advance {
+    /// In the middle of an epoch.
+    Stepping,
+    /// An epoch ended, the last one included; the next call says whether there is another.
+    Epoch(EpochRecord),
+    /// There is nothing left to do.
+    Done(StopReason),
 }
 
 /// What a fit did.
@@ -42,10 +55,16 @@ pub struct FitReport {
     pub parameters: usize,
     /// Windows that passed forward and backward, over all epochs; 0 for a closed form.
     pub samples: u64,
-    /// Wall time, over all sittings of a resumed fit.
+    /// Wall time at work, over all sittings of a resumed fit.
     pub seconds: f64,
     /// Time of the fitting thread on a core, over all sittings.
     pub cpu_seconds: f64,
+    /// Wall time of the optimiser steps alone: gathering, forward, backward, moving; without validation.
+    pub step_seconds: f64,
+    /// The same on a core.
+    pub step_cpu_seconds: f64,
+    /// Seconds from the start of the process to the end of the fit's first step; none for a closed form.
+    pub seconds_to_first_step: Option<f64>,
     /// One row an epoch; empty for a closed form.
     pub epochs: Vec<EpochRecord>,
     /// The epoch (from 1) whose weights were kept; none where the last ones were.
@@ -75,6 +94,10 @@ pub enum StopReason {
     AllEpochs,
     /// The validation loss stopped falling.
     EarlyStopping,
+    /// The loss was no longer a number; the weights are those of the best whole epoch before.
+    Diverged,
+    /// It was ended before it was done.
+    Early,
     /// The solution is a formula.
     ClosedForm,
 }
@@ -134,9 +157,16 @@ pub enum FitError {
     /// The user stopped the run.
     #[error("interrupted; continue the run with `candlewick run --resume`")]
     Interrupted,
-    /// The operating system gave no thread.
-    #[error("cannot start a training thread: {0}; run with fewer threads")]
-    Thread(String),
+    /// A member cannot take over another one's state.
+    #[error("{task} cannot take over the state of {other}: {reason}")]
+    Adopt {
+        /// Which fit.
+        task: String,
+        /// Whose state.
+        other: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A tensor operation failed.
     #[error("{0}")]
     Tensor(String),

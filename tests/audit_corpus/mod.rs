@@ -184,7 +184,7 @@ pub(crate) fn windows(
     let of_validation = targets(&validation);
     let validation = train.with_samples(validation, of_validation)?;
     let test = train.with_samples(test, Vec::new())?;
-    Ok(Prepared { scaler, train, validation, test })
+    Ok(Prepared { scaler, train: train.into(), validation: validation.into(), test: test.into() })
 }
 
 /// Proves with one seed of moments.

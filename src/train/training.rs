@@ -1,0 +1,457 @@
+//! One network in training: it moves on by slices of steps and gives the same bits however it is sliced.
+
+use super::checkpoint::{Checkpoint, State};
+use super::clock::{Clock, process_age};
+use super::config::{AdamWConfig, OptimizerConfig, ScheduleConfig};
+use super::optimizer::{Optimizer, gradients};
+use super::targets::TargetScaling;
+use super::task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
+use crate::kernels::arena::Arena;
+use crate::kernels::memory::keep_freed_memory;
+use crate::kernels::precision::Precision;
+use crate::nn::{Parameters, Pass};
+use crate::progress::Event;
+use crate::rundir::sha256_hex;
+use crate::table::Windows;
+use candle_core::{Device, Tensor};
+use std::sync::atomic::Ordering;
+
+/// Something whose weights can be trained.
+pub trait Network: Send + Sync {
+    /// Its weights.
+    fn parameters(&self) -> &Parameters;
+
+    /// x `[B, T, F]` -> outputs `[B, H * Q]`.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor>;
+}
+
+/// Windows evaluated at once, always in the same chunks, so that a forecast never depends on memory or threads.
+const EVALUATION_ROWS: usize = 512;
+
+/// Outputs of all windows in order, chunk by chunk.
+///
+/// # Errors
+/// Windows that do not fit, or what `take` returns.
+pub fn evaluate(
+    network: &dyn Network,
+    windows: &Windows,
+    device: &Device,
+    arena: &Arena,
+    mut take: impl FnMut(&[usize], Tensor) -> Result<(), FitError>,
+) -> Result<(), FitError> {
+    let pass = Pass::evaluation(arena);
+    let all: Vec<usize> = (0..windows.len()).collect();
+    for chunk in all.chunks(EVALUATION_ROWS) {
+        take(chunk, network.forward(&windows.gather(chunk, device)?, &pass)?)?;
+    }
+    Ok(())
+}
+
+/// A network in training.
+///
+/// The result has the same bits whatever the slices, whatever trains beside it and with whose buffers, and whether or not
+/// it was interrupted and continued from the checkpoint of its last whole epoch. A checkpoint that is damaged or of
+/// another plan is ignored with a warning, and the fit starts anew: it holds nothing that cannot be computed again.
+pub struct Training<'a> {
+    network: Box<dyn Network>,
+    scaling: TargetScaling,
+    task: FitTask<'a>,
+    precision: Precision,
+    optimizer: Optimizer,
+    /// Of the last whole epoch.
+    state: State,
+    /// Of the best whole epoch; empty before the first one.
+    best_weights: Vec<Vec<f32>>,
+    /// Of the checkpoint; empty where there is none.
+    fingerprint: String,
+    current: CurrentEpoch,
+    ended: Option<StopReason>,
+}
+
+/// The epoch that is under way.
+#[derive(Default)]
+struct CurrentEpoch {
+    /// The training windows in the order in which they are learned from; empty between two epochs.
+    order: Vec<u32>,
+    /// So many of them are done.
+    done: usize,
+    /// Of the losses of all windows that are done.
+    loss_sum: f64,
+    /// Of the last step.
+    learning_rate: f64,
+}
+
+impl<'a> Training<'a> {
+    /// Begins, or continues from the task's checkpoint.
+    ///
+    /// # Errors
+    /// Settings that make no sense, missing windows, or a device that fails.
+    pub fn new(
+        network: Box<dyn Network>,
+        scaling: TargetScaling,
+        precision: Precision,
+        task: FitTask<'a>,
+    ) -> Result<Self, FitError> {
+        keep_freed_memory();
+        task.config.check(task.kind).map_err(FitError::Settings)?;
+        for (part, windows) in [("training", &task.train), ("validation", &task.validation)] {
+            if windows.is_empty() {
+                return Err(FitError::NoWindows { task: task.label.clone(), part });
+            }
+        }
+        let OptimizerConfig::AdamW(adamw) = task.config.optimizer;
+        let optimizer = Optimizer::new(network.parameters(), adamw, task.config.gradient_clip)?;
+        let fingerprint = match task.checkpoint {
+            Some(_) => fingerprint(&*network, &scaling, precision, &task),
+            None => String::new(),
+        };
+        let mut training = Training {
+            network,
+            scaling,
+            task,
+            precision,
+            optimizer,
+            state: State { optimizer: adamw, ..State::default() },
+            best_weights: Vec::new(),
+            fingerprint,
+            current: CurrentEpoch::default(),
+            ended: None,
+        };
+        training.resume()?;
+        let (label, steps) = (training.task.label.clone(), training.steps());
+        training.task.progress.on(&Event::FitStarted { task: label, steps });
+        Ok(training)
+    }
+
+    fn resume(&mut self) -> Result<(), FitError> {
+        let Some(path) = &self.task.checkpoint else { return Ok(()) };
+        let parameters = self.network.parameters();
+        match Checkpoint::load(path, parameters, &self.fingerprint) {
+            Ok(None) => {}
+            Ok(Some(checkpoint)) => {
+                parameters.set(&checkpoint.weights)?;
+                self.optimizer.set(&checkpoint.moments, checkpoint.state.step)?;
+                self.optimizer.config = checkpoint.state.optimizer;
+                self.best_weights = checkpoint.best_weights;
+                self.state = checkpoint.state;
+            }
+            Err(reason) => self.task.progress.on(&Event::Warning {
+                text: format!(
+                    "{}: the checkpoint {} is not used, since {reason}; the fit starts anew",
+                    self.task.label,
+                    path.display()
+                ),
+            }),
+        }
+        Ok(())
+    }
+
+    /// Optimiser steps of an epoch.
+    fn steps_per_epoch(&self) -> u64 {
+        self.task.train.len().div_ceil(self.task.config.batch_size) as u64
+    }
+
+    /// Optimiser steps over all epochs.
+    fn steps(&self) -> u64 {
+        self.task.config.epochs * self.steps_per_epoch()
+    }
+
+    /// Whole epochs that are done.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
+    /// One row a whole epoch.
+    pub fn curve(&self) -> &[EpochRecord] {
+        &self.state.curves
+    }
+
+    /// What is trained.
+    pub fn network(&self) -> &dyn Network {
+        &*self.network
+    }
+
+    /// What was asked for.
+    pub fn task(&self) -> &FitTask<'a> {
+        &self.task
+    }
+
+    /// Changes what moves the weights from the next step on.
+    pub fn set_optimizer(&mut self, config: AdamWConfig) {
+        self.optimizer.config = config;
+    }
+
+    /// Goes on by at most so many optimiser steps, and not beyond the end of an epoch, which includes its validation and
+    /// its checkpoint. `arena` holds the buffers of the steps; any will do.
+    ///
+    /// A loss that is no number ends the training with the weights of the best whole epoch.
+    ///
+    /// # Errors
+    /// A loss that is no number before the first epoch is whole, a checkpoint that cannot be written, a device that
+    /// fails, or the wish to stop.
+    pub fn advance(&mut self, steps: u64, arena: &Arena) -> Result<Advance, FitError> {
+        if let Some(reason) = self.end() {
+            self.ended = Some(reason);
+            return Ok(Advance::Done(reason));
+        }
+        if self.current.order.is_empty() {
+            self.current.order = (0..self.task.train.len() as u32).collect();
+            let stream = &mut self.task.seed.stream("batch order", self.state.epoch + 1);
+            stream.shuffle(&mut self.current.order);
+        }
+        let clock = Clock::start();
+        let diverged = self.take_steps(steps, arena)?;
+        self.state.cost.add_steps(clock.elapsed());
+        let (task, step) = (self.task.label.clone(), self.optimizer.steps());
+        self.task.progress.on(&Event::FitStepped { task, step });
+        if let Some(loss) = diverged {
+            return self.roll_back(loss);
+        }
+        if self.current.done < self.current.order.len() {
+            return Ok(Advance::Stepping);
+        }
+        self.end_epoch(arena)
+    }
+
+    /// Why there is nothing left to do, if there is nothing.
+    fn end(&self) -> Option<StopReason> {
+        let stopping = self.task.config.early_stopping;
+        let patient = stopping.is_none_or(|stopping| self.state.waited < stopping.patience);
+        match self.ended {
+            None if !patient => Some(StopReason::EarlyStopping),
+            None if self.state.epoch >= self.task.config.epochs => Some(StopReason::AllEpochs),
+            ended => ended,
+        }
+    }
+
+    /// A loss that is no number, if there was one; the weights are then those before its step.
+    fn take_steps(&mut self, steps: u64, arena: &Arena) -> Result<Option<f64>, FitError> {
+        for _ in 0..steps {
+            let rest = self.current.order.len() - self.current.done;
+            if rest == 0 {
+                break;
+            }
+            if self.task.stop.load(Ordering::Relaxed) {
+                return Err(FitError::Interrupted);
+            }
+            let size = rest.min(self.task.config.batch_size);
+            let batch = &self.current.order[self.current.done..self.current.done + size];
+            let batch: Vec<usize> = batch.iter().map(|index| *index as usize).collect();
+            let loss = self.step(&batch, arena)?;
+            if !loss.is_finite() {
+                return Ok(Some(loss));
+            }
+            self.current.loss_sum += loss * size as f64;
+            self.current.done += size;
+            self.state.cost.samples += size as u64;
+            if self.state.cost.first_step.is_none() {
+                self.state.cost.first_step = process_age();
+            }
+        }
+        Ok(None)
+    }
+
+    /// One optimiser step; its loss. Nothing moves where that is no number.
+    fn step(&mut self, batch: &[usize], arena: &Arena) -> Result<f64, FitError> {
+        let number = self.optimizer.steps() + 1;
+        let seed = self.task.seed.child("dropout", number);
+        let FitTask { train, config, device, .. } = &self.task;
+        let pass = Pass::training(seed, self.precision, arena);
+        let x = train.gather(batch, device)?;
+        let y = self.scaling.gather(train, batch, device)?;
+        let loss = config.loss.of(&self.network.forward(&x, &pass)?, &y)?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            return Ok(value);
+        }
+        let share = config.schedule.share(number, self.steps(), self.state.reductions);
+        self.current.learning_rate = self.optimizer.config.learning_rate * share;
+        let parameters = self.network.parameters();
+        self.optimizer.step(parameters, &gradients(parameters, loss.backward()?)?, share)?;
+        Ok(value)
+    }
+
+    fn end_epoch(&mut self, arena: &Arena) -> Result<Advance, FitError> {
+        let clock = Clock::start();
+        let validation_loss = self.validation_loss(arena)?;
+        if !validation_loss.is_finite() {
+            return self.roll_back(validation_loss);
+        }
+        let current = std::mem::take(&mut self.current);
+        let record = EpochRecord {
+            epoch: self.state.epoch + 1,
+            training_loss: current.loss_sum / current.order.len() as f64,
+            validation_loss,
+            learning_rate: current.learning_rate,
+        };
+        self.state.epoch = record.epoch;
+        self.state.step = self.optimizer.steps();
+        self.state.optimizer = self.optimizer.config;
+        self.state.curves.push(record.clone());
+        self.judge(validation_loss)?;
+        let EpochRecord { epoch, training_loss, .. } = record;
+        let task = self.task.label.clone();
+        self.task.progress.on(&Event::Epoch { task, epoch, training_loss, validation_loss });
+        self.state.cost.add(clock.elapsed());
+        self.save()?;
+        Ok(Advance::Epoch(record))
+    }
+
+    /// Mean over windows and horizons, in chunks of a fixed order.
+    fn validation_loss(&self, arena: &Arena) -> Result<f64, FitError> {
+        let FitTask { validation, config, device, .. } = &self.task;
+        let mut sum = 0.0;
+        evaluate(&*self.network, validation, device, arena, |chunk, outputs| {
+            let targets = self.scaling.gather(validation, chunk, device)?;
+            sum += f64::from(config.loss.of(&outputs, &targets)?.to_scalar::<f32>()?) * chunk.len() as f64;
+            Ok(())
+        })?;
+        Ok(sum / validation.len() as f64)
+    }
+
+    /// Keeps the best weights, and counts for early stopping and the plateau schedule, after an epoch.
+    fn judge(&mut self, loss: f64) -> Result<(), FitError> {
+        let state = &mut self.state;
+        // The best weights are kept whatever the gain; only patience asks for a gain worth waiting for.
+        if state.best_loss.is_none_or(|best| loss < best) {
+            (state.best_loss, state.best_epoch) = (Some(loss), Some(state.epoch));
+            self.best_weights = self.network.parameters().values()?;
+        }
+        if let Some(stopping) = self.task.config.early_stopping {
+            if state.patience_loss.is_none_or(|last| loss < last - stopping.min_delta) {
+                (state.patience_loss, state.waited) = (Some(loss), 0);
+            } else {
+                state.waited += 1;
+            }
+        }
+        if let ScheduleConfig::Plateau { patience, .. } = self.task.config.schedule {
+            if state.plateau_best.is_none_or(|best| loss < best) {
+                (state.plateau_best, state.plateau_waited) = (Some(loss), 0);
+            } else if state.plateau_waited >= patience {
+                (state.plateau_waited, state.reductions) = (0, state.reductions + 1);
+            } else {
+                state.plateau_waited += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<(), FitError> {
+        let Some(path) = &self.task.checkpoint else { return Ok(()) };
+        let checkpoint = Checkpoint {
+            state: self.state.clone(),
+            weights: self.network.parameters().values()?,
+            moments: self.optimizer.values()?,
+            best_weights: self.best_weights.clone(),
+        };
+        Ok(checkpoint.save(path, self.network.parameters(), &self.fingerprint)?)
+    }
+
+    /// Ends with the best whole epoch, since the loss of the one under way is no number.
+    fn roll_back(&mut self, loss: f64) -> Result<Advance, FitError> {
+        let (task, epoch, step) = (self.task.label.clone(), self.state.epoch + 1, self.optimizer.steps() + 1);
+        let Some(best) = self.state.best_epoch else {
+            return Err(FitError::Diverged { task, epoch, step, loss });
+        };
+        let text = format!(
+            "{task}: the loss became {loss} in epoch {epoch}, step {step}; the weights are those of epoch {best}, the best \
+             one before; use a lower learning rate or a `gradient_clip`"
+        );
+        self.task.progress.on(&Event::Warning { text });
+        self.current = CurrentEpoch::default();
+        self.ended = Some(StopReason::Diverged);
+        self.network.parameters().set(&self.best_weights)?;
+        Ok(Advance::Done(StopReason::Diverged))
+    }
+
+    /// The weights that are kept if it ends now, where they are not those of the network.
+    pub fn kept_weights(&self) -> Option<&[Vec<f32>]> {
+        let best = self.task.config.early_stopping.is_some() || self.ended == Some(StopReason::Diverged);
+        (best && self.state.best_epoch.is_some()).then_some(&self.best_weights)
+    }
+
+    /// Takes over weights, moments and epoch of another training of equal tensor shapes; settings, seed, windows and what
+    /// was spent stay its own.
+    ///
+    /// # Errors
+    /// Tensors of other shapes, or one of the two in the middle of an epoch.
+    pub fn adopt(&mut self, other: &Training) -> Result<(), FitError> {
+        let refuse = |reason| FitError::Adopt {
+            task: self.task.label.clone(),
+            other: other.task.label.clone(),
+            reason,
+        };
+        let (own, others) = (self.network.parameters(), other.network.parameters());
+        if !own.same_shapes(others) {
+            return Err(refuse("its tensors have other shapes"));
+        }
+        if !self.current.order.is_empty() || !other.current.order.is_empty() {
+            return Err(refuse("one of them is in the middle of an epoch"));
+        }
+        own.set(&others.values()?)?;
+        self.optimizer.set(&other.optimizer.values()?, other.optimizer.steps())?;
+        self.best_weights.clone_from(&other.best_weights);
+        self.state = State { optimizer: self.state.optimizer, cost: self.state.cost, ..other.state.clone() };
+        self.ended = other.ended;
+        Ok(())
+    }
+
+    /// Ends here: the network with the weights that are kept, and what was done.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn finish(self) -> Result<(Box<dyn Network>, FitReport), FitError> {
+        let kept = self.kept_weights().map(|weights| self.network.parameters().set(weights));
+        let best_epoch = kept.transpose()?.and(self.state.best_epoch);
+        let best = match (best_epoch, self.state.best_loss) {
+            (Some(epoch), Some(loss)) => format!(", best epoch {epoch} with validation loss {loss:.4}"),
+            _ => String::new(),
+        };
+        let detail = format!("{} epochs{best}", self.state.epoch);
+        self.task.progress.on(&Event::FitDone { task: self.task.label.clone(), detail });
+        let stop_reason = self.end().unwrap_or(StopReason::Early);
+        let cost = self.state.cost;
+        let report = FitReport {
+            parameters: self.network.parameters().count(),
+            samples: cost.samples,
+            seconds: cost.seconds,
+            cpu_seconds: cost.cpu_seconds,
+            step_seconds: cost.step_seconds,
+            step_cpu_seconds: cost.step_cpu_seconds,
+            seconds_to_first_step: cost.first_step,
+            epochs: self.state.curves,
+            best_epoch,
+            stop_reason,
+        };
+        Ok((self.network, report))
+    }
+}
+
+/// What a checkpoint must agree on: settings, seed, weights' shapes, and the windows with their targets.
+fn fingerprint(
+    network: &dyn Network,
+    scaling: &TargetScaling,
+    precision: Precision,
+    task: &FitTask,
+) -> String {
+    let FitTask { config, seed, kind, .. } = task;
+    let device = task.device.location();
+    let mut text = format!("{config:?} {precision:?} {seed:?} {kind:?} {device:?} {scaling:?}\n");
+    for weight in network.parameters().weights() {
+        text.push_str(&format!("{} {:?}\n", weight.name, weight.var.dims()));
+    }
+    let mut data = text.into_bytes();
+    for windows in [&task.train, &task.validation] {
+        data.extend((windows.len() as u64).to_le_bytes());
+        for index in 0..windows.len() {
+            // The windows of neighbouring rows overlap, so their last rows cover what they hold.
+            let window = windows.window(index);
+            let last = &window[window.len() - windows.features().min(window.len())..];
+            data.extend(last.iter().chain(windows.target(index)).flat_map(|value| value.to_le_bytes()));
+        }
+    }
+    sha256_hex(&data)
+}
