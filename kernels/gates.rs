@@ -1,10 +1,8 @@
-//! The elementwise part of an LSTM step, and the vector loops it is made of.
+//! Loops that become vector code, and the exponential function inside them.
 //!
 //! Plain loops over contiguous slices that the compiler turns into vector code; on x86-64 they are compiled three times
 //! (AVX-512, AVX2 with FMA, baseline) and the widest that the processor knows runs. Results of two processors of
 //! different width may differ in the last bit, as they do for any BLAS.
-//!
-//! Accuracy: [`sigmoid`] and tanh are within 3e-7 absolute of the exact value for every finite f32; NaN stays NaN.
 
 /// Compiles a loop for several vector widths under one name.
 macro_rules! vectorised {
@@ -64,115 +62,4 @@ pub(super) fn exponential<const FUSED: bool>(x: f32) -> f32 {
         series = multiply_add::<FUSED>(series, r, coefficient);
     }
     series * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
-}
-
-#[inline(always)]
-fn sigmoid_of<const FUSED: bool>(x: f32) -> f32 {
-    1.0 / (1.0 + exponential::<FUSED>(-x))
-}
-
-#[inline(always)]
-fn sigmoid_body<const FUSED: bool>(values: &mut [f32]) {
-    for value in values {
-        *value = sigmoid_of::<FUSED>(*value);
-    }
-}
-
-vectorised! {
-    /// Replaces each x by 1 / (1 + e^-x).
-    pub fn sigmoid(values: &mut [f32]) = sigmoid_body;
-}
-
-/// One step's elementwise work; every slice holds `[B, ...]` row-major.
-pub struct ForwardStep<'a> {
-    /// H.
-    pub hidden: usize,
-    /// `[B, 4H]`: comes as pre-activations in the order input, forget, cell, output, with those of the cell gate
-    /// doubled; leaves as the activated gates.
-    pub gates: &'a mut [f32],
-    /// `[B, H]`: the cell state before this step.
-    pub cell_before: &'a [f32],
-    /// `[B, H]`: the cell state after it.
-    pub cell: &'a mut [f32],
-    /// `[B, H]`: its tanh.
-    pub cell_tanh: &'a mut [f32],
-    /// `[B, H]`: the output of the step.
-    pub output: &'a mut [f32],
-}
-
-#[inline(always)]
-fn forward_body<const FUSED: bool>(step: ForwardStep) {
-    let hidden = step.hidden;
-    // tanh(x) = 2 sigmoid(2x) - 1: with the cell gate doubled, one loop without remainders does all four gates.
-    sigmoid_body::<FUSED>(step.gates);
-    let rows = step.gates.chunks_exact_mut(4 * hidden).zip(step.cell_before.chunks_exact(hidden));
-    for ((gates, before), cell) in rows.zip(step.cell.chunks_exact_mut(hidden)) {
-        let (input, rest) = gates.split_at_mut(hidden);
-        let (forget, rest) = rest.split_at_mut(hidden);
-        let candidate = &mut rest[..hidden];
-        for k in 0..hidden {
-            candidate[k] = 2.0 * candidate[k] - 1.0;
-            cell[k] = multiply_add::<FUSED>(forget[k], before[k], input[k] * candidate[k]);
-        }
-    }
-    for (tanh, cell) in step.cell_tanh.iter_mut().zip(step.cell.iter()) {
-        *tanh = 2.0 * sigmoid_of::<FUSED>(2.0 * *cell) - 1.0;
-    }
-    let rows = step.gates.chunks_exact(4 * hidden).zip(step.cell_tanh.chunks_exact(hidden));
-    for ((gates, tanh), output) in rows.zip(step.output.chunks_exact_mut(hidden)) {
-        let open = &gates[3 * hidden..];
-        for k in 0..hidden {
-            output[k] = open[k] * tanh[k];
-        }
-    }
-}
-
-vectorised! {
-    /// Activates the gates and moves the cell on: c = f * c_before + i * g, h = o * tanh(c).
-    pub fn forward_step(step: ForwardStep) = forward_body;
-}
-
-/// The same step backwards; every slice holds `[B, ...]` row-major.
-pub struct BackwardStep<'a> {
-    /// H.
-    pub hidden: usize,
-    /// `[B, 4H]`: comes as the activated gates, leaves as the gradients of their pre-activations.
-    pub gates: &'a mut [f32],
-    /// `[B, H]`: the cell state before the step.
-    pub cell_before: &'a [f32],
-    /// `[B, H]`: tanh of the cell state after it.
-    pub cell_tanh: &'a [f32],
-    /// `[B, H]`: the gradient of the step's output.
-    pub output_gradient: &'a [f32],
-    /// `[B, H]`: the gradient of the cell state after the step; leaves as that of the state before it.
-    pub cell_gradient: &'a mut [f32],
-}
-
-#[inline(always)]
-fn backward_body<const FUSED: bool>(step: BackwardStep) {
-    let hidden = step.hidden;
-    let rows = step.gates.chunks_exact_mut(4 * hidden).zip(step.cell_gradient.chunks_exact_mut(hidden));
-    for (row, (gates, cell_gradient)) in rows.enumerate() {
-        let span = row * hidden..(row + 1) * hidden;
-        let (before, tanh) = (&step.cell_before[span.clone()], &step.cell_tanh[span.clone()]);
-        let output_gradient = &step.output_gradient[span];
-        let (input, rest) = gates.split_at_mut(hidden);
-        let (forget, rest) = rest.split_at_mut(hidden);
-        let (candidate, open) = rest.split_at_mut(hidden);
-        let (cell_gradient, open) = (&mut cell_gradient[..hidden], &mut open[..hidden]);
-        for k in 0..hidden {
-            let (i, f, g, o, c) = (input[k], forget[k], candidate[k], open[k], tanh[k]);
-            let of_cell = multiply_add::<FUSED>(output_gradient[k] * o, 1.0 - c * c, cell_gradient[k]);
-            open[k] = output_gradient[k] * c * o * (1.0 - o);
-            input[k] = of_cell * g * i * (1.0 - i);
-            forget[k] = of_cell * before[k] * f * (1.0 - f);
-            candidate[k] = of_cell * i * (1.0 - g * g);
-            cell_gradient[k] = of_cell * f;
-        }
-    }
-}
-
-vectorised! {
-    /// The gradients of one step's gates and cell state.
-    pub fn backward_step(step: BackwardStep) = backward_body;
 }

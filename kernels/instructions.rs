@@ -37,6 +37,18 @@ impl Instructions {
         Instructions::Portable
     }
 
+    /// Whether this processor multiplies pairs of bf16 numbers in 512 bits (AVX512-BF16).
+    pub fn multiply_bf16() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            Instructions::widest() == Instructions::Avx512 && is_x86_feature_detected!("avx512bf16")
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            false
+        }
+    }
+
     /// These, or the widest that this processor knows where it does not know these.
     pub fn available(self) -> Instructions {
         self.min(Instructions::widest())

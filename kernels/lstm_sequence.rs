@@ -9,122 +9,227 @@
 //! h(t) = sigmoid(o) tanh(c(t))
 //! ```
 //!
-//! Bias, input and state are stacked into one operand `z`, so a step is one matrix product, and the gradient of all
-//! weights is one product over all steps and rows. Tensors are time-major, hence each step's rows are contiguous.
+//! Windows lie side by side in the lanes of vectors: a sequence is `[blocks, T, features, 32]`, window b in lane b % 32 of
+//! block b / 32, and [`lane_blocks`] brings a batch there. Lanes without a window hold zeros in the input; what they hold
+//! behind a layer means nothing, and the gradient that comes for them must be zero, as it is behind these operations. A
+//! window's output depends on no other window, in no bit.
 //!
-//! [`composed`] is the same in ordinary tensor operations: the specification in the tests, and what runs on devices
-//! that have no kernel yet.
+//! With [`Precision::Bf16`] the factors of all matrix products, those of the gradients included, are rounded to bf16 and
+//! summed in f32; everything else is f32. [`composed`] is the f32 layer in ordinary tensor operations: the specification in
+//! the tests, and what runs on devices that have no kernel yet.
 
-use super::gates::{BackwardStep, ForwardStep, backward_step, forward_step};
-use super::matrix::{Matrix, MatrixMut, Target, multiply};
-use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Tensor, bail};
-use std::sync::{Arc, Mutex, PoisonError};
+use super::arena::Arena;
+use super::dropout::Dropout;
+use super::instructions::Instructions;
+use super::lstm_paths::{BackwardWork, ForwardWork, KeptBuffers, Path, backward, forward};
+pub use super::lstm_vectors::LANES;
+use super::lstm_weights::LayerShape;
+use super::precision::Precision;
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, D, Device, Layout, Result, Shape, Storage, Tensor, bail,
+};
+use std::sync::{Mutex, PoisonError};
 
-/// The buffers of one layer, kept from step to step so that training allocates them once.
-#[derive(Clone, Debug, Default)]
-pub struct Workspace(Arc<Mutex<Option<Buffers>>>);
-
-/// What the backward pass needs of the forward pass.
-#[derive(Debug, Default)]
-struct Buffers {
-    /// `[T, B, 1 + I + H]`
-    stacked: Vec<f32>,
-    /// `[T, B, 4H]`: activated gates; gradients of the pre-activations after the backward pass.
-    gates: Vec<f32>,
-    /// `[T + 1, B, H]`
-    cells: Vec<f32>,
-    /// `[T, B, H]`
-    cell_tanh: Vec<f32>,
-    /// `[1 + I + H, 4H]`: the weights with the cell gate doubled.
-    doubled: Vec<f32>,
-    /// `[4H, I + H]`: the weights without bias, transposed.
-    transposed: Vec<f32>,
+/// Which steps' outputs a layer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// All, as `[blocks, T, H, 32]`: for the next layer.
+    Every,
+    /// The last step's, as `[B, H]`.
+    Last,
 }
 
-/// Runs one layer: x `[T, B, I]`, weight `[1 + I + H, 4H]`, result h `[T, B, H]`.
+/// What a layer is told besides its tensors.
+#[derive(Clone, Debug)]
+pub struct LstmSettings {
+    /// Windows in the batch, padding lanes not counted.
+    pub batch: usize,
+    /// Which outputs are wanted.
+    pub outputs: Outputs,
+    /// Of the outputs that are given; the next step sees the others. An element's number is its position in the output
+    /// `[blocks, T, H, 32]`, or `[blocks, H, 32]` of the last step alone.
+    pub dropout: Option<Dropout>,
+    /// Of the products' factors.
+    pub precision: Precision,
+    /// Where buffers come from.
+    pub arena: Arena,
+    /// The instructions to use, where the processor knows them.
+    pub instructions: Instructions,
+}
+
+/// x `[B, T, F]` -> `[blocks, T, F, 32]`.
 ///
 /// # Errors
-/// Shapes that do not fit, or another type than f32.
-pub fn lstm_sequence(x: &Tensor, weight: &Tensor, workspace: &Workspace) -> Result<Tensor> {
-    let shape = SequenceShape::of(x, weight)?;
-    if !matches!(x.device(), Device::Cpu) {
-        return composed(x, weight);
+/// Another shape or type.
+pub fn lane_blocks(x: &Tensor) -> Result<Tensor> {
+    let (batch, steps, features) = x.dims3()?;
+    if matches!(x.device(), Device::Cpu) {
+        return x.contiguous()?.apply_op1(LaneBlocks);
     }
-    let op = LstmSequence { shape, workspace: workspace.clone(), saved: Mutex::default() };
+    let blocks = batch.div_ceil(LANES);
+    x.pad_with_zeros(0, 0, blocks * LANES - batch)?
+        .reshape((blocks, LANES, steps, features))?
+        .permute((0, 2, 3, 1))?
+        .contiguous()
+}
+
+/// Runs one layer: x `[blocks, T, I, 32]`, weight `[1 + I + H, 4H]`, result as the settings say.
+///
+/// # Errors
+/// Shapes that do not fit, another type than f32, or bf16 on a device without a kernel.
+pub fn lstm_sequence(x: &Tensor, weight: &Tensor, settings: &LstmSettings) -> Result<Tensor> {
+    let shape = layer_shape(x, weight, settings)?;
+    if !matches!(x.device(), Device::Cpu) {
+        if settings.precision == Precision::Bf16 {
+            bail!("an LSTM in bf16 needs the CPU; choose precision f32 on this device");
+        }
+        return composed(x, weight, settings);
+    }
+    let goes_back = x.track_op() || weight.track_op();
+    let op = LstmSequence { shape, settings: settings.clone(), goes_back, kept: Mutex::default() };
     x.contiguous()?.apply_op2(&weight.contiguous()?, op)
 }
 
-/// The specification of [`lstm_sequence`], step by step in ordinary tensor operations.
+/// The specification of [`lstm_sequence`] in f32, step by step in ordinary tensor operations.
 ///
 /// # Errors
 /// As [`lstm_sequence`].
-pub fn composed(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let SequenceShape { steps, batch, inputs, hidden } = SequenceShape::of(x, weight)?;
+pub fn composed(x: &Tensor, weight: &Tensor, settings: &LstmSettings) -> Result<Tensor> {
+    let shape = layer_shape(x, weight, settings)?;
+    let LayerShape { steps, batch, inputs, hidden } = shape;
+    let rows = shape.blocks() * LANES;
     let bias = weight.narrow(0, 0, 1)?;
     let input_weight = weight.narrow(0, 1, inputs)?;
     let recurrent_weight = weight.narrow(0, 1 + inputs, hidden)?;
-    let mut h = Tensor::zeros((batch, hidden), x.dtype(), x.device())?;
+    let mut h = Tensor::zeros((rows, hidden), x.dtype(), x.device())?;
     let mut c = h.clone();
     let mut outputs = Vec::with_capacity(steps);
     for t in 0..steps {
-        let product = (x.get(t)?.matmul(&input_weight)? + h.matmul(&recurrent_weight)?)?;
+        let now = x.narrow(1, t, 1)?.squeeze(1)?.transpose(1, 2)?.reshape((rows, inputs))?;
+        let product = (now.matmul(&input_weight)? + h.matmul(&recurrent_weight)?)?;
         let gates = product.broadcast_add(&bias)?.chunk(4, D::Minus1)?;
         let input = candle_nn::ops::sigmoid(&gates[0])?;
         let forget = candle_nn::ops::sigmoid(&gates[1])?;
         let open = candle_nn::ops::sigmoid(&gates[3])?;
         c = ((forget * c)? + (input * gates[2].tanh()?)?)?;
         h = (open * c.tanh()?)?;
-        outputs.push(h.clone());
+        outputs.push(h.reshape((shape.blocks(), LANES, hidden))?.transpose(1, 2)?);
     }
-    Tensor::stack(&outputs, 0)
-}
-
-#[derive(Clone, Copy, Debug)]
-struct SequenceShape {
-    steps: usize,
-    batch: usize,
-    inputs: usize,
-    hidden: usize,
-}
-
-impl SequenceShape {
-    fn of(x: &Tensor, weight: &Tensor) -> Result<Self> {
-        let (steps, batch, inputs) = x.dims3()?;
-        let (rows, columns) = weight.dims2()?;
-        let hidden = columns / 4;
-        if columns % 4 != 0 || hidden == 0 || rows != 1 + inputs + hidden || steps == 0 || batch == 0 {
-            bail!(
-                "LSTM weight {rows}x{columns} does not fit an input of {steps} steps, {batch} rows, {inputs} columns"
-            );
+    let output = match settings.outputs {
+        Outputs::Every => Tensor::stack(&outputs, 1)?,
+        Outputs::Last => outputs.swap_remove(steps - 1).contiguous()?,
+    };
+    let output = match settings.dropout {
+        None => output,
+        Some(dropout) => {
+            let keeps = |element| if dropout.keeps(element) { dropout.scale() } else { 0.0 };
+            let mask: Vec<f32> = (0..output.elem_count() as u64).map(keeps).collect();
+            (&output * Tensor::from_vec(mask, output.shape(), output.device())?)?
         }
-        Ok(SequenceShape { steps, batch, inputs, hidden })
+    };
+    match settings.outputs {
+        Outputs::Every => Ok(output),
+        Outputs::Last => output.transpose(1, 2)?.reshape((rows, hidden))?.narrow(0, 0, batch),
+    }
+}
+
+fn layer_shape(x: &Tensor, weight: &Tensor, settings: &LstmSettings) -> Result<LayerShape> {
+    let (blocks, steps, inputs, lanes) = x.dims4()?;
+    let (rows, columns) = weight.dims2()?;
+    let (hidden, batch) = (columns / 4, settings.batch);
+    if columns % 4 != 0 || hidden == 0 || rows != 1 + inputs + hidden || steps == 0 || inputs == 0 {
+        bail!("LSTM weight {rows}x{columns} does not fit an input of {steps} steps, {inputs} columns");
+    }
+    if lanes != LANES || batch == 0 || blocks != batch.div_ceil(LANES) {
+        bail!("{batch} windows are not {blocks} blocks of {lanes} lanes");
+    }
+    Ok(LayerShape { steps, batch, inputs, hidden })
+}
+
+/// The numbers of a contiguous f32 tensor.
+pub(super) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => bail!("a kernel was given a tensor that is not contiguous"),
+    }
+}
+
+/// `[B, width]` -> `[blocks, width, 32]`, zeros in lanes without a row.
+fn into_lanes(rows: &[f32], width: usize) -> Vec<f32> {
+    let batch = rows.len() / width;
+    let mut result = vec![0.0; batch.div_ceil(LANES) * LANES * width];
+    for (rows, block) in rows.chunks(LANES * width).zip(result.chunks_exact_mut(LANES * width)) {
+        for (lane, row) in rows.chunks_exact(width).enumerate() {
+            for (lanes, value) in block.chunks_exact_mut(LANES).zip(row) {
+                lanes[lane] = *value;
+            }
+        }
+    }
+    result
+}
+
+/// `[blocks, width, 32]` -> `[B, width]`.
+fn from_lanes(blocks: &[f32], width: usize, batch: usize) -> Vec<f32> {
+    let mut result = vec![0.0; batch * width];
+    for (rows, block) in result.chunks_mut(LANES * width).zip(blocks.chunks_exact(LANES * width)) {
+        for (lane, row) in rows.chunks_exact_mut(width).enumerate() {
+            for (value, lanes) in row.iter_mut().zip(block.chunks_exact(LANES)) {
+                *value = lanes[lane];
+            }
+        }
+    }
+    result
+}
+
+struct LaneBlocks;
+
+impl CustomOp1 for LaneBlocks {
+    fn name(&self) -> &'static str {
+        "lane-blocks"
     }
 
-    /// 1 + I + H.
-    fn stacked(self) -> usize {
-        1 + self.inputs + self.hidden
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, steps, features) = layout.shape().dims3()?;
+        let blocks = into_lanes(floats(x, layout)?, steps * features);
+        Ok((CpuStorage::F32(blocks), (batch.div_ceil(LANES), steps, features, LANES).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _blocks: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let (batch, steps, features) = x.dims3()?;
+        let gradient = gradient.contiguous()?;
+        let (storage, layout) = gradient.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else {
+            bail!("a batch was on the CPU but its gradient is elsewhere")
+        };
+        let rows = from_lanes(floats(storage, layout)?, steps * features, batch);
+        Tensor::from_vec(rows, x.shape(), x.device()).map(Some)
     }
 }
 
 struct LstmSequence {
-    shape: SequenceShape,
-    workspace: Workspace,
-    saved: Mutex<Option<Buffers>>,
+    shape: LayerShape,
+    settings: LstmSettings,
+    /// Whether a backward pass may come.
+    goes_back: bool,
+    /// From the forward to the backward pass.
+    kept: Mutex<Option<KeptBuffers>>,
 }
 
-/// A poisoned lock only means that another thread panicked while it held plain numbers that are overwritten next.
-fn take(slot: &Mutex<Option<Buffers>>) -> Option<Buffers> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
+impl LstmSequence {
+    fn path(&self) -> Path {
+        Path::new(self.settings.instructions, self.settings.precision)
+    }
 
-fn put(slot: &Mutex<Option<Buffers>>, buffers: Buffers) {
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(buffers);
+    /// A poisoned lock only means that another thread panicked while it held plain numbers.
+    fn take_kept(&self) -> Option<KeptBuffers> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Drop for LstmSequence {
     fn drop(&mut self) {
-        if let Some(buffers) = take(&self.saved) {
-            put(&self.workspace.0, buffers);
+        if let Some(kept) = self.take_kept() {
+            kept.give_back(&self.settings.arena);
         }
     }
 }
@@ -142,12 +247,25 @@ impl CustomOp2 for LstmSequence {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
-        let SequenceShape { steps, batch, hidden, .. } = self.shape;
-        let mut buffers = take(&self.workspace.0).unwrap_or_default();
-        let mut output = vec![0.0; steps * batch * hidden];
-        forward(self.shape, x, weight, &mut buffers, &mut output);
-        put(&self.saved, buffers);
-        Ok((CpuStorage::F32(output), (steps, batch, hidden).into()))
+        let LayerShape { steps, batch, hidden, .. } = self.shape;
+        let LstmSettings { outputs, dropout, arena, .. } = &self.settings;
+        let steps_out = if *outputs == Outputs::Every { steps } else { 1 };
+        let mut output = vec![0.0; self.shape.blocks() * steps_out * hidden * LANES];
+        let work = ForwardWork {
+            path: self.path(),
+            shape: self.shape,
+            weight,
+            x,
+            output: &mut output,
+            dropout: *dropout,
+            arena,
+        };
+        let kept = forward(work, self.goes_back);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(match outputs {
+            Outputs::Every => (CpuStorage::F32(output), (self.shape.blocks(), steps, hidden, LANES).into()),
+            Outputs::Last => (CpuStorage::F32(from_lanes(&output, hidden, batch)), (batch, hidden).into()),
+        })
     }
 
     fn bwd(
@@ -157,169 +275,39 @@ impl CustomOp2 for LstmSequence {
         _output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let SequenceShape { steps, batch, inputs, hidden } = self.shape;
-        let Some(mut buffers) = take(&self.saved) else {
+        let Some(kept) = self.take_kept() else {
             bail!("the LSTM layer can go backward once for each forward pass");
         };
-        let mut of_weight = vec![0.0; self.shape.stacked() * 4 * hidden];
-        let mut of_x = if x.track_op() { Some(vec![0.0; steps * batch * inputs]) } else { None };
+        let LstmSettings { outputs, dropout, arena, .. } = &self.settings;
+        let mut of_weight = vec![0.0; self.shape.weights()];
+        let mut of_x = if x.track_op() { vec![0.0; x.elem_count()] } else { Vec::new() };
         {
             let gradient = gradient.contiguous()?;
             let (gradient, gradient_layout) = gradient.storage_and_layout();
             let (weight, weight_layout) = weight.storage_and_layout();
-            let (candle_core::Storage::Cpu(gradient), candle_core::Storage::Cpu(weight)) =
-                (&*gradient, &*weight)
+            let (x, x_layout) = x.storage_and_layout();
+            let (Storage::Cpu(gradient), Storage::Cpu(weight), Storage::Cpu(x)) = (&*gradient, &*weight, &*x)
             else {
                 bail!("the LSTM layer ran on the CPU but its gradient is elsewhere");
             };
-            let (gradient, weight) = (floats(gradient, gradient_layout)?, floats(weight, weight_layout)?);
-            backward(self.shape, weight, gradient, &mut buffers, (&mut of_weight, of_x.as_deref_mut()));
+            let gradient = floats(gradient, gradient_layout)?;
+            let blocked = (*outputs == Outputs::Last).then(|| into_lanes(gradient, self.shape.hidden));
+            backward(BackwardWork {
+                path: self.path(),
+                shape: self.shape,
+                weight: floats(weight, weight_layout)?,
+                x: floats(x, x_layout)?,
+                of_output: blocked.as_deref().unwrap_or(gradient),
+                kept: &kept,
+                of_x: &mut of_x,
+                of_weight: &mut of_weight,
+                dropout: *dropout,
+                arena,
+            });
         }
-        put(&self.workspace.0, buffers);
+        kept.give_back(arena);
         let of_weight = Tensor::from_vec(of_weight, weight.shape(), weight.device())?;
-        let of_x = of_x.map(|values| Tensor::from_vec(values, x.shape(), x.device())).transpose()?;
+        let of_x = if x.track_op() { Some(Tensor::from_vec(of_x, x.shape(), x.device())?) } else { None };
         Ok((of_x, Some(of_weight)))
-    }
-}
-
-/// The numbers of a contiguous f32 tensor.
-pub(super) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => bail!("a kernel was given a tensor that is not contiguous"),
-    }
-}
-
-/// Brings a buffer to its size; every element is overwritten before it is read, so old numbers may stay.
-fn resize(buffer: &mut Vec<f32>, length: usize) {
-    if buffer.len() != length {
-        buffer.clear();
-        buffer.resize(length, 0.0);
-    }
-}
-
-fn forward(shape: SequenceShape, x: &[f32], weight: &[f32], buffers: &mut Buffers, output: &mut [f32]) {
-    let SequenceShape { steps, batch, inputs, hidden } = shape;
-    let (stacked, state) = (shape.stacked(), batch * hidden);
-    resize(&mut buffers.stacked, steps * batch * stacked);
-    resize(&mut buffers.gates, steps * 4 * state);
-    resize(&mut buffers.cells, (steps + 1) * state);
-    resize(&mut buffers.cell_tanh, steps * state);
-    buffers.cells[..state].fill(0.0);
-    double_cell_gate(weight, hidden, &mut buffers.doubled);
-    for (row, x) in buffers.stacked.chunks_exact_mut(stacked).zip(x.chunks_exact(inputs)) {
-        row[0] = 1.0;
-        row[1..=inputs].copy_from_slice(x);
-    }
-    for row in buffers.stacked[..batch * stacked].chunks_exact_mut(stacked) {
-        row[1 + inputs..].fill(0.0);
-    }
-    let doubled = Matrix::new(&buffers.doubled, stacked, 4 * hidden, 4 * hidden);
-    for t in 0..steps {
-        let (now, later) = buffers.stacked[t * batch * stacked..].split_at_mut(batch * stacked);
-        let gates = &mut buffers.gates[t * 4 * state..(t + 1) * 4 * state];
-        multiply(
-            MatrixMut::new(gates, batch, 4 * hidden, 4 * hidden),
-            Matrix::new(now, batch, stacked, stacked),
-            doubled,
-            Target::Replaced,
-        );
-        let (cells_before, cells_after) = buffers.cells.split_at_mut((t + 1) * state);
-        let output = &mut output[t * state..(t + 1) * state];
-        forward_step(ForwardStep {
-            hidden,
-            gates,
-            cell_before: &cells_before[t * state..],
-            cell: &mut cells_after[..state],
-            cell_tanh: &mut buffers.cell_tanh[t * state..(t + 1) * state],
-            output,
-        });
-        // After the last step `later` is empty and nothing is copied.
-        for (row, h) in later.chunks_exact_mut(stacked).zip(output.chunks_exact(hidden)) {
-            row[1 + inputs..].copy_from_slice(h);
-        }
-    }
-}
-
-/// Doubling is exact, so tanh(x) = 2 sigmoid(2x) - 1 costs no rounding here.
-fn double_cell_gate(weight: &[f32], hidden: usize, doubled: &mut Vec<f32>) {
-    doubled.clear();
-    doubled.extend_from_slice(weight);
-    for row in doubled.chunks_exact_mut(4 * hidden) {
-        for value in &mut row[2 * hidden..3 * hidden] {
-            *value *= 2.0;
-        }
-    }
-}
-
-/// Writes the gradient of the weight, and that of x where it is asked for (the first layer's input needs none).
-fn backward(
-    shape: SequenceShape,
-    weight: &[f32],
-    gradient: &[f32],
-    buffers: &mut Buffers,
-    (of_weight, mut of_x): (&mut [f32], Option<&mut [f32]>),
-) {
-    let SequenceShape { steps, batch, inputs, hidden } = shape;
-    let state = batch * hidden;
-    // Rows of the weight that pass a gradient on: those of the state, and those of x where it wants one.
-    let passed_inputs = if of_x.is_some() { inputs } else { 0 };
-    let passed = passed_inputs + hidden;
-    transpose(
-        &weight[(shape.stacked() - passed) * 4 * hidden..],
-        passed,
-        4 * hidden,
-        &mut buffers.transposed,
-    );
-    let transposed = Matrix::new(&buffers.transposed, 4 * hidden, passed, passed);
-    let mut back = vec![0.0; batch * passed];
-    let mut of_output = vec![0.0; state];
-    let mut of_cell = vec![0.0; state];
-    for t in (0..steps).rev() {
-        let rows = of_output.chunks_exact_mut(hidden).zip(gradient[t * state..].chunks_exact(hidden));
-        for ((sum, above), later) in rows.zip(back.chunks_exact(passed)) {
-            for ((sum, above), later) in sum.iter_mut().zip(above).zip(&later[passed_inputs..]) {
-                *sum = above + later;
-            }
-        }
-        let gates = &mut buffers.gates[t * 4 * state..(t + 1) * 4 * state];
-        backward_step(BackwardStep {
-            hidden,
-            gates,
-            cell_before: &buffers.cells[t * state..(t + 1) * state],
-            cell_tanh: &buffers.cell_tanh[t * state..(t + 1) * state],
-            output_gradient: &of_output,
-            cell_gradient: &mut of_cell,
-        });
-        if t == 0 && of_x.is_none() {
-            break;
-        }
-        multiply(
-            MatrixMut::new(&mut back, batch, passed, passed),
-            Matrix::new(gates, batch, 4 * hidden, 4 * hidden),
-            transposed,
-            Target::Replaced,
-        );
-        if let Some(of_x) = &mut of_x {
-            let rows = of_x[t * batch * inputs..(t + 1) * batch * inputs].chunks_exact_mut(inputs);
-            for (row, back) in rows.zip(back.chunks_exact(passed)) {
-                row.copy_from_slice(&back[..inputs]);
-            }
-        }
-    }
-    multiply(
-        MatrixMut::new(of_weight, shape.stacked(), 4 * hidden, 4 * hidden),
-        Matrix::new(&buffers.stacked, steps * batch, shape.stacked(), shape.stacked()).transposed(),
-        Matrix::new(&buffers.gates, steps * batch, 4 * hidden, 4 * hidden),
-        Target::Replaced,
-    );
-}
-
-fn transpose(source: &[f32], rows: usize, columns: usize, result: &mut Vec<f32>) {
-    resize(result, rows * columns);
-    for (row, values) in source.chunks_exact(columns).take(rows).enumerate() {
-        for (column, value) in values.iter().enumerate() {
-            result[column * rows + row] = *value;
-        }
     }
 }

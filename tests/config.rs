@@ -62,7 +62,7 @@ fn the_base_is_accepted_and_reloads_to_an_equal_plan() {
 #[test]
 fn every_shipped_configuration_resolves_and_reloads() {
     let mut count = 0;
-    for folder in ["configs", "configs/experiments"] {
+    for folder in ["configs", "configs/experiments", "configs/benchmarks"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "yaml") {

@@ -1,22 +1,22 @@
 //! Kernels and losses: values and gradients against plain tensor operations and finite differences.
 
 use candle_core::{Device, Result, Tensor, Var};
-use candlewick::kernels::{adamw, affine, attention, gates, layer_norm, lstm_sequence};
-use candlewick::nn::LossConfig;
+use candlewick::kernels::{adamw, affine, attention, gates, layer_norm};
+use candlewick::nn::{Head, LossConfig};
 use candlewick::seed::Seed;
 
-fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
+pub(crate) fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
     let mut stream = Seed(7).stream(purpose, 0);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| (stream.normal() * scale) as f32).collect();
     Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let size = expected.iter().fold(1e-3_f32, |size, value| size.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -26,7 +26,7 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 }
 
 /// Values and all gradients of two functions of the same variables, the result weighted so that no gradient is uniform.
-fn assert_same(
+pub(crate) fn assert_same(
     name: &str,
     variables: &[&Var],
     found: impl Fn() -> Result<Tensor>,
@@ -51,7 +51,7 @@ fn assert_same(
 
 /// Central differences of a scalar function, in f64 from f32 values: good to about 1e-2 of the largest gradient, which
 /// still tells a wrong formula from a right one.
-fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
+pub(crate) fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Tensor>) {
     let gradients = scalar().unwrap().backward().unwrap();
     let gradient = values(gradients.get(variable).unwrap());
     let start = values(variable);
@@ -74,84 +74,6 @@ fn assert_differences(name: &str, variable: &Var, scalar: impl Fn() -> Result<Te
         );
     }
     value(start);
-}
-
-#[test]
-fn gates_are_accurate_over_the_whole_range() {
-    let inputs: Vec<f32> = (-120_000..=120_000).map(|k| k as f32 * 1e-3).collect();
-    let mut found = inputs.clone();
-    gates::sigmoid(&mut found);
-    for (x, y) in inputs.iter().zip(&found) {
-        let exact = 1.0 / (1.0 + (-f64::from(*x)).exp());
-        assert!((f64::from(*y) - exact).abs() <= 3e-7, "sigmoid({x}) = {y} instead of {exact}");
-    }
-    let mut special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40];
-    gates::sigmoid(&mut special);
-    assert!(special[0].is_nan());
-    assert_eq!((special[1], special[3]), (1.0, 0.5));
-    assert!(special[2] < 1e-37);
-}
-
-#[test]
-fn lstm_equals_its_specification() {
-    // Tolerance: f32 sums of up to 60 steps, each gate within 3e-7, relative to the largest value of a tensor.
-    for (steps, batch, inputs, hidden) in
-        [(1, 1, 1, 1), (5, 3, 2, 4), (7, 33, 12, 32), (60, 32, 6, 50), (3, 2, 100, 17)]
-    {
-        let x = random("x", &[steps, batch, inputs], 1.0);
-        let weight = random("w", &[1 + inputs + hidden, 4 * hidden], 1.0 / (hidden as f64).sqrt());
-        let workspace = lstm_sequence::Workspace::default();
-        assert_same(
-            &format!("LSTM {steps} {batch} {inputs} {hidden}"),
-            &[&x, &weight],
-            || lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace),
-            || lstm_sequence::composed(x.as_tensor(), weight.as_tensor()),
-            2e-5,
-        );
-        // Without a gradient for x the weight's gradient keeps its value.
-        assert_same(
-            "LSTM on data",
-            &[&weight],
-            || lstm_sequence::lstm_sequence(&x.as_detached_tensor(), weight.as_tensor(), &workspace),
-            || lstm_sequence::composed(&x.as_detached_tensor(), weight.as_tensor()),
-            2e-5,
-        );
-    }
-}
-
-#[test]
-fn lstm_gradient_equals_finite_differences() {
-    let x = random("x", &[6, 3, 2], 1.0);
-    let weight = random("w", &[1 + 2 + 4, 16], 0.5);
-    let workspace = lstm_sequence::Workspace::default();
-    let scalar =
-        || lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace)?.sqr()?.sum_all();
-    assert_differences("LSTM weight", &weight, scalar);
-    assert_differences("LSTM input", &x, scalar);
-}
-
-#[test]
-fn lstm_refuses_shapes_that_do_not_fit() {
-    let x = random("x", &[2, 3, 4], 1.0);
-    let weight = random("w", &[8, 16], 1.0);
-    let workspace = lstm_sequence::Workspace::default();
-    let error = lstm_sequence::lstm_sequence(x.as_tensor(), weight.as_tensor(), &workspace).unwrap_err();
-    assert!(error.to_string().contains("8x16"), "{error}");
-}
-
-#[test]
-fn workspaces_do_not_leak_between_passes() {
-    let workspace = lstm_sequence::Workspace::default();
-    let weight = random("w", &[1 + 2 + 4, 16], 0.5);
-    let run = |batch: usize, workspace: &lstm_sequence::Workspace| {
-        let x = random("x", &[5, batch, 2], 1.0);
-        let y = lstm_sequence::lstm_sequence(&x.as_detached_tensor(), weight.as_tensor(), workspace).unwrap();
-        let gradients = y.sum_all().unwrap().backward().unwrap();
-        (values(&y), values(gradients.get(&weight).unwrap()))
-    };
-    let fresh: Vec<_> = [4, 9, 1].map(|batch| run(batch, &lstm_sequence::Workspace::default())).into();
-    let reused: Vec<_> = [4, 9, 1].map(|batch| run(batch, &workspace)).into();
-    assert_eq!(fresh, reused);
 }
 
 #[test]
@@ -240,7 +162,7 @@ fn losses_equal_their_formulas_and_finite_differences() {
         let per_horizon = loss.outputs_per_horizon();
         let outputs = random("outputs", &[5, 2 * per_horizon], 1.5);
         let targets = if loss == LossConfig::Bce { &classes } else { &targets };
-        let found = loss.of(outputs.as_tensor(), targets).unwrap().to_scalar::<f32>().unwrap();
+        let found = loss.of(outputs.as_tensor(), targets, &[0.0; 2]).unwrap().to_scalar::<f32>().unwrap();
         let (x, y) = (values(&outputs), values(targets));
         let terms: Vec<f64> = (0..x.len())
             .map(|k| {
@@ -258,16 +180,83 @@ fn losses_equal_their_formulas_and_finite_differences() {
                         let probability = 1.0 / (1.0 + (-x).exp());
                         -(y * probability.ln() + (1.0 - y) * (1.0 - probability).ln())
                     }
+                    LossConfig::Direction | LossConfig::Mixed { .. } => unreachable!("tested below"),
                 }
             })
             .collect();
         let expected = terms.iter().sum::<f64>() / terms.len() as f64;
         assert!((f64::from(found) - expected).abs() < 1e-5, "{loss:?}: {found} instead of {expected}");
-        assert_differences(&format!("{loss:?}"), &outputs, || loss.of(outputs.as_tensor(), targets));
+        assert_differences(&format!("{loss:?}"), &outputs, || {
+            loss.of(outputs.as_tensor(), targets, &[0.0; 2])
+        });
     }
     let extreme = Tensor::new(&[[1e4_f32, -1e4]], &Device::Cpu).unwrap();
-    let loss = LossConfig::Bce.of(&extreme, &Tensor::new(&[[1_f32, 0.0]], &Device::Cpu).unwrap()).unwrap();
+    let loss = LossConfig::Bce
+        .of(&extreme, &Tensor::new(&[[1_f32, 0.0]], &Device::Cpu).unwrap(), &[0.0; 2])
+        .unwrap();
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 0.0);
+}
+
+/// Two heads and the direction over two horizons, each term written out.
+#[test]
+fn a_mixed_loss_is_the_weighted_sum_of_its_heads() {
+    let (rows, zero) = (7, [0.25_f32, -0.5]);
+    let outputs = random("outputs of all heads", &[rows, 2 * (1 + 3 + 1)], 1.0);
+    let mut y = values(&random("targets of all heads", &[rows, 2], 1.0));
+    // A target of exactly 0 points nowhere.
+    y[3] = zero[1];
+    let targets = Tensor::from_vec(y.clone(), (rows, 2), &Device::Cpu).unwrap();
+    let levels = vec![0.2, 0.5, 0.7];
+    let head = |loss: LossConfig, weight: f64| Head { loss, weight };
+    let loss = LossConfig::Mixed {
+        heads: vec![
+            head(LossConfig::Mse, 1.5),
+            head(LossConfig::Quantile { levels: levels.clone() }, 0.5),
+            head(LossConfig::Direction, 0.25),
+        ],
+    };
+    assert_eq!(loss.outputs_per_horizon(), 5);
+    let found = loss.of(outputs.as_tensor(), &targets, &zero).unwrap().to_scalar::<f32>().unwrap();
+    let x = values(&outputs);
+    let mut expected = 0.0;
+    for row in 0..rows {
+        for horizon in 0..2 {
+            let x = |column: usize| f64::from(x[row * 10 + column]);
+            let y = f64::from(y[row * 2 + horizon]);
+            expected += 1.5 * (y - x(horizon)).powi(2);
+            for (k, level) in levels.iter().enumerate() {
+                let error = y - x(2 + 3 * horizon + k);
+                expected += 0.5 * (level * error).max((level - 1.0) * error) / 3.0;
+            }
+            let up = match y.total_cmp(&f64::from(zero[horizon])) {
+                std::cmp::Ordering::Less => 0.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Greater => 1.0,
+            };
+            let probability = 1.0 / (1.0 + (-x(8 + horizon)).exp());
+            expected -= 0.25 * (up * probability.ln() + (1.0 - up) * (1.0 - probability).ln());
+        }
+    }
+    expected /= 2.0 * rows as f64;
+    assert!((f64::from(found) - expected).abs() < 1e-5, "{found} instead of {expected}");
+    assert_differences("mixed", &outputs, || loss.of(outputs.as_tensor(), &targets, &zero));
+    let forecast = values(&loss.forecast(outputs.as_tensor()).unwrap());
+    let first_head: Vec<f32> = (0..rows).flat_map(|row| [x[row * 10], x[row * 10 + 1]]).collect();
+    assert_eq!(forecast, first_head);
+
+    for (heads, expected) in [
+        (vec![], "at least one head"),
+        (vec![head(LossConfig::Direction, 1.0)], "forecasts no size"),
+        (vec![head(LossConfig::Mse, 0.0)], "heads[0].weight"),
+        (
+            vec![head(LossConfig::Mse, 1.0), head(LossConfig::Mixed { heads: vec![] }, 1.0)],
+            "heads[1] is mixed",
+        ),
+        (vec![head(LossConfig::Huber { delta: 0.0 }, 1.0)], "huber.delta"),
+    ] {
+        let error = LossConfig::Mixed { heads }.check().unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]
@@ -277,6 +266,71 @@ fn the_forecast_of_quantiles_is_the_median() {
     assert_eq!(values(&loss.forecast(&outputs).unwrap()), [2.0, 5.0]);
     let error = LossConfig::Quantile { levels: vec![0.1, 0.9] }.check().unwrap_err();
     assert!(error.contains("0.5"), "{error}");
+}
+
+/// Twelve clipped steps of three tensors from `tests/reference/torch_adamw.py` (torch 2.15.0, f64).
+#[test]
+fn adamw_equals_torch_over_a_whole_network() {
+    let reference: serde_json::Value =
+        serde_json::from_str(include_str!("reference/torch_adamw.json")).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+    };
+    let tensors = |of: &serde_json::Value| -> Vec<Tensor> {
+        let shapes = reference["shapes"].as_array().unwrap().iter();
+        let shapes = shapes.map(|shape| numbers(shape).iter().map(|side| *side as usize).collect::<Vec<_>>());
+        let pairs = of.as_array().unwrap().iter().zip(shapes);
+        pairs.map(|(values, shape)| Tensor::from_vec(numbers(values), shape, &Device::Cpu).unwrap()).collect()
+    };
+    let setting = |name: &str| reference["settings"][name].as_f64().unwrap();
+    for composed in [false, true] {
+        let weights: Vec<Var> =
+            tensors(&reference["start"]).iter().map(|tensor| Var::from_tensor(tensor).unwrap()).collect();
+        let weights: Vec<&Var> = weights.iter().collect();
+        let count = weights.iter().map(|weight| weight.elem_count()).sum::<usize>();
+        let mut moments = Tensor::zeros((2, count), candle_core::DType::F32, &Device::Cpu).unwrap();
+        for (index, row) in reference["steps"].as_array().unwrap().iter().enumerate() {
+            let gradients = tensors(&row["gradients"]);
+            let norm = gradients.iter().map(|one| adamw::squared_norm(one).unwrap()).sum::<f64>().sqrt();
+            assert!((norm - row["norm"].as_f64().unwrap()).abs() < 1e-6 * norm, "norm of step {index}");
+            let step = adamw::AdamWStep {
+                rate: setting("learning_rate"),
+                decay: setting("weight_decay"),
+                beta_1: setting("beta_1"),
+                beta_2: setting("beta_2"),
+                epsilon: setting("epsilon"),
+                step: index as u64 + 1,
+                gradient_factor: (setting("clip") / norm).min(1.0),
+            };
+            let update = if composed { adamw::composed } else { adamw::adamw };
+            update(&weights, &mut moments, &gradients, &step).unwrap();
+            for (weight, expected) in weights.iter().zip(row["weights"].as_array().unwrap()) {
+                // Twelve steps in f32 against f64, and torch's 1e-6 beside the norm.
+                assert_close(&format!("AdamW, step {index}"), &values(weight), &numbers(expected), 2e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn adamw_refuses_what_does_not_fit() {
+    let weight = Var::zeros((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let zeros = |shape: (usize, usize)| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let step = adamw::AdamWStep {
+        rate: 0.1,
+        decay: 0.0,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        step: 1,
+        gradient_factor: 1.0,
+    };
+    for (moments, gradients) in
+        [((2, 5), vec![zeros((2, 3))]), ((2, 6), vec![zeros((3, 2))]), ((2, 6), Vec::new())]
+    {
+        let error = adamw::adamw(&[&weight], &mut zeros(moments), &gradients, &step).unwrap_err();
+        assert!(error.to_string().contains("fit"), "{error}");
+    }
 }
 
 /// Three steps from `tests/reference/adamw.py` (numpy, f64), which states the published algorithm line by line.

@@ -4,10 +4,9 @@ use crate::planted::{World, predict_bits, progress_texts};
 use candle_core::{Device, Tensor};
 use candlewick::kernels::{arena::Arena, precision::Precision};
 use candlewick::model::{Fit, FitError, Lstm, ModelConfig, StopReason, Transformer};
-use candlewick::nn::LossConfig;
-use candlewick::nn::Pass;
+use candlewick::nn::{Head, LossConfig, Pass};
 use candlewick::seed::Seed;
-use candlewick::train::{EarlyStopping, ScheduleConfig, TrainConfig};
+use candlewick::train::{EarlyStopping, PrecisionConfig, ScheduleConfig, TrainConfig};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn small_lstm() -> ModelConfig {
@@ -128,12 +127,17 @@ fn a_loss_that_is_no_number_is_an_error_with_its_step() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused_by_name() {
-    let cases: [(&str, &str); 9] = [
+    let cases: [(&str, &str); 14] = [
         ("epochs: 0", "train.epochs"),
         ("batch_size: 0", "train.batch_size"),
         ("stride_bars: 0", "train.stride_bars"),
         ("gradient_clip: -1.0", "train.gradient_clip"),
         ("loss: bce", "bce"),
+        ("seeds: 0", "train.seeds"),
+        ("micro_batch: 0", "train.micro_batch"),
+        ("loss: direction", "train.loss.direction"),
+        ("loss: {mixed: {heads: []}}", "train.loss.mixed.heads"),
+        ("loss: {mixed: {heads: [{loss: mse}, {loss: bce}]}}", "bce"),
         ("loss: {huber: {delta: 0.0}}", "train.loss.huber.delta"),
         ("loss: {quantile: {levels: [0.9, 0.5]}}", "train.loss.quantile.levels"),
         ("optimizer: {adamw: {beta_2: 1.0}}", "beta_2"),
@@ -157,6 +161,12 @@ fn settings_are_read_as_the_design_writes_them() {
     let config: TrainConfig = serde_saphyr::from_str(text).unwrap();
     assert_eq!(config.schedule, ScheduleConfig::Cosine { warm_up_steps: 0 });
     assert_eq!((config.early_stopping, config.gradient_clip), (None, None));
+    let text = "{precision: auto, micro_batch: 8, seeds: 3, loss: {mixed: {heads: [{loss: mse}, {loss: direction, weight: 0.2}]}}}";
+    let mixed: TrainConfig = serde_saphyr::from_str(text).unwrap();
+    assert_eq!((mixed.precision, mixed.micro_batch, mixed.seeds), (PrecisionConfig::Auto, Some(8), 3));
+    let heads = [(LossConfig::Mse, 1.0), (LossConfig::Direction, 0.2)];
+    let heads = heads.into_iter().map(|(loss, weight)| Head { loss, weight }).collect();
+    assert_eq!(mixed.loss, LossConfig::Mixed { heads });
     let written = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<TrainConfig>(&written).unwrap(), config);
 }
@@ -238,9 +248,29 @@ fn dropout_is_a_function_of_the_step_alone() {
 }
 
 #[test]
+fn the_precision_is_chosen_with_a_reason_and_never_in_silence() {
+    let choose =
+        |config: PrecisionConfig, kind: &str| config.choose(kind, &["proven"], &Device::Cpu).unwrap();
+    let (precision, why) = choose(PrecisionConfig::F32, "proven");
+    assert_eq!((precision, why.name.as_str()), (Precision::F32, "f32"));
+    let (precision, why) = choose(PrecisionConfig::Bf16, "other");
+    assert_eq!((precision, why.name.as_str()), (Precision::Bf16, "bf16"));
+    let (precision, why) = choose(PrecisionConfig::Auto, "other");
+    assert_eq!(precision, Precision::F32);
+    assert_eq!(why.reason, "auto: bf16 is not proven for other");
+    let (precision, why) = choose(PrecisionConfig::Auto, "proven");
+    let expected = if why.reason.contains("no AVX512-BF16") { Precision::F32 } else { Precision::Bf16 };
+    assert_eq!(precision, expected, "{}", why.reason);
+    let report = World::new(6, 60, 1).fit(&small_lstm(), &config()).unwrap().report;
+    assert_eq!(report.precision.unwrap().reason, "asked for by the configuration");
+}
+
+#[test]
 fn every_loss_trains() {
     let quantile = LossConfig::Quantile { levels: vec![0.2, 0.5, 0.8] };
-    for loss in [LossConfig::Mse, LossConfig::Huber { delta: 1.0 }, quantile] {
+    let heads = [(LossConfig::Mse, 1.0), (quantile.clone(), 0.5), (LossConfig::Direction, 0.2)];
+    let heads = heads.into_iter().map(|(loss, weight)| Head { loss, weight }).collect();
+    for loss in [LossConfig::Mse, LossConfig::Huber { delta: 1.0 }, quantile, LossConfig::Mixed { heads }] {
         let world = World::new(6, 300, 2);
         let mut config = TrainConfig { loss, epochs: 15, early_stopping: None, ..config() };
         let candlewick::train::OptimizerConfig::AdamW(adamw) = &mut config.optimizer;

@@ -72,6 +72,10 @@ impl Architecture for Lstm {
         self.window
     }
 
+    fn kind(&self) -> &'static str {
+        "lstm"
+    }
+
     fn shape(&self) -> String {
         format!("lstm {:?}", self.layers)
     }

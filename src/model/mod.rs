@@ -129,6 +129,7 @@ impl ClosedForm {
         let report = FitReport {
             parameters,
             samples: 0,
+            precision: None,
             seconds,
             cpu_seconds,
             step_seconds: 0.0,

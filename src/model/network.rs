@@ -3,7 +3,6 @@
 use super::{CARD_FILE, FitError, FitTask, Fitted, Member, Started, WEIGHTS_FILE};
 use super::{bounded, check_windows, damaged, fault, save_card};
 use crate::kernels::arena::Arena;
-use crate::kernels::precision::Precision;
 use crate::nn::LossConfig;
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::seed::Seed;
@@ -31,6 +30,9 @@ pub(super) trait Architecture: Send + Sync {
     /// T
     fn length(&self) -> usize;
 
+    /// The name in the registry: "lstm".
+    fn kind(&self) -> &'static str;
+
     /// All settings that decide the shapes of tensors, but for the window, in words: "lstm [100, 50]".
     fn shape(&self) -> String;
 
@@ -48,6 +50,10 @@ pub(super) trait Architecture: Send + Sync {
     /// The settings as they are saved beside the weights.
     fn settings(&self) -> serde_json::Value;
 }
+
+/// Kinds of models that were shown to forecast as well when they are trained with bf16 products, over seeds, on ETTh1 and
+/// on the shipped market: what `precision: auto` may choose for them.
+const PROVEN_IN_BF16: &[&str] = &[];
 
 /// How many weights the network would have.
 pub(super) fn parameters(
@@ -74,7 +80,9 @@ pub(super) fn start<'a>(
     let network = architecture.network(shape, task.seed, &task.device)?;
     let card =
         Card { settings: architecture.settings(), kind: task.kind, shape, loss, scaling: scaling.clone() };
-    let training = Box::new(Training::new(network, scaling, Precision::F32, task)?);
+    let precision = task.config.precision.choose(architecture.kind(), PROVEN_IN_BF16, &task.device);
+    let training = Training::new(network, scaling, precision.map_err(FitError::Settings)?, task)?;
+    let training = Box::new(training);
     Ok(Started::Member(Member { architecture: Box::new(architecture), card, training }))
 }
 

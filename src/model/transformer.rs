@@ -110,6 +110,10 @@ impl Architecture for Transformer {
         self.window
     }
 
+    fn kind(&self) -> &'static str {
+        "transformer"
+    }
+
     fn shape(&self) -> String {
         let EncoderShape { width, heads, feed_forward } = self.encoder();
         format!(

@@ -1,6 +1,6 @@
 //! What training makes small. Every loss is a mean over windows and horizons.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,32 @@ pub enum LossConfig {
     },
     /// Binary cross-entropy of a probability; for targets that are 0 or 1.
     Bce,
+    /// Binary cross-entropy of the probability that the target is above 0, one half where it is 0; only as a head of
+    /// `mixed`.
+    Direction,
+    /// Several heads on one network for the same horizons: the weighted sum of their losses. The forecast is that of the
+    /// first head; the others shape what the network sees.
+    Mixed {
+        /// The first one forecasts.
+        #[schemars(length(min = 1))]
+        heads: Vec<Head>,
+    },
+}
+
+/// One of several losses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Any loss but `mixed`.
+    pub loss: LossConfig,
+    /// What it is multiplied by.
+    #[serde(default = "one")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl LossConfig {
@@ -38,25 +64,40 @@ impl LossConfig {
     pub fn check(&self) -> std::result::Result<(), String> {
         match self {
             LossConfig::Mse | LossConfig::Bce => Ok(()),
+            LossConfig::Direction => Err(
+                "loss.direction forecasts no size; make it a head of `mixed`, behind mse, huber or quantile"
+                    .into(),
+            ),
+            LossConfig::Mixed { heads } => check_heads(heads),
             LossConfig::Huber { delta } if delta.is_finite() && *delta > 0.0 => Ok(()),
             LossConfig::Huber { delta } => Err(format!("loss.huber.delta must be above 0, not {delta}")),
             LossConfig::Quantile { levels } => check_levels(levels),
         }
     }
 
-    /// Network outputs per horizon.
+    /// Whether it is this loss, or has it as a head.
+    pub fn uses(&self, wanted: &LossConfig) -> bool {
+        match self {
+            LossConfig::Mixed { heads } => heads.iter().any(|head| head.loss == *wanted),
+            loss => loss == wanted,
+        }
+    }
+
+    /// Q: network outputs per horizon.
     pub fn outputs_per_horizon(&self) -> usize {
         match self {
             LossConfig::Quantile { levels } => levels.len(),
+            LossConfig::Mixed { heads } => heads.iter().map(|head| head.loss.outputs_per_horizon()).sum(),
             _ => 1,
         }
     }
 
-    /// The loss of outputs `[B, H * Q]` (the quantiles of a horizon side by side) against targets `[B, H]`, a scalar.
+    /// The loss of outputs `[B, H * Q]` (head after head, the quantiles of a horizon side by side) against targets
+    /// `[B, H]`, a scalar. `zero` `[H]` is what a target of 0 is among these, which may be standardised.
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn of(&self, outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    pub fn of(&self, outputs: &Tensor, targets: &Tensor, zero: &[f32]) -> Result<Tensor> {
         match self {
             LossConfig::Mse => (outputs - targets)?.sqr()?.mean_all(),
             LossConfig::Huber { delta } => {
@@ -66,10 +107,24 @@ impl LossConfig {
                 ((inner.sqr()? * 0.5)? + ((error - inner)? * *delta)?)?.mean_all()
             }
             LossConfig::Quantile { levels } => pinball(outputs, targets, levels),
-            LossConfig::Bce => {
-                // max(x, 0) - x y + ln(1 + e^-|x|): finite for every logit x.
-                let tail = (outputs.abs()?.neg()?.exp()? + 1.0)?.log()?;
-                ((outputs.relu()? - (outputs * targets)?)? + tail)?.mean_all()
+            LossConfig::Bce => cross_entropy(outputs, targets),
+            LossConfig::Direction => {
+                let zero = Tensor::from_slice(zero, (1, zero.len()), targets.device())?;
+                cross_entropy(outputs, &((targets.broadcast_sub(&zero)?.sign()? + 1.0)? * 0.5)?)
+            }
+            LossConfig::Mixed { heads } => {
+                let (mut start, mut sum) = (0, None);
+                for head in heads {
+                    let width = zero.len() * head.loss.outputs_per_horizon();
+                    let loss = head.loss.of(&outputs.narrow(1, start, width)?, targets, zero)?;
+                    let loss = (loss * head.weight)?;
+                    sum = Some(match sum {
+                        None => loss,
+                        Some(sum) => (sum + loss)?,
+                    });
+                    start += width;
+                }
+                sum.map_or_else(|| bail!("a mixed loss without heads"), Ok)
             }
         }
     }
@@ -81,7 +136,13 @@ impl LossConfig {
     pub fn forecast(&self, outputs: &Tensor) -> Result<Tensor> {
         match self {
             LossConfig::Mse | LossConfig::Huber { .. } => Ok(outputs.clone()),
-            LossConfig::Bce => candle_nn::ops::sigmoid(outputs),
+            LossConfig::Bce | LossConfig::Direction => candle_nn::ops::sigmoid(outputs),
+            LossConfig::Mixed { heads } => {
+                let Some(first) = heads.first() else { bail!("a mixed loss without heads") };
+                let horizons = outputs.dim(1)? / self.outputs_per_horizon().max(1);
+                let width = horizons * first.loss.outputs_per_horizon();
+                first.loss.forecast(&outputs.narrow(1, 0, width)?.contiguous()?)
+            }
             LossConfig::Quantile { levels } => {
                 let median = levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2);
                 let (rows, columns) = outputs.dims2()?;
@@ -90,6 +151,33 @@ impl LossConfig {
             }
         }
     }
+}
+
+fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {
+    if heads.is_empty() {
+        return Err("loss.mixed.heads must hold at least one head".into());
+    }
+    for (index, head) in heads.iter().enumerate() {
+        if !(head.weight.is_finite() && head.weight > 0.0) {
+            return Err(format!("loss.mixed.heads[{index}].weight must be above 0, not {}", head.weight));
+        }
+        match &head.loss {
+            LossConfig::Mixed { .. } => {
+                return Err(format!(
+                    "loss.mixed.heads[{index}] is mixed itself; write all heads into one list"
+                ));
+            }
+            LossConfig::Direction if index > 0 => {}
+            loss => loss.check().map_err(|text| format!("loss.mixed.heads[{index}]: {text}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// max(x, 0) - x y + ln(1 + e^-|x|): finite for every logit x.
+fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
+    let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    ((logits.relu()? - (logits * classes)?)? + tail)?.mean_all()
 }
 
 fn check_levels(levels: &[f64]) -> std::result::Result<(), String> {

@@ -1,7 +1,8 @@
 //! LSTM layers on top of each other.
 
 use super::{Parameters, Pass};
-use crate::kernels::lstm_sequence::{Workspace, lstm_sequence};
+use crate::kernels::instructions::Instructions;
+use crate::kernels::lstm_sequence::{LstmSettings, Outputs, lane_blocks, lstm_sequence};
 use candle_core::{Result, Tensor, Var};
 
 /// Layers of an LSTM; each reads the outputs of the one below at every step. See [`crate::kernels::lstm_sequence`] for
@@ -16,7 +17,6 @@ pub struct LstmStack {
 struct Layer {
     /// `[1 + I + H, 4H]`
     weight: Var,
-    workspace: Workspace,
     site: String,
 }
 
@@ -57,7 +57,7 @@ impl LstmStack {
                 },
             )?;
             let site = format!("dropout after {name}.{index}");
-            layers.push(Layer { weight, workspace: Workspace::default(), site });
+            layers.push(Layer { weight, site });
             inputs = units;
         }
         Ok(LstmStack { layers, dropout })
@@ -68,15 +68,18 @@ impl LstmStack {
     /// # Errors
     /// A shape that does not fit.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let mut sequence = x.transpose(0, 1)?.contiguous()?;
-        let steps = sequence.dim(0)?;
+        let mut sequence = lane_blocks(x)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            sequence = lstm_sequence(&sequence, &pass.weight(&layer.weight), &layer.workspace)?;
-            if index + 1 < self.layers.len() {
-                sequence = pass.dropout(&sequence, self.dropout, &layer.site)?;
-            } else {
-                sequence = pass.dropout(&sequence.get(steps - 1)?, self.dropout, &layer.site)?;
-            }
+            let last = index + 1 == self.layers.len();
+            let settings = LstmSettings {
+                batch: x.dim(0)?,
+                outputs: if last { Outputs::Last } else { Outputs::Every },
+                dropout: pass.dropout_at(self.dropout, &layer.site),
+                precision: pass.precision(),
+                arena: pass.arena().clone(),
+                instructions: Instructions::widest(),
+            };
+            sequence = lstm_sequence(&sequence, &pass.weight(&layer.weight), &settings)?;
         }
         Ok(sequence)
     }

@@ -12,7 +12,7 @@ mod position;
 
 pub use attention::{EncoderLayer, EncoderShape};
 pub use linear::Linear;
-pub use loss::LossConfig;
+pub use loss::{Head, LossConfig};
 pub use lstm::LstmStack;
 pub use norm::LayerNorm;
 pub use normalisation::Normalisation;

@@ -2,6 +2,7 @@
 
 use crate::kernels::arena::Arena;
 use crate::kernels::dropout::Dropout;
+use crate::kernels::inverted_dropout::inverted_dropout;
 use crate::kernels::precision::Precision;
 use crate::seed::Seed;
 use candle_core::{Result, Tensor, Var};
@@ -55,11 +56,9 @@ impl Pass {
     /// # Errors
     /// A device that fails.
     pub fn dropout(&self, x: &Tensor, rate: f64, site: &str) -> Result<Tensor> {
-        let Some(dropout) = self.dropout_at(rate, site) else { return Ok(x.clone()) };
-        let scale = dropout.scale();
-        let mask: Vec<f32> = (0..x.elem_count() as u64)
-            .map(|element| if dropout.keeps(element) { scale } else { 0.0 })
-            .collect();
-        x * Tensor::from_vec(mask, x.shape(), x.device())?
+        match self.dropout_at(rate, site) {
+            Some(dropout) => inverted_dropout(x, dropout),
+            None => Ok(x.clone()),
+        }
     }
 }

@@ -64,10 +64,12 @@ pub(super) struct Fold {
     pub(super) windows: [i64; 3],
 }
 
-/// The epochs of one model in one fold.
+/// The epochs of one network in one fold.
 pub(super) struct Training {
     pub(super) model: String,
     pub(super) fold: i64,
+    /// Where a model has several networks a fold.
+    pub(super) seed: Option<i64>,
     pub(super) epochs: Vec<i64>,
     pub(super) training_loss: Vec<f64>,
     pub(super) validation_loss: Vec<f64>,
@@ -337,14 +339,24 @@ fn read_trainings(folder: &Path) -> Result<Vec<Training>, ReportError> {
     };
     let (models, folds) = (source.text("model")?, source.integer("fold")?);
     let epochs = source.integer("epoch")?;
+    // Only where a model has several networks a fold.
+    let seeds = source.integer("seed").ok();
     let (training, validation) = (source.float("training_loss")?, source.float("validation_loss")?);
     let mut found: Vec<Training> = Vec::new();
     for row in 0..models.len() {
-        let same = |other: &Training| *other.model == *models[row] && other.fold == folds[row];
+        let seed = seeds.map(|seeds| seeds[row]);
+        let same =
+            |other: &Training| *other.model == *models[row] && other.fold == folds[row] && other.seed == seed;
         let place = found.iter().position(same).unwrap_or_else(|| {
             let (model, fold) = (models[row].to_string(), folds[row]);
-            let empty =
-                Training { model, fold, epochs: vec![], training_loss: vec![], validation_loss: vec![] };
+            let empty = Training {
+                model,
+                fold,
+                seed,
+                epochs: vec![],
+                training_loss: vec![],
+                validation_loss: vec![],
+            };
             found.push(empty);
             found.len() - 1
         });

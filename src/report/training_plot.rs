@@ -28,6 +28,10 @@ pub(super) fn training(files: &RunFiles) -> String {
         if let Some(speed) = model.samples_per_second {
             facts.push(format!("{} windows a second", significant(speed)));
         }
+        if let Some(precision) = &model.precision {
+            let reason = model.precision_reason.as_deref().unwrap_or_default();
+            facts.push(format!("products in {} ({})", escape(precision), escape(reason)));
+        }
         html += &format!(
             "<h3>{} <small>{}</small></h3>\n<div class=\"multiples\">\n",
             escape(&model.name),
@@ -72,6 +76,9 @@ fn chart(fold: &Training, axis: &Axis) -> String {
     }
     svg += "</svg>\n";
     let mut caption = format!("Fold {}", fold.fold);
+    if let Some(seed) = fold.seed {
+        caption += &format!(", seed {seed}");
+    }
     if let Some(best) = best {
         let value = fold.validation_loss[best];
         let (x, y) = (share(across(best)), down(value));

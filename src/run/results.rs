@@ -168,6 +168,12 @@ impl<'a> Outcome<'a> {
                 repairs: loaded.repairs.clone(),
             },
             stages,
+            seconds_to_first_step: fitted
+                .models
+                .iter()
+                .flat_map(|record| &record.fits)
+                .filter_map(|(_, fit)| fit.seconds_to_first_step)
+                .reduce(f64::min),
             models: self.models(bars, fitted),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
@@ -212,6 +218,7 @@ impl<'a> Outcome<'a> {
         let of = |(record, predictions): (&super::fit::ModelRecord, &crate::table::ModelPredictions)| {
             let fits = || record.fits.iter().map(|(_, fit)| fit);
             let samples: u64 = fits().map(|fit| fit.samples).sum();
+            let chosen = fits().find_map(|fit| fit.precision.as_ref());
             let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
             let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
             let shown = shown_horizons(by_horizon.len());
@@ -221,6 +228,9 @@ impl<'a> Outcome<'a> {
                 parameters: fits().next().map_or(0, |fit| fit.parameters),
                 samples_per_second: rate(fits().map(|fit| fit.step_seconds).sum()),
                 samples_per_cpu_second: rate(fits().map(|fit| fit.step_cpu_seconds).sum()),
+                seeds: fits().count().checked_div(fitted.folds.len()).unwrap_or(1),
+                precision: chosen.map(|chosen| chosen.name.clone()),
+                precision_reason: chosen.map(|chosen| chosen.reason.clone()),
                 training_windows: record.training_windows,
                 metrics,
                 by_horizon: shown.iter().map(|place| by_horizon[*place].clone()).collect(),

@@ -95,10 +95,12 @@ pub(super) fn training_table(fitted: &Fitted) -> TableFile {
             }
         }
     }
-    TableFile::default()
-        .with("model", Column::Text(model))
-        .with("fold", Column::Integer(fold))
-        .with("seed", Column::Integer(seed))
+    let mut table =
+        TableFile::default().with("model", Column::Text(model)).with("fold", Column::Integer(fold));
+    if seed.iter().any(|seed| *seed > 0) {
+        table = table.with("seed", Column::Integer(seed));
+    }
+    table
         .with("epoch", Column::Integer(epoch))
         .with("training_loss", Column::Float(training))
         .with("validation_loss", Column::Float(validation))

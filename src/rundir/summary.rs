@@ -28,6 +28,10 @@ pub struct Summary {
     pub stages: Vec<Stage>,
     /// Every model, in the order of the configuration.
     pub models: Vec<ModelSummary>,
+    /// From the start of the process to the end of its first training step, up to 10 ms too many; absent where no network
+    /// was trained.
+    #[serde(default)]
+    pub seconds_to_first_step: Option<f64>,
     /// Every book, in the order of the configuration.
     pub strategies: Vec<StrategySummary>,
     /// Every strategy with ranges of parameters, in the order of the configuration.
@@ -166,8 +170,17 @@ pub struct ModelSummary {
     /// Training windows that passed forward and backward in a second of wall clock, all folds together; absent for
     /// closed-form models.
     pub samples_per_second: Option<f64>,
-    /// The same in a second of processor time.
+    /// The same in a second of processor time. Both count the optimiser steps alone: gathering, forward, backward, moving.
     pub samples_per_cpu_second: Option<f64>,
+    /// Networks a fold, whose mean is the forecast.
+    #[serde(default = "one")]
+    pub seeds: usize,
+    /// In which numbers the products of a training step were computed: `f32` or `bf16`; absent for closed-form models.
+    #[serde(default)]
+    pub precision: Option<String>,
+    /// Why in these.
+    #[serde(default)]
+    pub precision_reason: Option<String>,
     /// Windows trained on, summed over folds.
     pub training_windows: usize,
     /// Over the test rows of all folds and all horizons.
@@ -178,6 +191,10 @@ pub struct ModelSummary {
     pub horizons: Vec<u32>,
     /// Over the validation rows of all folds.
     pub validation_metrics: ForecastMetrics,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// Whether a book trades on forecasts.

@@ -1,7 +1,9 @@
 //! How networks are trained, as the user writes it.
 
+use crate::kernels::precision::Precision;
 use crate::nn::LossConfig;
 use crate::table::LabelKind;
+use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,11 @@ pub struct TrainConfig {
     /// Windows of one optimiser step; the last step of an epoch takes what is left.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
+    /// Most windows that pass through the network at once: an optimiser step on a larger batch adds up the gradients of
+    /// several passes, which takes less memory and is otherwise the same but for rounding and dropout masks. `null` for
+    /// whole batches.
+    #[schemars(range(min = 1))]
+    pub micro_batch: Option<usize>,
     /// Learn from every k-th window only: neighbouring windows share almost all their bars.
     #[schemars(range(min = 1))]
     pub stride_bars: usize,
@@ -22,7 +29,9 @@ pub struct TrainConfig {
     /// Lakshminarayanan, Pritzel and Blundell 2017). Costs so many times the training.
     #[schemars(range(min = 1))]
     pub seeds: usize,
-    /// What is made small: mse, huber, quantile or bce.
+    /// In which numbers the products of a step are computed: f32, bf16 or auto.
+    pub precision: PrecisionConfig,
+    /// What is made small: mse, huber, quantile, bce or mixed.
     pub loss: LossConfig,
     /// What moves the weights.
     pub optimizer: OptimizerConfig,
@@ -41,14 +50,93 @@ impl Default for TrainConfig {
         TrainConfig {
             epochs: 20,
             batch_size: 128,
+            micro_batch: None,
             stride_bars: 1,
             seeds: 1,
+            precision: PrecisionConfig::default(),
             loss: LossConfig::default(),
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
             gradient_clip: Some(1.0),
             early_stopping: Some(EarlyStopping::default()),
         }
+    }
+}
+
+/// The format of the factors of a training step's matrix products. Weights, sums, optimiser and forecasts are f32 with all
+/// of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrecisionConfig {
+    /// 24 significant bits: the same numbers on every processor of one vector width.
+    #[default]
+    F32,
+    /// 8 significant bits (bfloat16): up to twice as fast where the processor has AVX512-BF16, slow elsewhere.
+    Bf16,
+    /// bf16 where the processor has AVX512-BF16 and the kind of model has been shown to forecast as well with it, else f32.
+    Auto,
+}
+
+/// A precision, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenPrecision {
+    /// `f32` or `bf16`.
+    pub name: String,
+    /// Why it is this one.
+    pub reason: String,
+}
+
+impl PrecisionConfig {
+    /// The precision of a network of this kind on this device. `proven` lists the kinds that forecast as well with bf16.
+    ///
+    /// # Errors
+    /// bf16 on a device that has no kernels for it.
+    pub fn choose(
+        self,
+        kind: &str,
+        proven: &[&str],
+        device: &Device,
+    ) -> Result<(Precision, ChosenPrecision), String> {
+        let cpu = matches!(device, Device::Cpu);
+        let (precision, reason) = match self {
+            PrecisionConfig::F32 => (Precision::F32, "asked for by the configuration".into()),
+            PrecisionConfig::Bf16 if !cpu => {
+                return Err(
+                    "train.precision bf16 has kernels for the CPU only; use f32 or auto, or `device: cpu`"
+                        .into(),
+                );
+            }
+            PrecisionConfig::Bf16 => (Precision::Bf16, "asked for by the configuration".into()),
+            PrecisionConfig::Auto if !cpu => {
+                (Precision::F32, "auto: bf16 has kernels for the CPU only".into())
+            }
+            PrecisionConfig::Auto if !proven.contains(&kind) => {
+                (Precision::F32, format!("auto: bf16 is not proven for {kind}"))
+            }
+            PrecisionConfig::Auto if !multiplies_bf16() => {
+                (Precision::F32, "auto: the processor has no AVX512-BF16".into())
+            }
+            PrecisionConfig::Auto => {
+                (Precision::Bf16, format!("auto: proven for {kind}, and the processor has AVX512-BF16"))
+            }
+        };
+        let name = match precision {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        };
+        Ok((precision, ChosenPrecision { name: name.into(), reason }))
+    }
+}
+
+/// Whether the processor has instructions for products of bf16.
+fn multiplies_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
     }
 }
 
@@ -166,6 +254,10 @@ impl TrainConfig {
         let rules = [
             (self.epochs > 0, "train.epochs must be at least 1"),
             (self.batch_size > 0, "train.batch_size must be at least 1"),
+            (
+                self.micro_batch.is_none_or(|most| most > 0),
+                "train.micro_batch must be at least 1, or null for whole batches",
+            ),
             (self.stride_bars > 0, "train.stride_bars must be at least 1"),
             (self.seeds > 0, "train.seeds must be at least 1"),
             (
@@ -201,8 +293,12 @@ impl TrainConfig {
                 "train.early_stopping.min_delta must be 0 or above",
             ),
             (
-                self.loss != LossConfig::Bce || kind == LabelKind::Class,
+                !self.loss.uses(&LossConfig::Bce) || kind == LabelKind::Class,
                 "train.loss bce needs a target of 0 or 1; use mse, huber or quantile with this target",
+            ),
+            (
+                !self.loss.uses(&LossConfig::Direction) || kind != LabelKind::Class,
+                "train.loss direction needs a target with a sign; use bce with a target of 0 or 1",
             ),
         ];
         if let Some((_, text)) = rules.iter().find(|(good, _)| !good) {

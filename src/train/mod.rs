@@ -10,7 +10,10 @@ mod training;
 
 pub(crate) use checkpoint::{bytes, floats};
 pub(crate) use clock::Clock;
-pub use config::{AdamWConfig, EarlyStopping, OptimizerConfig, ScheduleConfig, TrainConfig};
+pub use config::{
+    AdamWConfig, ChosenPrecision, EarlyStopping, OptimizerConfig, PrecisionConfig, ScheduleConfig,
+    TrainConfig,
+};
 pub use targets::TargetScaling;
 pub use task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use training::{Network, Training, evaluate};

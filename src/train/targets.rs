@@ -69,13 +69,21 @@ impl TargetScaling {
     pub fn gather(&self, windows: &Windows, indices: &[usize], device: &Device) -> Result<Tensor> {
         let mut values = Vec::with_capacity(indices.len() * self.outputs());
         for index in indices {
-            for (horizon, target) in windows.target(*index).iter().enumerate() {
-                let deviation = self.deviation[horizon];
-                let factor = if deviation > 0.0 { deviation.recip() } else { 0.0 };
-                values.push(((f64::from(*target) - self.mean[horizon]) * factor) as f32);
-            }
+            let targets = windows.target(*index).iter().enumerate();
+            values.extend(targets.map(|(horizon, target)| self.standardise(horizon, f64::from(*target))));
         }
         Tensor::from_vec(values, (indices.len(), self.outputs()), device)
+    }
+
+    /// What a target of 0 becomes, `[H]`.
+    pub fn zero(&self) -> Vec<f32> {
+        (0..self.outputs()).map(|horizon| self.standardise(horizon, 0.0)).collect()
+    }
+
+    fn standardise(&self, horizon: usize, target: f64) -> f32 {
+        let deviation = self.deviation[horizon];
+        let factor = if deviation > 0.0 { deviation.recip() } else { 0.0 };
+        ((target - self.mean[horizon]) * factor) as f32
     }
 
     /// A forecast of this horizon back in units of the label.

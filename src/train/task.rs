@@ -1,6 +1,6 @@
 //! What a fit is asked for, what it reports, how it fails.
 
-use super::TrainConfig;
+use super::{ChosenPrecision, TrainConfig};
 use crate::progress::Progress;
 use crate::rundir::RunDirError;
 use crate::seed::Seed;
@@ -55,6 +55,8 @@ pub struct FitReport {
     pub parameters: usize,
     /// Windows that passed forward and backward, over all epochs; 0 for a closed form.
     pub samples: u64,
+    /// In which numbers the products of its steps were computed; none for a closed form.
+    pub precision: Option<ChosenPrecision>,
     /// Wall time at work, over all sittings of a resumed fit.
     pub seconds: f64,
     /// Time of the fitting thread on a core, over all sittings.

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, State};
 use super::clock::{Clock, process_age};
-use super::config::{AdamWConfig, OptimizerConfig, ScheduleConfig};
+use super::config::{AdamWConfig, ChosenPrecision, OptimizerConfig, ScheduleConfig};
 use super::optimizer::{Optimizer, gradients};
 use super::targets::TargetScaling;
 use super::task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
@@ -60,6 +60,7 @@ pub struct Training<'a> {
     scaling: TargetScaling,
     task: FitTask<'a>,
     precision: Precision,
+    why_precision: ChosenPrecision,
     optimizer: Optimizer,
     /// Of the last whole epoch.
     state: State,
@@ -92,7 +93,7 @@ impl<'a> Training<'a> {
     pub fn new(
         network: Box<dyn Network>,
         scaling: TargetScaling,
-        precision: Precision,
+        (precision, why_precision): (Precision, ChosenPrecision),
         task: FitTask<'a>,
     ) -> Result<Self, FitError> {
         keep_freed_memory();
@@ -113,6 +114,7 @@ impl<'a> Training<'a> {
             scaling,
             task,
             precision,
+            why_precision,
             optimizer,
             state: State { optimizer: adamw, ..State::default() },
             best_weights: Vec::new(),
@@ -257,21 +259,46 @@ impl<'a> Training<'a> {
     /// One optimiser step; its loss. Nothing moves where that is no number.
     fn step(&mut self, batch: &[usize], arena: &Arena) -> Result<f64, FitError> {
         let number = self.optimizer.steps() + 1;
-        let seed = self.task.seed.child("dropout", number);
-        let FitTask { train, config, device, .. } = &self.task;
-        let pass = Pass::training(seed, self.precision, arena);
-        let x = train.gather(batch, device)?;
-        let y = self.scaling.gather(train, batch, device)?;
-        let loss = config.loss.of(&self.network.forward(&x, &pass)?, &y)?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Ok(value);
+        let (mut value, mut sum) = (0.0, Vec::new());
+        let most = self.task.config.micro_batch.unwrap_or(batch.len());
+        for (index, part) in batch.chunks(most).enumerate() {
+            let seed = self.task.seed.child("dropout", number);
+            let seed = if index == 0 { seed } else { seed.child("micro batch", index as u64) };
+            // Losses are means, so each part counts by its share of the batch.
+            let share = part.len() as f64 / batch.len() as f64;
+            let (loss, gradients) = self.pass(part, share, &Pass::training(seed, self.precision, arena))?;
+            value += loss;
+            if !value.is_finite() {
+                return Ok(value);
+            }
+            sum = match index {
+                0 => gradients,
+                _ => sum
+                    .iter()
+                    .zip(&gradients)
+                    .map(|(sum, more)| sum + more)
+                    .collect::<candle_core::Result<_>>()?,
+            };
         }
-        let share = config.schedule.share(number, self.steps(), self.state.reductions);
+        let schedule = &self.task.config.schedule;
+        let share = schedule.share(number, self.steps(), self.state.reductions);
         self.current.learning_rate = self.optimizer.config.learning_rate * share;
-        let parameters = self.network.parameters();
-        self.optimizer.step(parameters, &gradients(parameters, loss.backward()?)?, share)?;
+        self.optimizer.step(self.network.parameters(), &sum, share)?;
         Ok(value)
+    }
+
+    /// `share` of the loss of some windows, and its gradients by all weights; none where it is no number.
+    fn pass(&self, windows: &[usize], share: f64, pass: &Pass) -> Result<(f64, Vec<Tensor>), FitError> {
+        let FitTask { train, config, device, .. } = &self.task;
+        let x = train.gather(windows, device)?;
+        let y = self.scaling.gather(train, windows, device)?;
+        let loss = config.loss.of(&self.network.forward(&x, pass)?, &y, &self.scaling.zero())?;
+        let value = share * f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            return Ok((value, Vec::new()));
+        }
+        let loss = if share < 1.0 { (loss * share)? } else { loss };
+        Ok((value, gradients(self.network.parameters(), loss.backward()?)?))
     }
 
     fn end_epoch(&mut self, arena: &Arena) -> Result<Advance, FitError> {
@@ -306,7 +333,8 @@ impl<'a> Training<'a> {
         let mut sum = 0.0;
         evaluate(&*self.network, validation, device, arena, |chunk, outputs| {
             let targets = self.scaling.gather(validation, chunk, device)?;
-            sum += f64::from(config.loss.of(&outputs, &targets)?.to_scalar::<f32>()?) * chunk.len() as f64;
+            let loss = config.loss.of(&outputs, &targets, &self.scaling.zero())?;
+            sum += f64::from(loss.to_scalar::<f32>()?) * chunk.len() as f64;
             Ok(())
         })?;
         Ok(sum / validation.len() as f64)
@@ -417,6 +445,7 @@ impl<'a> Training<'a> {
         let report = FitReport {
             parameters: self.network.parameters().count(),
             samples: cost.samples,
+            precision: Some(self.why_precision),
             seconds: cost.seconds,
             cpu_seconds: cost.cpu_seconds,
             step_seconds: cost.step_seconds,
