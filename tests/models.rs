@@ -19,7 +19,9 @@ fn small_examples() -> Vec<ModelConfig> {
     ModelConfig::examples()
         .into_iter()
         .map(|model| match model {
-            ModelConfig::Lstm(_) => ModelConfig::Lstm(Lstm { window: 6, layers: vec![10, 6], dropout: 0.1 }),
+            ModelConfig::Lstm(_) => {
+                ModelConfig::Lstm(Lstm { window: 6, layers: vec![10, 6], dropout: 0.1, ..Lstm::default() })
+            }
             ModelConfig::Transformer(settings) => {
                 let settings = Transformer { window: 6, width: 8, heads: 2, patch_bars: 2, ..settings };
                 ModelConfig::Transformer(settings)

@@ -1,5 +1,6 @@
 //! What a model subtracts from a window before it looks at it.
 
+use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,4 +14,20 @@ pub enum Normalisation {
     /// Each feature relative to its value at the window's last bar: a level that moves away from that of the training part
     /// no longer matters. For targets that are changes (Zeng et al. 2023, `NLinear`).
     LastValue,
+}
+
+impl Normalisation {
+    /// Windows `[B, T, F]` as the model shall see them.
+    ///
+    /// # Errors
+    /// A tensor of another rank.
+    pub fn apply(self, windows: &Tensor) -> Result<Tensor> {
+        match self {
+            Normalisation::None => Ok(windows.clone()),
+            Normalisation::LastValue => {
+                let (_, length, _) = windows.dims3()?;
+                windows.broadcast_sub(&windows.narrow(1, length - 1, 1)?)?.contiguous()
+            }
+        }
+    }
 }
