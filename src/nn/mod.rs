@@ -10,7 +10,9 @@ mod parameters;
 mod pass;
 mod position;
 
-pub use attention::{EncoderLayer, EncoderShape};
+pub use crate::kernels::encoder::{EncoderShape, NormPlace};
+pub use crate::kernels::row_steps::Activation;
+pub use attention::{EncoderKind, EncoderLayer};
 pub use linear::Linear;
 pub use loss::{Head, LossConfig};
 pub use lstm::LstmStack;
