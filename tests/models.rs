@@ -19,7 +19,9 @@ fn small_examples() -> Vec<ModelConfig> {
     ModelConfig::examples()
         .into_iter()
         .map(|model| match model {
-            ModelConfig::Lstm(_) => ModelConfig::Lstm(Lstm { window: 6, layers: vec![10, 6], dropout: 0.1 }),
+            ModelConfig::Lstm(_) => {
+                ModelConfig::Lstm(Lstm { window: 6, layers: vec![10, 6], dropout: 0.1, ..Lstm::default() })
+            }
             ModelConfig::Transformer(settings) => {
                 let settings = Transformer { window: 6, width: 8, heads: 2, patch_bars: 2, ..settings };
                 ModelConfig::Transformer(settings)
@@ -77,7 +79,9 @@ fn a_saved_model_of_other_settings_or_with_damage_is_refused() {
         world.fit(&model, &quick()).unwrap().model.save(folder.path()).unwrap();
         let other = match &model {
             ModelConfig::Naive(_) => ModelConfig::Naive(Naive { forecast: Forecast::Mean }),
-            ModelConfig::Linear(_) => ModelConfig::Linear(Linear { window: 1, penalty: 2.0 }),
+            ModelConfig::Linear(_) => {
+                ModelConfig::Linear(Linear { window: 1, penalty: 2.0, ..Linear::default() })
+            }
             ModelConfig::Lstm(settings) => ModelConfig::Lstm(Lstm { dropout: 0.3, ..settings.clone() }),
             ModelConfig::Transformer(settings) => {
                 ModelConfig::Transformer(Transformer { heads: 4, ..settings.clone() })
@@ -297,7 +301,7 @@ fn linear_equals_the_plain_normal_equations() {
         let row = |windows: &Windows, index: usize| -> Vec<f64> {
             windows.window(index).iter().map(|value| f64::from(*value)).chain([1.0]).collect()
         };
-        let model = ModelConfig::Linear(Linear { window, penalty });
+        let model = ModelConfig::Linear(Linear { window, penalty, ..Linear::default() });
         let found = world.predict(&*world.fit(&model, &quick()).unwrap().model);
         for horizon in 0..2 {
             let mut system = vec![vec![0.0; size + 1]; size];
@@ -349,7 +353,9 @@ fn linear_without_penalty_names_features_that_depend_on_each_other() {
     let mut stream = Seed(3).stream("features", 0);
     let column: Vec<f64> = (0..300).map(|_| stream.normal()).collect();
     let world = World::from_columns(1, 100, vec![column.clone(), column], &vec![vec![0.5]; 300]);
-    let fit = |penalty: f64| world.fit(&ModelConfig::Linear(Linear { window: 1, penalty }), &quick());
+    let fit = |penalty: f64| {
+        world.fit(&ModelConfig::Linear(Linear { window: 1, penalty, ..Linear::default() }), &quick())
+    };
     let error = fit(0.0).map(|_| ()).unwrap_err();
     assert!(matches!(error, FitError::Singular { .. }), "{error}");
     assert!(error.to_string().contains("penalty"), "{error}");

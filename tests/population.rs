@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn lstm(dropout: f64) -> ModelConfig {
-    ModelConfig::Lstm(Lstm { window: 6, layers: vec![8, 5], dropout })
+    ModelConfig::Lstm(Lstm { window: 6, layers: vec![8, 5], dropout, ..Lstm::default() })
 }
 
 fn transformer() -> ModelConfig {

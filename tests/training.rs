@@ -10,7 +10,7 @@ use candlewick::train::{EarlyStopping, PrecisionConfig, ScheduleConfig, TrainCon
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn small_lstm() -> ModelConfig {
-    ModelConfig::Lstm(Lstm { window: 6, layers: vec![8, 5], dropout: 0.2 })
+    ModelConfig::Lstm(Lstm { window: 6, layers: vec![8, 5], dropout: 0.2, ..Lstm::default() })
 }
 
 fn small_transformer() -> ModelConfig {
@@ -323,5 +323,5 @@ fn small_speed_transformer() -> ModelConfig {
 }
 
 fn lstm(window: usize, layers: &[usize], dropout: f64) -> ModelConfig {
-    ModelConfig::Lstm(Lstm { window, layers: layers.to_vec(), dropout })
+    ModelConfig::Lstm(Lstm { window, layers: layers.to_vec(), dropout, ..Lstm::default() })
 }

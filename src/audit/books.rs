@@ -123,6 +123,7 @@ fn empty(model: &str, labels: &Labels) -> ModelPredictions {
         fold: Vec::new(),
         values: Vec::new(),
         actual: Vec::new(),
+        units: Vec::new(),
     }
 }
 
@@ -132,7 +133,7 @@ fn stand_in(seed: Seed, kind: LabelKind, (time, symbol, horizon): (i64, usize, u
     match kind {
         LabelKind::Return => 0.01 * stream.normal(),
         LabelKind::Class => stream.uniform(),
-        LabelKind::Scaled | LabelKind::Direction => stream.normal(),
+        LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => stream.normal(),
     }
 }
 

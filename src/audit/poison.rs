@@ -86,7 +86,7 @@ pub(super) fn poisoned(bars: &Bars, future: &Future, seed: Seed) -> Result<Bars,
             time.0 = original.0.saturating_add(shift);
         }
         let extras = other_extras(symbol, known..columns.time.len(), future.poison, &mut stream);
-        let checked = SymbolBars::new(symbol.symbol(), columns).and_then(|bars| bars.with_extras(extras));
+        let checked = symbol.with_columns(columns).and_then(|bars| bars.with_extras(extras));
         symbols.push(checked.map_err(|error| error.to_string())?);
     }
     Ok(bars.with_symbols(symbols))
@@ -151,8 +151,10 @@ fn noise(
         let (open, close) = (level * (0.1 * stream.normal()).exp(), level * (0.1 * stream.normal()).exp());
         columns.open.push(open);
         columns.close.push(close);
-        columns.high.push(open.max(close) * (1.0 + 0.05 * stream.uniform()));
-        columns.low.push(open.min(close) * (1.0 - 0.05 * stream.uniform()));
+        let (high, low) = (open.max(close), open.min(close));
+        // By the absolute value, since a series that nobody trades may be negative.
+        columns.high.push(high + high.abs() * 0.05 * stream.uniform());
+        columns.low.push(low - low.abs() * 0.05 * stream.uniform());
         columns.volume.push(volume * stream.uniform());
     }
     columns
@@ -212,7 +214,7 @@ pub(super) fn spread(range: Range<usize>, count: usize, stream: &mut Stream) -> 
 /// Some rows of a symbol; `None` where there are none.
 fn part_of(symbol: &SymbolBars, range: Range<usize>) -> Option<SymbolBars> {
     let extras = symbol.extras().iter().map(|(name, values)| (name.clone(), values[range.clone()].to_vec()));
-    let part = SymbolBars::new(symbol.symbol(), rows(symbol.columns(), range.clone())).ok()?;
+    let part = symbol.with_columns(rows(symbol.columns(), range.clone())).ok()?;
     part.with_extras(extras.collect()).ok()
 }
 

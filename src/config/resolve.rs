@@ -5,6 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
+use crate::domains::market::labels::LabelConfig;
 use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
@@ -70,6 +71,7 @@ pub(super) fn check_meaning(experiment: &mut ExperimentConfig, tree: &Node, foun
     };
     check_names(experiment, &mut complain);
     check_models(experiment, &mut complain);
+    check_series(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
     check_backtest(experiment, &mut complain);
 }
@@ -191,6 +193,26 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
             }
             seen.push(name);
         }
+    }
+}
+
+/// Series that nobody trades have no returns and no books.
+fn check_series(experiment: &ExperimentConfig, complain: &mut Complain) {
+    if experiment.data.columns.series.is_empty() {
+        return;
+    }
+    if !experiment.strategies.is_empty() {
+        let message = "`data.columns.series` are numbers that nobody trades, so no strategy can run on them";
+        complain("strategies", message.into(), "leave `strategies` out, or load prices".into());
+    }
+    if let Some(target) = &experiment.target
+        && !matches!(target, LabelConfig::ForwardChange(_) | LabelConfig::Sign(_))
+    {
+        let message = format!(
+            "`{}` is made of returns, which series that may be 0 or negative do not have",
+            target.name()
+        );
+        complain(&format!("target.{}", target.name()), message, "use `forward_change` or `sign`".into());
     }
 }
 

@@ -79,6 +79,11 @@ impl BadRowCount {
                     .into()
             }
         };
+        // A value of a wide file stands in the column that gives the symbol its name.
+        let column = match rows.names.all().get(rows.symbol[first] as usize) {
+            Some(series) if rows.series && column != "timestamp" => series,
+            _ => column,
+        };
         Err(rows.error(first, column, found, &remedy))
     }
 
@@ -119,9 +124,12 @@ pub(super) fn problem(rows: &Rows, index: usize) -> Option<(&'static str, String
     }
     let values: [f64; 5] = std::array::from_fn(|column| rows.numbers[column][index]);
     for (name, value) in NUMBERS.iter().zip(values) {
-        let sound = value.is_finite() && (value > 0.0 || (*name == "volume" && value == 0.0));
+        let positive = value > 0.0 || (*name == "volume" && value == 0.0);
+        let sound = value.is_finite() && (positive || rows.series);
         if !sound {
-            let wanted = if *name == "volume" {
+            let wanted = if rows.series {
+                "a value is finite"
+            } else if *name == "volume" {
                 "a volume is finite and not negative"
             } else {
                 "a price is finite and positive"

@@ -113,6 +113,9 @@ fn list(names: &[&str]) -> String {
 }
 
 fn default_volume(rows: &mut Rows, report: &mut Report) {
+    if rows.series {
+        return;
+    }
     if rows.closes_only {
         report.warnings.push(
             "the data have closes only: open, high and low are set to the close, so orders fill at the next close and \
@@ -295,7 +298,11 @@ fn split(
             let with_rules = extras.values_mut().zip(rules).collect();
             partial += resample::resample(name, &mut columns, with_rules, width)?;
         }
-        let bars = SymbolBars::new(name.clone(), columns).and_then(|bars| bars.with_extras(extras));
+        let bars = match rows.series {
+            true => SymbolBars::untraded(name.clone(), columns),
+            false => SymbolBars::new(name.clone(), columns),
+        };
+        let bars = bars.and_then(|bars| bars.with_extras(extras));
         symbols.push(bars.map_err(|error| bar_error(&error))?);
         start = end;
     }

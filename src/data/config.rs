@@ -105,6 +105,7 @@ mod moment {
 pub struct ColumnsConfig {
     /// Start of the bar: a name, or `{column: ts, unit: ms}` where it is an integer.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "optional_timestamp")]
+    #[schemars(with = "Option<TimestampForms>")]
     pub timestamp: Option<TimestampColumn>,
     /// Name of the symbol.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,10 +125,25 @@ pub struct ColumnsConfig {
     /// Traded volume in units of the asset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
+    /// Columns of a wide file that are series of numbers which nobody trades (loads, temperatures, rates): each becomes a
+    /// symbol of its name with open = high = low = close = its value and volume 0. Values may be 0 and negative. Only
+    /// `timestamp` may be mapped beside them, and an experiment on them has no strategies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<String>,
     /// Further columns of numbers that costs read, by the name under which they are known:
     /// `{gas_price: gas_price_gwei, funding_rate: {column: funding, resample: sum}}`. A null stays a null.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, ExtraColumn>,
+}
+
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the two forms of the schema")]
+enum TimestampForms {
+    /// The name of the column.
+    Name(String),
+    /// The name, and the unit of integers.
+    Written(TimestampColumn),
 }
 
 /// A column beside the bars: its name, or `{column: funding, resample: sum}`.
@@ -174,6 +190,11 @@ pub enum Resampling {
 }
 
 impl ColumnsConfig {
+    /// Whether more is mapped than a list of series leaves room for.
+    pub(super) fn maps_bars(&self) -> bool {
+        self.maps_a_price() || self.symbol.is_some() || self.volume.is_some() || !self.extra.is_empty()
+    }
+
     /// Whether any price is mapped by the user.
     pub(super) fn maps_a_price(&self) -> bool {
         [&self.open, &self.high, &self.low, &self.close].iter().any(|price| price.is_some())

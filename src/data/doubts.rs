@@ -23,7 +23,8 @@ const FEWEST_BARS: usize = 30;
 
 /// One line for each symbol whose close jumps from one bar to the next.
 pub(super) fn jumps(bars: &Bars) -> Vec<String> {
-    let mut lines: Vec<String> = bars.symbols().iter().filter_map(symbol_jumps).collect();
+    let mut lines: Vec<String> =
+        bars.symbols().iter().filter(|symbol| symbol.is_traded()).filter_map(symbol_jumps).collect();
     if lines.len() > NAMED + 1 {
         let more = lines.len() - NAMED;
         lines.truncate(NAMED);

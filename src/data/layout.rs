@@ -19,12 +19,14 @@ pub(super) struct Layout {
 }
 
 /// The price columns of a file.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Prices {
     /// Open, high, low, close.
     Bars([Source; 4]),
     /// Only a close.
     Closes(Source),
+    /// Series that nobody trades, each a symbol.
+    Series(Vec<usize>),
     /// None, which only a description allows.
     Absent,
 }
@@ -43,6 +45,9 @@ const PRICES: [&str; 4] = ["open", "high", "low", "close"];
 impl Layout {
     /// Finds the columns of bars.
     pub(super) fn of(path: &Path, schema: &Schema, columns: &ColumnsConfig) -> Result<Layout, DataError> {
+        if !columns.series.is_empty() {
+            return Layout::of_series(path, schema, columns);
+        }
         let finder = Finder { path, schema };
         let layout = Layout::times_only(path, schema, columns)?;
         let written = [&columns.open, &columns.high, &columns.low, &columns.close];
@@ -82,6 +87,28 @@ impl Layout {
         Ok(Layout { prices, volume, extras, ..layout })
     }
 
+    /// Finds the columns of series.
+    fn of_series(path: &Path, schema: &Schema, columns: &ColumnsConfig) -> Result<Layout, DataError> {
+        if columns.maps_bars() {
+            return Err(DataError::setting(
+                "data.columns.series",
+                "it stands beside columns of prices, symbols, volumes or extras",
+                "leave out all but `timestamp`, or `series` itself",
+            ));
+        }
+        let names = &columns.series;
+        if let Some((_, twice)) =
+            names.iter().enumerate().find(|(index, name)| names[..*index].contains(name))
+        {
+            let found = format!("`{twice}` stands twice");
+            return Err(DataError::setting("data.columns.series", found, "name each column once"));
+        }
+        let finder = Finder { path, schema };
+        let layout = Layout::times_only(path, schema, columns)?;
+        let series = names.iter().map(|name| finder.require("series", name)).collect::<Result<_, _>>()?;
+        Ok(Layout { prices: Prices::Series(series), symbol: None, ..layout })
+    }
+
     /// Finds the timestamp and, if there is one, the symbol.
     pub(super) fn times_only(
         path: &Path,
@@ -110,6 +137,10 @@ impl Layout {
         let sources: &[Source] = match &self.prices {
             Prices::Bars(sources) => sources,
             Prices::Closes(source) => std::slice::from_ref(source),
+            Prices::Series(series) => {
+                all.extend(series);
+                &[]
+            }
             Prices::Absent => &[],
         };
         for source in sources {
@@ -128,6 +159,7 @@ impl Layout {
         let prices = match self.prices {
             Prices::Bars(_) => "open, high, low, close",
             Prices::Closes(_) => "close only",
+            Prices::Series(_) => "series",
             Prices::Absent => "no prices",
         };
         let symbol = if self.symbol.is_some() { "a symbol" } else { "no symbol" };

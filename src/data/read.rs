@@ -40,6 +40,13 @@ pub(super) fn read_rows(config: &DataConfig, files: &[PathBuf]) -> Result<Rows, 
             ));
         }
         let default = config.symbol.clone().unwrap_or_else(|| stem(path));
+        if let (Prices::Series(_), Some(name)) = (&layout.prices, &config.symbol) {
+            return Err(DataError::setting(
+                "data.symbol",
+                format!("`{name}`, but data.columns.series name their symbols themselves"),
+                "leave data.symbol out; data.symbols chooses among the series",
+            ));
+        }
         append(&mut rows, index, &file, &layout, &Choice { zone: &zone, default: &default })?;
     }
     Ok(rows)
@@ -67,18 +74,30 @@ pub(super) fn append(
     let path = rows.files[index].clone();
     let indices = layout.indices();
     rows.closes_only = matches!(layout.prices, Prices::Closes(_));
+    rows.series = matches!(layout.prices, Prices::Series(_));
     rows.has_volume = layout.volume.is_some();
     rows.extras.resize(layout.extras.len(), Vec::new());
     file.read(&indices, |batch, first_row| {
         let reader = BatchReader { path: &path, batch, indices: &indices, first_row };
+        let place = |rows: &mut Rows| {
+            rows.file.extend(std::iter::repeat_n(index as u32, batch.num_rows()));
+            rows.row.extend((first_row..first_row + batch.num_rows()).map(|row| row as u64));
+        };
+        if let Prices::Series(series) = &layout.prices {
+            for column in series {
+                reader.times(rows, layout, choice.zone)?;
+                reader.series(rows, *column)?;
+                place(rows);
+            }
+            return Ok(());
+        }
         reader.times(rows, layout, choice.zone)?;
         reader.symbols(rows, layout, choice.default)?;
         reader.prices(rows, layout)?;
         for (column, extra) in rows.extras.iter_mut().zip(&layout.extras) {
             reader.extend(column, Source::Column(*extra))?;
         }
-        rows.file.extend(std::iter::repeat_n(index as u32, batch.num_rows()));
-        rows.row.extend((first_row..first_row + batch.num_rows()).map(|row| row as u64));
+        place(rows);
         Ok(())
     })
 }
@@ -110,7 +129,8 @@ impl BatchReader<'_> {
                     self.extend(column, *source)?;
                 }
             }
-            Prices::Absent => {
+            // Series are read one by one, by `series`.
+            Prices::Absent | Prices::Series(_) => {
                 for column in &mut rows.numbers[..4] {
                     column.extend(std::iter::repeat_n(NULL, count));
                 }
@@ -123,6 +143,17 @@ impl BatchReader<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// One series as bars of a symbol of its name.
+    fn series(&self, rows: &mut Rows, index: usize) -> Result<(), DataError> {
+        let code = rows.names.code(&self.array(index).0);
+        rows.symbol.extend(std::iter::repeat_n(code, self.batch.num_rows()));
+        for column in &mut rows.numbers[..4] {
+            self.extend(column, Source::Column(index))?;
+        }
+        rows.numbers[4].extend(std::iter::repeat_n(0.0, self.batch.num_rows()));
+        Ok(())
     }
 
     fn extend(&self, column: &mut Vec<f64>, source: Source) -> Result<(), DataError> {

@@ -36,6 +36,8 @@ pub(super) struct Rows {
     pub(super) closes_only: bool,
     /// Whether volumes are there.
     pub(super) has_volume: bool,
+    /// Whether the rows are those of series that nobody trades, whose values may be 0 and negative.
+    pub(super) series: bool,
 }
 
 /// Names of columns in the order of [`Rows::numbers`].

@@ -315,6 +315,32 @@ impl Fold {
         Ok(TrainSamples::purged(samples))
     }
 
+    /// Every row of the training part in which all features are known and whose bar, by the embargo, keeps clear of both
+    /// held-out parts: what statistics of the whole part may see. Nothing of a row is later than its close.
+    ///
+    /// # Errors
+    /// No row is left, with the numbers.
+    pub fn train_rows(&self, bars: &Bars, features: &Features) -> Result<TrainSamples, String> {
+        let margin = |part: &Range<Time>| {
+            part.start.0.saturating_sub(self.embargo)..part.end.0.saturating_add(self.embargo)
+        };
+        let held_out = [margin(&self.validation), margin(&self.test)];
+        let mut samples = Vec::new();
+        for symbol in 0..bars.symbols().len() {
+            let times = bars.symbols()[symbol].time();
+            let rows = self.train.iter().flat_map(|part| complete_rows(bars, features, symbol, part, 1));
+            let clear = |row: &usize| {
+                let bar = times[*row].0..times[*row].0.saturating_add(bars.interval());
+                apart(&bar, &held_out)
+            };
+            samples.extend(rows.filter(clear).map(|row| sample(symbol, row)));
+        }
+        if samples.is_empty() {
+            return Err(self.empty("training", "the part whose rows fit the scaler", bars, 1));
+        }
+        Ok(TrainSamples::purged(samples))
+    }
+
     /// The samples that choose, sorted: rows in the validation part with a complete window and a label that shares no time
     /// with the test part or its labels; where validation comes first, that is known before the test begins.
     ///

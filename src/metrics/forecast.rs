@@ -5,7 +5,7 @@ use crate::table::LabelKind;
 use crate::units::Time;
 
 /// With fewer symbols a correlation across them is noise.
-const FEWEST_SYMBOLS: usize = 3;
+pub(super) const FEWEST_SYMBOLS: usize = 3;
 
 /// Tenths of the rows.
 const DECILES: usize = 10;
@@ -45,14 +45,42 @@ pub fn forecast_metrics(
         rows: rows.len(),
         mse: mean(&|error| error * error),
         mae: mean(&f64::abs),
+        scaled_mse: None,
+        scaled_mae: None,
         directional_accuracy,
         directional_base_rate,
         ic: ic.mean,
+        ic_interval: None,
         rank_ic: rank_ic.mean,
         icir: ic.ratio,
         rank_icir: rank_ic.ratio,
         decile_spread: decile_spread(&rows),
     }
+}
+
+/// Mean squared and mean absolute error of one horizon in units of `units` (`[N]`), over those rows whose every horizon is
+/// known, so that all horizons are judged on the same windows. `predictions` and `actual` are `[N, horizons]` row-major.
+/// `None` where there is no such row.
+pub fn scaled_errors(
+    units: &[f64],
+    predictions: &[f64],
+    actual: &[f64],
+    horizon: usize,
+) -> Option<(f64, f64)> {
+    let horizons = actual.len().checked_div(units.len())?;
+    let (mut rows, mut squares, mut absolute) = (0_usize, 0.0, 0.0);
+    for (row, unit) in units.iter().enumerate() {
+        let outcomes = &actual[row * horizons..(row + 1) * horizons];
+        if outcomes.iter().any(|outcome| outcome.is_nan()) {
+            continue;
+        }
+        let error = (predictions[row * horizons + horizon] - outcomes[horizon]) / unit;
+        rows += 1;
+        squares += error * error;
+        absolute += error.abs();
+    }
+    let count = rows as f64;
+    finite(squares / count).zip(finite(absolute / count))
 }
 
 /// How much a signal changes: the sum of absolute changes of each symbol's forecast from one of its rows to the next,
@@ -89,7 +117,7 @@ fn decile_spread(rows: &[(Time, f64, f64)]) -> Option<f64> {
 fn directions(kind: LabelKind, rows: &[(Time, f64, f64)]) -> (Option<f64>, Option<f64>) {
     let neutral = match kind {
         LabelKind::Class => 0.5,
-        LabelKind::Return | LabelKind::Scaled | LabelKind::Direction => 0.0,
+        LabelKind::Return | LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => 0.0,
     };
     let (mut right, mut up, mut total) = (0_usize, 0_usize, 0_usize);
     for (_, prediction, actual) in rows.iter().filter(|(_, _, actual)| *actual != neutral) {
@@ -105,24 +133,34 @@ fn information_coefficient(
     rows: &[(Time, f64, f64)],
     correlation: impl Fn(&[f64], &[f64]) -> Option<f64>,
 ) -> Coefficient {
-    let of = |rows: &[(Time, f64, f64)]| {
+    let times = rows.chunk_by(|a, b| a.0 == b.0).count();
+    if rows.len() < FEWEST_SYMBOLS * times {
         let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
-        correlation(&x, &y)
-    };
-    let times: Vec<&[(Time, f64, f64)]> = rows.chunk_by(|a, b| a.0 == b.0).collect();
-    if rows.len() < FEWEST_SYMBOLS * times.len() {
-        return Coefficient { mean: of(rows), ratio: None };
+        return Coefficient { mean: correlation(&x, &y), ratio: None };
     }
-    let coefficients: Vec<f64> =
-        times.iter().filter(|rows| rows.len() >= FEWEST_SYMBOLS).filter_map(|rows| of(rows)).collect();
+    let coefficients = correlations_by_time(rows, correlation);
     Coefficient {
         mean: finite(coefficients.iter().sum::<f64>() / coefficients.len() as f64),
         ratio: moments(&coefficients).and_then(|(mean, deviation)| finite(mean / deviation)),
     }
 }
 
+/// The correlation across symbols of each time that has enough of them and in which it is defined; rows sorted by time.
+pub(super) fn correlations_by_time(
+    rows: &[(Time, f64, f64)],
+    correlation: impl Fn(&[f64], &[f64]) -> Option<f64>,
+) -> Vec<f64> {
+    rows.chunk_by(|a, b| a.0 == b.0)
+        .filter(|rows| rows.len() >= FEWEST_SYMBOLS)
+        .filter_map(|rows| {
+            let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
+            correlation(&x, &y)
+        })
+        .collect()
+}
+
 /// Pearson's correlation; `None` where one side does not vary.
-fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
+pub(super) fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
     let ((x_mean, x_deviation), (y_mean, y_deviation)) = (moments(x)?, moments(y)?);
     let products: f64 = x.iter().zip(y).map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
     finite((products / (x.len() as f64 - 1.0) / (x_deviation * y_deviation)).clamp(-1.0, 1.0))

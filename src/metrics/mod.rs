@@ -6,6 +6,7 @@ mod drawdown;
 mod equity_curve;
 mod excursion;
 mod forecast;
+mod ic_interval;
 mod importance;
 mod lanes;
 mod normal;
@@ -20,7 +21,8 @@ pub use book_figures::{book_figures, stretch_returns};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use excursion::{Excursion, excursions};
-pub use forecast::{forecast_metrics, signal_turnover};
+pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
+pub use ic_interval::ic_interval;
 pub use importance::{FEWEST_OUTCOMES, Factor, importance};
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
@@ -52,6 +54,13 @@ pub struct ForecastMetrics {
     pub mse: Option<f64>,
     /// Mean absolute error, in units of the label.
     pub mae: Option<f64>,
+    /// Mean squared error in units of each symbol's own standard deviation over the training rows, over the windows
+    /// whose every horizon is known; only for targets that are changes. The figure of forecasting benchmarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_mse: Option<f64>,
+    /// Mean absolute error in the same units, over the same windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_mae: Option<f64>,
     /// Share of forecasts on the right side of neutral; outcomes that are exactly neutral do not count.
     pub directional_accuracy: Option<f64>,
     /// What always guessing the more frequent side would reach.
@@ -59,7 +68,10 @@ pub struct ForecastMetrics {
     /// Mean over times of the Pearson correlation across symbols; with fewer than three symbols the correlation over
     /// all rows.
     pub ic: Option<f64>,
-    /// The same with ranks (Spearman).
+    /// 95 % interval of `ic` that takes account of overlapping horizons; only of a single horizon.
+    #[serde(default)]
+    pub ic_interval: Option<[f64; 2]>,
+    /// The same as `ic` with ranks (Spearman).
     pub rank_ic: Option<f64>,
     /// Mean over sample deviation of the times' Pearson correlations; not defined for one correlation over all rows.
     #[serde(default)]
@@ -84,9 +96,12 @@ impl ForecastMetrics {
             rows: parts.iter().map(|part| part.rows).sum(),
             mse: mean(|part| part.mse),
             mae: mean(|part| part.mae),
+            scaled_mse: mean(|part| part.scaled_mse),
+            scaled_mae: mean(|part| part.scaled_mae),
             directional_accuracy: mean(|part| part.directional_accuracy),
             directional_base_rate: mean(|part| part.directional_base_rate),
             ic: mean(|part| part.ic),
+            ic_interval: if let [one] = parts { one.ic_interval } else { None },
             rank_ic: mean(|part| part.rank_ic),
             icir: mean(|part| part.icir),
             rank_icir: mean(|part| part.rank_icir),

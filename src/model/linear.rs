@@ -1,12 +1,14 @@
 //! Ridge regression of the targets on the whole window, solved exactly.
 //!
-//! With the window flattened to `D = T * F` numbers, minimises `|y - a - x w|^2 + penalty |w|^2` summed over the training
+//! With the window flattened to `D = T * F` numbers (relative to the last bar, which then drops out, with
+//! `normalisation: last_value`), minimises `|y - a - x w|^2 + penalty |w|^2` summed over the training
 //! windows (Hoerl and Kennard 1970); the intercept a is not penalised. The normal equations are summed in f64 in one
 //! fixed order, centred by the means, and solved by Cholesky's factorisation.
 
 use super::{CARD_FILE, ClosedForm, FitError, FitTask, Fitted, Model, Started, WEIGHTS_FILE};
 use super::{bounded, check_windows, damaged, fault, save_card};
 use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
+use crate::nn::Normalisation;
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::table::{LabelKind, Windows};
 use crate::train::TrainConfig;
@@ -26,11 +28,14 @@ pub struct Linear {
     /// Weight of the squared coefficients against the squared errors summed over all training windows.
     #[schemars(range(min = 0.0))]
     pub penalty: f64,
+    /// What is subtracted from each window first. With `last_value` and a target that is a change this is `NLinear` (Zeng
+    /// et al. 2023), solved exactly; there is no intercept then, so that a series that stands still is forecast to do so.
+    pub normalisation: Normalisation,
 }
 
 impl Default for Linear {
     fn default() -> Self {
-        Linear { window: 1, penalty: 1.0 }
+        Linear { window: 1, penalty: 1.0, normalisation: Normalisation::None }
     }
 }
 
@@ -52,11 +57,17 @@ impl Model for Linear {
         if !(self.penalty.is_finite() && self.penalty >= 0.0) {
             return Err(format!("linear.penalty must be 0 or above, not {}", self.penalty));
         }
+        if self.window == 1 && self.normalisation == Normalisation::LastValue {
+            return Err("linear.window of 1 holds nothing beside the last value, which `last_value` subtracts; write 2 \
+                        or more"
+                .into());
+        }
         Ok(())
     }
 
     fn parameters(&self, features: usize, outputs: usize, _: &TrainConfig) -> usize {
-        if self.check().is_ok() { (self.window * features + 1) * outputs } else { 0 }
+        let intercepts = usize::from(self.normalisation == Normalisation::None);
+        if self.check().is_ok() { (self.inputs(features) + intercepts) * outputs } else { 0 }
     }
 
     fn is_closed_form(&self) -> bool {
@@ -65,7 +76,7 @@ impl Model for Linear {
 
     fn start<'a>(&self, task: FitTask<'a>) -> Result<Started<'a>, FitError> {
         let clock = ClosedForm::start(self, &task)?;
-        let (inputs, outputs) = (task.train.length() * task.train.features(), task.train.outputs());
+        let (inputs, outputs) = (self.inputs(task.train.features()), task.train.outputs());
         if inputs > MOST_INPUTS {
             return Err(FitError::Settings(format!(
                 "linear: {} bars of {} features are {inputs} inputs, more than {MOST_INPUTS}; use a shorter `window`",
@@ -73,8 +84,8 @@ impl Model for Linear {
                 task.train.features()
             )));
         }
-        let (input_mean, target_mean) = means(&task.train);
-        let mut equations = NormalEquations::sum(&task, &input_mean, &target_mean)?;
+        let (input_mean, target_mean) = self.means(&task.train);
+        let mut equations = NormalEquations::sum(self, &task, (&input_mean, &target_mean))?;
         for k in 0..inputs {
             equations.gram[k * inputs + k] += self.penalty;
         }
@@ -108,29 +119,54 @@ impl Model for Linear {
             }
             Ok(tensor.data().as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
         };
-        let coefficients = read("coefficients", card.horizons * self.window * card.features)?;
+        let coefficients = read("coefficients", card.horizons * self.inputs(card.features))?;
         let intercept = read("intercept", card.horizons)?;
         Ok(Box::new(FittedLinear { card, coefficients, intercept }))
     }
 }
 
-/// Mean of every input and of every target.
-fn means(windows: &Windows) -> (Vec<f64>, Vec<f64>) {
-    let mut inputs = vec![0.0; windows.length() * windows.features()];
-    let mut targets = vec![0.0; windows.outputs()];
-    for index in 0..windows.len() {
-        for (sum, value) in inputs.iter_mut().zip(windows.window(index)) {
-            *sum += f64::from(*value);
-        }
-        for (sum, value) in targets.iter_mut().zip(windows.target(index)) {
-            *sum += f64::from(*value);
-        }
+impl Linear {
+    /// D: numbers of a window that enter.
+    fn inputs(&self, features: usize) -> usize {
+        let bars = match self.normalisation {
+            Normalisation::None => self.window,
+            Normalisation::LastValue => self.window.saturating_sub(1),
+        };
+        bars * features
     }
-    let count = windows.len() as f64;
-    for sum in inputs.iter_mut().chain(&mut targets) {
-        *sum /= count;
+
+    /// The numbers of a window that enter, `[D]`.
+    fn inputs_of<'a>(&self, windows: &'a Windows, index: usize) -> impl Iterator<Item = f64> + 'a {
+        let (window, features) = (windows.window(index), windows.features());
+        let (bars, last) = window.split_at(self.inputs(features));
+        let subtracted = move |number: usize| match last.is_empty() {
+            true => 0.0,
+            false => f64::from(last[number % features]),
+        };
+        bars.iter().enumerate().map(move |(number, value)| f64::from(*value) - subtracted(number))
     }
-    (inputs, targets)
+
+    /// Mean of every input and of every target, by which both are centred; zeros where there is no intercept.
+    fn means(&self, windows: &Windows) -> (Vec<f64>, Vec<f64>) {
+        let mut inputs = vec![0.0; self.inputs(windows.features())];
+        let mut targets = vec![0.0; windows.outputs()];
+        if self.normalisation == Normalisation::LastValue {
+            return (inputs, targets);
+        }
+        for index in 0..windows.len() {
+            for (sum, value) in inputs.iter_mut().zip(self.inputs_of(windows, index)) {
+                *sum += value;
+            }
+            for (sum, value) in targets.iter_mut().zip(windows.target(index)) {
+                *sum += f64::from(*value);
+            }
+        }
+        let count = windows.len() as f64;
+        for sum in inputs.iter_mut().chain(&mut targets) {
+            *sum /= count;
+        }
+        (inputs, targets)
+    }
 }
 
 struct NormalEquations {
@@ -141,7 +177,11 @@ struct NormalEquations {
 }
 
 impl NormalEquations {
-    fn sum(task: &FitTask, input_mean: &[f64], target_mean: &[f64]) -> Result<Self, FitError> {
+    fn sum(
+        model: &Linear,
+        task: &FitTask,
+        (input_mean, target_mean): (&[f64], &[f64]),
+    ) -> Result<Self, FitError> {
         let windows = &task.train;
         let (inputs, outputs) = (input_mean.len(), target_mean.len());
         let mut equations =
@@ -155,13 +195,7 @@ impl NormalEquations {
             x.clear();
             y.clear();
             for index in start..start + rows {
-                x.extend(
-                    windows
-                        .window(index)
-                        .iter()
-                        .zip(input_mean)
-                        .map(|(value, mean)| f64::from(*value) - mean),
-                );
+                x.extend(model.inputs_of(windows, index).zip(input_mean).map(|(value, mean)| value - mean));
                 y.extend(
                     windows
                         .target(index)
@@ -250,10 +284,10 @@ struct FittedLinear {
 impl Fitted for FittedLinear {
     fn predict(&self, windows: &Windows, _: &Device) -> Result<Vec<f64>, FitError> {
         check_windows(windows, self.card.settings.window, self.card.features)?;
-        let inputs = windows.length() * windows.features();
+        let inputs = self.card.settings.inputs(windows.features());
         let mut forecasts = Vec::with_capacity(windows.len() * self.card.horizons);
         for index in 0..windows.len() {
-            let window: Vec<f64> = windows.window(index).iter().copied().map(f64::from).collect();
+            let window: Vec<f64> = self.card.settings.inputs_of(windows, index).collect();
             for (horizon, intercept) in self.intercept.iter().enumerate() {
                 let weights = &self.coefficients[horizon * inputs..(horizon + 1) * inputs];
                 forecasts.push(bounded(self.card.kind, intercept + dot(weights, &window)));
@@ -266,7 +300,7 @@ impl Fitted for FittedLinear {
         let path = folder.join(WEIGHTS_FILE);
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let (coefficients, intercept) = (bytes(&self.coefficients), bytes(&self.intercept));
-        let inputs = self.card.settings.window * self.card.features;
+        let inputs = self.card.settings.inputs(self.card.features);
         let view =
             |shape, data| TensorView::new(Dtype::F64, shape, data).map_err(|error| fault(&path, &error));
         let tensors = [

@@ -2,7 +2,7 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
-use crate::nn::{Linear, LstmStack, Parameters, Pass};
+use crate::nn::{Linear, LstmStack, Normalisation, Parameters, Pass};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor};
@@ -23,11 +23,13 @@ pub struct Lstm {
     /// Share of each layer's outputs that is dropped in training.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub dropout: f64,
+    /// What is subtracted from each window first; `last_value` where levels wander, with a target that is a change.
+    pub normalisation: Normalisation,
 }
 
 impl Default for Lstm {
     fn default() -> Self {
-        Lstm { window: 60, layers: vec![100, 50], dropout: 0.2 }
+        Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, normalisation: Normalisation::None }
     }
 }
 
@@ -95,7 +97,7 @@ impl Architecture for Lstm {
         let layers = LstmStack::new(&mut parameters, "lstm", shape.features, &self.layers, self.dropout)?;
         let last = self.layers.last().copied().unwrap_or_default();
         let head = Linear::new(&mut parameters, "head", last, shape.outputs)?;
-        Ok(Box::new(LstmNetwork { parameters, layers, head }))
+        Ok(Box::new(LstmNetwork { parameters, layers, head, normalisation: self.normalisation }))
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -107,6 +109,7 @@ struct LstmNetwork {
     parameters: Parameters,
     layers: LstmStack,
     head: Linear,
+    normalisation: Normalisation,
 }
 
 impl Network for LstmNetwork {
@@ -115,6 +118,6 @@ impl Network for LstmNetwork {
     }
 
     fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor> {
-        self.head.forward(&self.layers.forward(x, pass)?, pass)
+        self.head.forward(&self.layers.forward(&self.normalisation.apply(x)?, pass)?, pass)
     }
 }

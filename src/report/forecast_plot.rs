@@ -51,7 +51,11 @@ pub(super) fn forecasts(files: &RunFiles) -> String {
 fn metrics(files: &RunFiles) -> String {
     let mut table =
         String::from("<table>\n<thead><tr><th scope=\"col\">Model</th><th scope=\"col\">Horizon</th>");
-    for title in ["Rows", "IC", "Rank IC", "Direction right", "Base rate", "MSE", "MAE"] {
+    let scaled = files.summary.models.iter().any(|model| model.metrics.scaled_mse.is_some());
+    for title in ["Rows", "IC", "IC, 95 %", "Rank IC", "Direction right", "Base rate", "MSE", "MAE"] {
+        table += &number_heading(title);
+    }
+    for title in ["Scaled MSE", "Scaled MAE"].iter().filter(|_| scaled) {
         table += &number_heading(title);
     }
     table += "</tr></thead>\n<tbody>\n";
@@ -65,6 +69,8 @@ fn metrics(files: &RunFiles) -> String {
             table += &format!("<tr{first}><th scope=\"row\">{name}</th><td>{horizon}</td>");
             table += &number_cell(&count(metrics.rows));
             table += &number_cell(&maybe(metrics.ic, 3));
+            let interval = metrics.ic_interval.map(|ends| ends.map(|end| maybe(Some(end), 3)).join(" to "));
+            table += &number_cell(&interval.unwrap_or_else(|| maybe(None, 0)));
             table += &number_cell(&maybe(metrics.rank_ic, 3));
             let right = percent(metrics.directional_accuracy, 1);
             let better = metrics.directional_accuracy > metrics.directional_base_rate;
@@ -72,6 +78,9 @@ fn metrics(files: &RunFiles) -> String {
             table += &number_cell(&percent(metrics.directional_base_rate, 1));
             table += &number_cell(&metrics.mse.map_or_else(|| maybe(None, 0), significant));
             table += &number_cell(&metrics.mae.map_or_else(|| maybe(None, 0), significant));
+            for figure in [metrics.scaled_mse, metrics.scaled_mae].iter().filter(|_| scaled) {
+                table += &number_cell(&maybe(*figure, 3));
+            }
             table += "</tr>\n";
         }
     }

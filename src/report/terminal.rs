@@ -27,7 +27,13 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
     }
     for model in summary.models.iter().filter(|_| books.is_empty()) {
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
-        text += &plain(&format!("{}: IC {ic}, direction right {right}\n", model.name));
+        let scaled = match model.metrics.scaled_mse.zip(model.metrics.scaled_mae) {
+            Some((squared, absolute)) => {
+                format!("scaled MSE {}, MAE {}, ", maybe(Some(squared), 4), maybe(Some(absolute), 4))
+            }
+            None => String::new(),
+        };
+        text += &plain(&format!("{}: {scaled}IC {ic}, direction right {right}\n", model.name));
     }
     for grid in &summary.grids {
         text += &(wrapped(&plain(&grid_line(summary, grid)), width) + "\n");

@@ -6,12 +6,15 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics};
+use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
 use crate::model::{FitReport, ModelConfig};
 use crate::rundir::RunDir;
 use crate::seed::Seed;
-use crate::table::{Bars, Features, Labels, ModelPredictions, Predictions, Sample, Scaler, Windows};
+use crate::table::{
+    Bars, Features, LabelKind, Labels, ModelPredictions, Predictions, Sample, Scaler, ScalerRows, Windows,
+};
 use crate::units::Time;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// All that fitting needs.
@@ -152,11 +155,22 @@ pub(super) fn prepare(
     let train = fold.train_samples(bars, features, labels, window, stride).map_err(fail)?;
     let validation = fold.validation_samples(bars, features, labels, window).map_err(fail)?;
     let test = fold.test_samples(bars, features, window).map_err(fail)?;
-    let scaler = Scaler::fit(plan.experiment.scaler, features, &train).map_err(fail)?;
+    let config = plan.experiment.scaler;
+    let whole = match config.rows {
+        ScalerRows::Windows => None,
+        ScalerRows::Part => Some(fold.train_rows(bars, features).map_err(fail)?),
+    };
+    let rows = whole.as_ref().unwrap_or(&train);
+    let mut scaler = Scaler::fit(config, features, rows).map_err(fail)?;
+    if labels.kind() == LabelKind::Change {
+        scaler = scaler.with_target_units(bars, rows);
+    }
     let targets = |samples: &[Sample]| -> Vec<f32> {
         let of = |sample: &Sample| {
+            let (symbol, row) = (sample.symbol as usize, sample.row as usize);
+            let unit = scaler.target_unit(symbol).unwrap_or(1.0);
             (0..labels.horizons().len())
-                .map(|horizon| labels.column(sample.symbol as usize, horizon)[sample.row as usize] as f32)
+                .map(|horizon| (labels.column(symbol, horizon)[row] / unit) as f32)
                 .collect::<Vec<f32>>()
         };
         samples.iter().flat_map(of).collect()
@@ -181,11 +195,13 @@ fn joined(work: &Work, name: &str, parts: &[Forecasts]) -> ModelPredictions {
         fold: Vec::new(),
         values: Vec::new(),
         actual: Vec::new(),
+        units: Vec::new(),
     };
     for part in parts {
         all.samples.extend(&part.samples);
         all.fold.extend(std::iter::repeat_n(part.fold, part.samples.len()));
         all.values.extend(&part.values);
+        all.units.extend(&part.units);
         for sample in &part.samples {
             let actual = |horizon: usize| labels.column(sample.symbol as usize, horizon)[sample.row as usize];
             all.actual.extend((0..labels.horizons().len()).map(actual));
@@ -201,7 +217,16 @@ pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: u
     let times: Vec<Time> = predictions.samples.iter().map(time).collect();
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
-    forecast_metrics(&times, predictions.kind, &column(&predictions.values), &column(&predictions.actual))
+    let (values, actual) = (column(&predictions.values), column(&predictions.actual));
+    let mut metrics = forecast_metrics(&times, predictions.kind, &values, &actual);
+    let ahead = predictions.horizons[horizon] as usize;
+    metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
+    if let Some((squared, absolute)) =
+        scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
+    {
+        (metrics.scaled_mse, metrics.scaled_mae) = (Some(squared), Some(absolute));
+    }
+    metrics
 }
 
 /// The figures of each horizon, and their means.
@@ -209,7 +234,9 @@ pub(super) fn metrics_by_horizon(
     bars: &Bars,
     predictions: &ModelPredictions,
 ) -> (ForecastMetrics, Vec<ForecastMetrics>) {
-    let each: Vec<ForecastMetrics> =
-        (0..predictions.horizons.len()).map(|horizon| metrics_of(bars, predictions, horizon)).collect();
+    let each: Vec<ForecastMetrics> = (0..predictions.horizons.len())
+        .into_par_iter()
+        .map(|horizon| metrics_of(bars, predictions, horizon))
+        .collect();
     (ForecastMetrics::mean(&each), each)
 }

@@ -7,7 +7,7 @@ use crate::data::Fold;
 use crate::kernels::arena::Arena;
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig, Started};
 use crate::rundir::{Column, RunDirError, TableFile, read_json};
-use crate::table::{Sample, Windows};
+use crate::table::{Sample, Scaler, Windows};
 use crate::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -45,6 +45,8 @@ pub(super) struct Record {
 pub(super) struct Forecasts {
     pub fold: u32,
     pub samples: Vec<Sample>,
+    /// `[N]`, or empty: see [`crate::table::ModelPredictions::units`].
+    pub units: Vec<f64>,
     /// `[N, H]` row-major.
     pub values: Vec<f64>,
 }
@@ -173,10 +175,11 @@ impl Job<'_> {
         let (fold, folder) = (self.fold(), self.folder());
         let record_file = folder.join("fit.json");
         if record_file.exists() {
+            let scaler: Scaler = read_json(&folder.join("scaler.json"))?;
             return Ok(Part {
                 record: read_json(&record_file)?,
-                validation: Forecasts::read(&folder.join("validation.parquet"), fold.index)?,
-                test: Forecasts::read(&folder.join("test.parquet"), fold.index)?,
+                validation: Forecasts::read(&folder.join("validation.parquet"), fold.index, &scaler)?,
+                test: Forecasts::read(&folder.join("test.parquet"), fold.index, &scaler)?,
             });
         }
         let prepared = self.shelf.take(self.place.fold, (self.name, self.config))?;
@@ -229,8 +232,14 @@ impl Job<'_> {
     fn keep(&self, folder: &Path, prepared: &Prepared, fit: Fit) -> Result<Part, RunError> {
         let device = &self.work.context.device.device;
         let predict = |windows: &Windows| -> Result<Forecasts, RunError> {
-            let values = fit.model.predict(windows, device).map_err(|source| self.failed(source))?;
-            Ok(Forecasts { fold: self.fold().index as u32, samples: windows.samples().to_vec(), values })
+            let mut values = fit.model.predict(windows, device).map_err(|source| self.failed(source))?;
+            let samples = windows.samples().to_vec();
+            let units = units_of(&prepared.scaler, &samples);
+            let horizons = values.len().checked_div(samples.len()).unwrap_or(0).max(1);
+            for (row, unit) in values.chunks_exact_mut(horizons).zip(&units) {
+                row.iter_mut().for_each(|value| *value *= unit);
+            }
+            Ok(Forecasts { fold: self.fold().index as u32, samples, units, values })
         };
         let (validation, test) = (predict(&prepared.validation)?, predict(&prepared.test)?);
         fit.model.save(folder)?;
@@ -247,6 +256,11 @@ impl Job<'_> {
         write_json("fit.json", serde_json::to_string_pretty(&record))?;
         Ok(Part { record, validation, test })
     }
+}
+
+/// The unit of each sample's target; empty where targets are in units of the label.
+fn units_of(scaler: &Scaler, samples: &[Sample]) -> Vec<f64> {
+    samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect()
 }
 
 fn damaged(path: &Path, reason: String) -> RunDirError {
@@ -269,8 +283,10 @@ impl Forecasts {
         }
         let count = parts.len() as f64;
         values.iter_mut().for_each(|value| *value /= count);
-        Forecasts { fold: parts[0].fold, samples: parts[0].samples.clone(), values }
+        let Forecasts { fold, samples, units, .. } = parts[0];
+        Forecasts { fold: *fold, samples: samples.clone(), units: units.clone(), values }
     }
+
     fn outputs(&self) -> usize {
         self.values.len().checked_div(self.samples.len()).unwrap_or(0)
     }
@@ -290,12 +306,12 @@ impl Forecasts {
         table.write(path)
     }
 
-    fn read(path: &Path, fold: usize) -> Result<Forecasts, RunDirError> {
+    fn read(path: &Path, fold: usize, scaler: &Scaler) -> Result<Forecasts, RunDirError> {
         let table = TableFile::read(path)?;
         let missing = || damaged(path, "it lacks a column".into());
         let symbols = table.integer("symbol").ok_or_else(missing)?;
         let rows = table.integer("row").ok_or_else(missing)?;
-        let samples = symbols
+        let samples: Vec<Sample> = symbols
             .iter()
             .zip(rows)
             .map(|(symbol, row)| Sample { symbol: *symbol as u32, row: *row as u32 })
@@ -303,6 +319,6 @@ impl Forecasts {
         let columns: Vec<&[f64]> =
             (0..).map_while(|output| table.float(&format!("output_{output}"))).collect();
         let values = (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
-        Ok(Forecasts { fold: fold as u32, samples, values })
+        Ok(Forecasts { fold: fold as u32, units: units_of(scaler, &samples), samples, values })
     }
 }

@@ -7,7 +7,7 @@ use super::score::Scored;
 use super::selection::Tried;
 use super::tables::{
     books_table, equity_table, fills_table, folds_table, metrics_table, positions_table, predictions_table,
-    training_table,
+    shown_horizons, training_table,
 };
 use super::{Context, RunError};
 use crate::config::Plan;
@@ -221,6 +221,7 @@ impl<'a> Outcome<'a> {
             let chosen = fits().find_map(|fit| fit.precision.as_ref());
             let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
             let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
+            let shown = shown_horizons(by_horizon.len());
             ModelSummary {
                 name: record.name.clone(),
                 kind: record.kind.into(),
@@ -232,8 +233,8 @@ impl<'a> Outcome<'a> {
                 precision_reason: chosen.map(|chosen| chosen.reason.clone()),
                 training_windows: record.training_windows,
                 metrics,
-                by_horizon,
-                horizons: predictions.horizons.clone(),
+                by_horizon: shown.iter().map(|place| by_horizon[*place].clone()).collect(),
+                horizons: shown.iter().map(|place| predictions.horizons[*place]).collect(),
                 validation_metrics: record.validation.clone(),
             }
         };

@@ -10,6 +10,22 @@ use crate::units::Time;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// With more horizons than this only some are shown: a report of hundreds of tables is read by nobody.
+const MOST_HORIZONS: usize = 12;
+
+/// How many are shown then, the first and the last among them.
+const SHOWN_HORIZONS: usize = 6;
+
+/// Places of the horizons that tables and reports show: all, or of many some at equal distances. The forecasts of every
+/// horizon stay in `models/fold-k`, and the figures over all horizons take in every one.
+pub(super) fn shown_horizons(count: usize) -> Vec<usize> {
+    if count <= MOST_HORIZONS {
+        return (0..count).collect();
+    }
+    let parts = SHOWN_HORIZONS - 1;
+    (0..=parts).map(|part| (part * (count - 1) + parts / 2) / parts).collect()
+}
+
 pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let (mut model, mut symbol) = (Vec::new(), Vec::new());
     let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
@@ -17,14 +33,15 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let symbols = shared_names(bars);
     for predictions in &fitted.predictions.0 {
         let name: Arc<str> = predictions.model.as_str().into();
+        let shown = shown_horizons(predictions.horizons.len());
         for (index, sample) in predictions.samples.iter().enumerate() {
             let source = &bars.symbols()[sample.symbol as usize];
-            for (output, bars_ahead) in predictions.horizons.iter().enumerate() {
+            for output in &shown {
                 let place = index * predictions.horizons.len() + output;
                 model.push(name.clone());
                 symbol.push(symbols[sample.symbol as usize].clone());
                 fold.push(i64::from(predictions.fold[index]));
-                horizon.push(i64::from(*bars_ahead));
+                horizon.push(i64::from(predictions.horizons[*output]));
                 time.push(source.time()[sample.row as usize]);
                 prediction.push(predictions.values[place]);
                 actual.push(predictions.actual[place]);

@@ -187,7 +187,7 @@ pub struct ModelSummary {
     pub metrics: ForecastMetrics,
     /// The same for each horizon, in the order of `horizons`.
     pub by_horizon: Vec<ForecastMetrics>,
-    /// Horizons in bars.
+    /// Horizons in bars; of more than twelve some at equal distances, the first and the last among them.
     pub horizons: Vec<u32>,
     /// Over the validation rows of all folds.
     pub validation_metrics: ForecastMetrics,

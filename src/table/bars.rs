@@ -23,10 +23,12 @@ pub struct BarColumns {
 /// The bars of one symbol: at least one, times strictly rising, prices finite and positive,
 /// `low <= open, close <= high`, volume finite and not negative. Beside them there may be extra columns (a funding rate, a
 /// price of gas) with a value a bar, NaN where there is none; like a close, each is known at the close of its bar.
+/// A series that nobody trades (a temperature, a load) has the same columns, but its values may be 0 and negative.
 #[derive(Clone, Debug)]
 pub struct SymbolBars {
     symbol: String,
     columns: BarColumns,
+    traded: bool,
     extras: BTreeMap<String, Vec<f64>>,
 }
 
@@ -52,7 +54,26 @@ impl SymbolBars {
     /// # Errors
     /// The first bar that breaks the promise, with its row and time.
     pub fn new(symbol: impl Into<String>, columns: BarColumns) -> Result<SymbolBars, BarError> {
-        let symbol = symbol.into();
+        SymbolBars::checked(symbol.into(), columns, true)
+    }
+
+    /// As [`SymbolBars::new`], of a series that nobody trades: values are finite, but need not be positive.
+    ///
+    /// # Errors
+    /// The first row that breaks the promise, with its time.
+    pub fn untraded(symbol: impl Into<String>, columns: BarColumns) -> Result<SymbolBars, BarError> {
+        SymbolBars::checked(symbol.into(), columns, false)
+    }
+
+    /// The same symbol with other columns, held to the same promise; without extra columns.
+    ///
+    /// # Errors
+    /// The first row that breaks the promise, with its time.
+    pub fn with_columns(&self, columns: BarColumns) -> Result<SymbolBars, BarError> {
+        SymbolBars::checked(self.symbol.clone(), columns, self.traded)
+    }
+
+    fn checked(symbol: String, columns: BarColumns, traded: bool) -> Result<SymbolBars, BarError> {
         let fail = |row: usize, found: String, expected| {
             let time = columns.time.get(row).copied().unwrap_or_default();
             Err(BarError { symbol: symbol.clone(), row, time, found, expected })
@@ -87,8 +108,9 @@ impl SymbolBars {
             let [open, high, low, close] =
                 [columns.open[row], columns.high[row], columns.low[row], columns.close[row]];
             for (name, price) in [("open", open), ("high", high), ("low", low), ("close", close)] {
-                if !(price.is_finite() && price > 0.0) {
-                    return fail(row, format!("{name} = {price}"), "a finite, positive price");
+                if !price.is_finite() || (traded && price <= 0.0) {
+                    let expected = if traded { "a finite, positive price" } else { "a finite number" };
+                    return fail(row, format!("{name} = {price}"), expected);
                 }
             }
             if low > open.min(close) || high < open.max(close) {
@@ -100,7 +122,12 @@ impl SymbolBars {
                 return fail(row, format!("volume = {volume}"), "a finite volume, not negative");
             }
         }
-        Ok(SymbolBars { symbol, columns, extras: BTreeMap::new() })
+        Ok(SymbolBars { symbol, columns, traded, extras: BTreeMap::new() })
+    }
+
+    /// Whether these are prices; `false` for a series that nobody trades.
+    pub fn is_traded(&self) -> bool {
+        self.traded
     }
 
     /// The symbol's name.
@@ -182,6 +209,7 @@ impl SymbolBars {
         let cut = |values: &[f64]| values[..rows].to_vec();
         SymbolBars {
             symbol: self.symbol.clone(),
+            traded: self.traded,
             columns: BarColumns {
                 time: self.columns.time[..rows].to_vec(),
                 open: cut(self.open()),

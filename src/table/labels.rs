@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum LabelKind {
     /// A return as a plain ratio; 0 is neutral and basis points apply.
     Return,
+    /// A change in the unit of the series; 0 is neutral. Learned and judged in units of the symbol's own deviation.
+    Change,
     /// A return divided by the volatility known at the decision; 0 is neutral.
     Scaled,
     /// 0 or 1; a forecast is a probability and 0.5 is neutral.

@@ -20,4 +20,4 @@ pub use positions::{Basis, Positions};
 pub use predictions::{ModelPredictions, Predictions};
 pub use return_matrix::ReturnMatrix;
 pub use samples::{Sample, TrainSamples};
-pub use windows::{Scaler, ScalerConfig, ScalerKind, Windows};
+pub use windows::{Scaler, ScalerConfig, ScalerKind, ScalerRows, Windows};

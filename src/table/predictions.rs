@@ -20,6 +20,8 @@ pub struct ModelPredictions {
     pub values: Vec<f64>,
     /// `[N, horizons]` row-major: what came; null where the future is not there yet.
     pub actual: Vec<f64>,
+    /// `[N]`: the unit in which an error is judged beside symbols of other size; empty where labels have their own.
+    pub units: Vec<f64>,
 }
 
 impl ModelPredictions {

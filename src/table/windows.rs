@@ -1,6 +1,6 @@
 //! The only door from tables to tensors.
 
-use super::{Features, Sample, TrainSamples};
+use super::{Bars, Features, Sample, TrainSamples};
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,20 @@ pub struct ScalerConfig {
     /// every symbol must then have training rows in every fold.
     #[serde(default)]
     pub per_symbol: bool,
+    /// Which training rows the statistics are taken of.
+    #[serde(default)]
+    pub rows: ScalerRows,
+}
+
+/// The rows of which a scaler takes its statistics; all of them lie in the training part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalerRows {
+    /// The last row of each training window.
+    #[default]
+    Windows,
+    /// Every row of the training part, by the embargo away from held-out parts: the custom of forecasting benchmarks.
+    Part,
 }
 
 /// The statistics of a scaler.
@@ -41,16 +55,19 @@ pub struct Scaler {
     /// `[group][feature]` with one group, or one a symbol.
     offset: Vec<Vec<f64>>,
     factor: Vec<Vec<f64>>,
+    /// `[symbol]`: what a target is divided by; empty where targets stay in the units of the label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    target_unit: Vec<f64>,
 }
 
 impl Scaler {
-    /// Fits on the training rows (the last row of each training window).
+    /// Fits on these training rows: the last row of each training window, or with [`ScalerRows::Part`] all of the part.
     ///
     /// # Errors
     /// No training row, or with `per_symbol` a symbol without one.
     pub fn fit(config: ScalerConfig, features: &Features, train: &TrainSamples) -> Result<Scaler, String> {
         let groups = if config.per_symbol { features.symbols() } else { 1 };
-        let mut scaler = Scaler { config, offset: Vec::new(), factor: Vec::new() };
+        let mut scaler = Scaler { config, offset: Vec::new(), factor: Vec::new(), target_unit: Vec::new() };
         for group in 0..groups {
             let samples: Vec<&Sample> = train
                 .samples()
@@ -81,12 +98,36 @@ impl Scaler {
         Ok(scaler)
     }
 
-    /// `[group][feature]`: offset and factor; one group, or with `per_symbol` one a symbol.
+    /// Measures targets of each symbol in units of the population standard deviation of its closes over these training
+    /// rows; a symbol that is constant there, or has none of the rows, keeps the unit of the label.
+    #[must_use]
+    pub fn with_target_units(mut self, bars: &Bars, train: &TrainSamples) -> Scaler {
+        let mut closes = vec![Vec::new(); bars.symbols().len()];
+        for sample in train.samples() {
+            closes[sample.symbol as usize]
+                .push(bars.symbols()[sample.symbol as usize].close()[sample.row as usize]);
+        }
+        let unit = |values: &mut Vec<f64>| match statistics(ScalerKind::Standard, values) {
+            (_, factor) if factor.is_finite() && factor > 0.0 => factor.recip(),
+            _ => 1.0,
+        };
+        self.target_unit = closes.iter_mut().map(unit).collect();
+        self
+    }
+
+    /// What a target of the symbol is divided by; `None` where targets stay in the units of the label.
+    pub fn target_unit(&self, symbol: usize) -> Option<f64> {
+        self.target_unit.get(symbol).copied()
+    }
+
+    /// All that was fitted: `[group][feature]` offset and factor, one group, or with `per_symbol` one a symbol; then the
+    /// unit of each symbol's target.
     pub fn statistics(&self) -> impl Iterator<Item = Vec<[f64; 2]>> {
         let pairs = |(offset, factor): (&Vec<f64>, &Vec<f64>)| {
             offset.iter().zip(factor).map(|(offset, factor)| [*offset, *factor]).collect()
         };
-        self.offset.iter().zip(&self.factor).map(pairs)
+        let units = self.target_unit.iter().map(|unit| vec![[*unit, *unit]]);
+        self.offset.iter().zip(&self.factor).map(pairs).chain(units)
     }
 
     fn group(&self, symbol: usize) -> usize {

@@ -5,7 +5,8 @@ use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Mean and population standard deviation of each horizon's targets over the training windows, by which they are
-/// standardised; classes stay as they are. A target that never changes becomes 0, and its forecast the mean.
+/// standardised; classes stay as they are. Changes share one deviation, that of all horizons together: they are judged by
+/// the mean over horizons of what they miss by, and so they are learned. A target that never changes becomes 0, and its forecast the mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetScaling {
     /// `[H]`
@@ -32,7 +33,11 @@ impl TargetScaling {
             sums.iter().map(|sum| sum / count).collect()
         };
         let mean = average(&|_, target| target);
-        let variance = average(&|horizon, target| (target - mean[horizon]).powi(2));
+        let mut variance = average(&|horizon, target| (target - mean[horizon]).powi(2));
+        if kind == LabelKind::Change {
+            let common = variance.iter().sum::<f64>() / outputs.max(1) as f64;
+            variance.fill(common);
+        }
         // Rounding leaves a constant with a deviation of a few units in the last place of its mean.
         let deviation = variance
             .iter()

@@ -3,5 +3,6 @@
 pub mod backtest;
 pub mod indicators;
 pub mod labels;
+pub mod range;
 pub mod rolling;
 pub mod strategies;

@@ -9,6 +9,7 @@ use crate::table::{Bars, Features, NULL};
 pub mod adx;
 pub mod atr;
 pub mod bollinger;
+pub mod close;
 pub mod cross_sectional_rank;
 pub mod ema;
 pub mod log_return;
@@ -49,6 +50,8 @@ pub trait Indicator: Send + Sync {
 crate::registry! {
     /// A feature by name.
     IndicatorConfig => dyn Indicator;
+    /// The close itself.
+    close: Close,
     /// Logarithmic return of the close over a number of bars.
     log_return: LogReturn,
     /// Simple return of the close over a number of bars.

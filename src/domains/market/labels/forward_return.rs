@@ -1,5 +1,6 @@
 //! Forward return: close(t + horizon) / close(t) - 1.
 
+use super::horizons::{self, Horizons};
 use super::{Label, by_horizon};
 use crate::table::{Bars, LabelKind, Labels};
 use schemars::JsonSchema;
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForwardReturn {
-    /// Horizons in bars, each at least 1.
-    #[schemars(inner(range(min = 1)))]
+    /// Horizons in bars, each at least 1: one, a list, or a range such as `1..96`.
+    #[serde(with = "horizons")]
+    #[schemars(with = "Horizons")]
     pub horizons_bars: Vec<u32>,
 }
 

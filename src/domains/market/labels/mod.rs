@@ -4,7 +4,9 @@ use crate::domains::market::indicators::rolling_volatility::volatility;
 use crate::table::{Bars, LabelKind, Labels, NULL};
 use crate::units::Time;
 
+pub mod forward_change;
 pub mod forward_return;
+mod horizons;
 pub mod sign;
 pub mod triple_barrier;
 pub mod volatility_scaled_return;
@@ -37,6 +39,8 @@ crate::registry! {
     LabelConfig => dyn Label;
     /// Return of the close over one or several horizons.
     forward_return: ForwardReturn,
+    /// Change of the close over one or several horizons, in the unit of the series.
+    forward_change: ForwardChange,
     /// Return of the close over one or several horizons, in units of the volatility known at the row.
     volatility_scaled_return: VolatilityScaledReturn,
     /// Whether the close rises over one or several horizons.

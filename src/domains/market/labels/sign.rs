@@ -1,5 +1,6 @@
 //! Sign: whether close(t + horizon) is above close(t).
 
+use super::horizons::{self, Horizons};
 use super::{Label, by_horizon};
 use crate::table::{Bars, LabelKind, Labels};
 use schemars::JsonSchema;
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sign {
-    /// Horizons in bars, each at least 1.
-    #[schemars(inner(range(min = 1)))]
+    /// Horizons in bars, each at least 1: one, a list, or a range such as `1..96`.
+    #[serde(with = "horizons")]
+    #[schemars(with = "Horizons")]
     pub horizons_bars: Vec<u32>,
 }
 

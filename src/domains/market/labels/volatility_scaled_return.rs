@@ -1,5 +1,6 @@
 //! Volatility-scaled return: the forward return in units of the volatility known at the row.
 
+use super::horizons::{self, Horizons};
 use super::{Label, by_horizon, trailing_volatility};
 use crate::table::{Bars, LabelKind, Labels, NULL};
 use schemars::JsonSchema;
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VolatilityScaledReturn {
-    /// Horizons in bars, each at least 1.
-    #[schemars(inner(range(min = 1)))]
+    /// Horizons in bars, each at least 1: one, a list, or a range such as `1..96`.
+    #[serde(with = "horizons")]
+    #[schemars(with = "Horizons")]
     pub horizons_bars: Vec<u32>,
     /// One-bar returns from which the volatility is estimated, at least 2.
     #[schemars(range(min = 2))]

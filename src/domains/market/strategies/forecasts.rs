@@ -42,6 +42,6 @@ pub(super) fn traded(world: &World, model: &str, horizon_bars: Option<u32>) -> R
 pub(super) fn neutral(kind: LabelKind) -> f64 {
     match kind {
         LabelKind::Class => 0.5,
-        LabelKind::Return | LabelKind::Scaled | LabelKind::Direction => 0.0,
+        LabelKind::Return | LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => 0.0,
     }
 }

@@ -7,9 +7,9 @@
 
 use super::book_config::{BookConfig, Fault};
 use super::grid_schema::{EXITS, SIZING, STRATEGIES, inner, is_number, is_scalar};
-use super::range::NumberRange;
 use super::{Strategy, StrategyConfig};
 use crate::domains::market::backtest::{BacktestConfig, Exits, Sizing};
+use crate::domains::market::range::NumberRange;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::collections::HashMap;

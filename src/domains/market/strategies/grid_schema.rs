@@ -4,6 +4,7 @@
 use super::StrategyConfig;
 use super::grid::StrategyEntry;
 use crate::domains::market::backtest::{Exits, Sizing};
+use crate::domains::market::range::range_schema;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -11,9 +12,6 @@ use std::sync::LazyLock;
 
 /// Settings that may stand beside the strategy of an entry. A choice that has such neighbours lists them under this key.
 pub const BESIDE: &str = "x-beside";
-
-/// The `format` of text that is a range of numbers.
-pub const RANGE_FORMAT: &str = "number-range";
 
 /// Key, name of the schema, the schema without grids, and the manual of each setting that may stand beside a strategy.
 const BESIDES: &[(&str, &str, &LazyLock<Value>, &str)] = &[
@@ -155,7 +153,7 @@ fn grid_of(mut scalar: Value) -> Value {
     }
     let mut one = vec![scalar.clone()];
     if is_number(&scalar) {
-        one.push(range_of(&scalar));
+        one.push(range_schema(&scalar));
     }
     // The manual of each name stands beside it already; twice it would only lengthen the file.
     for form in scalar.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -165,22 +163,4 @@ fn grid_of(mut scalar: Value) -> Value {
     one.push(json!({"type": "array", "minItems": 1, "items": items}));
     grid.insert("anyOf".into(), Value::Array(one));
     Value::Object(grid)
-}
-
-/// Text that is a range. The bounds are those of its numbers; validators ignore them on text, our own check does not.
-fn range_of(number: &Value) -> Value {
-    let mut range = json!({
-        "type": "string",
-        "format": RANGE_FORMAT,
-        "pattern": r"^-?\d+(\.\d+)?\.\.-?\d+(\.\d+)?( by \d+(\.\d+)?)?$",
-    });
-    for bound in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] {
-        if let Some(value) = number.get(bound) {
-            range[bound] = value.clone();
-        }
-    }
-    if has_type(number, &["integer"]) {
-        range["multipleOf"] = json!(1);
-    }
-    range
 }

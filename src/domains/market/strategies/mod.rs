@@ -27,7 +27,6 @@ pub mod model_signal;
 pub mod pairs;
 pub mod portfolio;
 pub mod random_entry;
-mod range;
 mod regression;
 pub mod return_forecast;
 pub mod rsi_reversion;
@@ -38,11 +37,11 @@ mod volatility_scale;
 pub mod volatility_target;
 mod weights;
 
+pub use crate::domains::market::range::{NumberRange, RANGE_FORMAT};
 pub use book_config::{BookConfig, Fault};
 pub use cross_section::Weighting;
 pub use grid::{GridAxis, MOST_BOOKS, StrategyEntry};
-pub use grid_schema::{BESIDE, RANGE_FORMAT};
-pub use range::NumberRange;
+pub use grid_schema::BESIDE;
 pub use schedule::{Calendar, Rebalance};
 pub use volatility_scale::VolatilityScale;
 

@@ -114,7 +114,9 @@ impl ModelConfidence {
                     .into());
             }
             LabelKind::Class => ("scale", self.scale.unwrap_or(0.5), 1.0),
-            LabelKind::Scaled | LabelKind::Direction => ("scale", self.scale.unwrap_or(1.0), 1.0),
+            LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => {
+                ("scale", self.scale.unwrap_or(1.0), 1.0)
+            }
         };
         if value.is_finite() && value > 0.0 {
             return Ok(value * unit);

@@ -98,7 +98,7 @@ impl Strategy for ModelSignal {
                 }
                 ("_bps", self.threshold_bps)
             }
-            LabelKind::Scaled | LabelKind::Class | LabelKind::Direction => {
+            LabelKind::Change | LabelKind::Scaled | LabelKind::Class | LabelKind::Direction => {
                 let values = [("threshold", self.threshold_bps), ("exit_threshold", self.exit_threshold_bps)];
                 for (name, value) in values {
                     if value.is_some() {
@@ -169,7 +169,7 @@ impl ModelSignal {
     fn thresholds(&self, kind: LabelKind) -> (f64, f64) {
         let (enter, leave, unit) = match kind {
             LabelKind::Return => (self.threshold_bps, self.exit_threshold_bps, BASIS_POINT),
-            LabelKind::Class | LabelKind::Scaled | LabelKind::Direction => {
+            LabelKind::Change | LabelKind::Class | LabelKind::Scaled | LabelKind::Direction => {
                 (self.threshold, self.exit_threshold, 1.0)
             }
         };

@@ -1,6 +1,6 @@
 //! A range of numbers as text: `5..60`, `50..400 by 10`, `0.5..3 by 0.25`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The numbers of a range, from its start to its end, both included where the step meets it. Computed in decimal digits,
 /// so that `0.1..0.5 by 0.1` holds the number that one writes as 0.3 and not 0.30000000000000004.
@@ -13,6 +13,9 @@ pub struct NumberRange {
     /// Digits after the decimal point.
     places: u32,
 }
+
+/// The `format` in a JSON Schema of text that is a range of numbers.
+pub const RANGE_FORMAT: &str = "number-range";
 
 /// How a range is written, for messages.
 const FORM: &str = "write a range as 5..60 or 50..400 by 10";
@@ -111,4 +114,24 @@ impl Decimal {
     fn at(&self, places: u32) -> i128 {
         self.digits * 10_i128.pow(places - self.places)
     }
+}
+
+/// The JSON Schema of text that is a range of numbers of this schema. The bounds are those of its numbers; validators
+/// ignore them on text, the check of configurations does not.
+pub fn range_schema(number: &Value) -> Value {
+    let mut range = json!({
+        "type": "string",
+        "format": RANGE_FORMAT,
+        "pattern": r"^-?\d+(\.\d+)?\.\.-?\d+(\.\d+)?( by \d+(\.\d+)?)?$",
+    });
+    for bound in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] {
+        if let Some(value) = number.get(bound) {
+            range[bound] = value.clone();
+        }
+    }
+    let kinds = &number["type"];
+    if kinds == "integer" || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!("integer"))) {
+        range["multipleOf"] = json!(1);
+    }
+    range
 }

@@ -1,0 +1,94 @@
+//! How sure an information coefficient is.
+
+use super::finite;
+use super::forecast::{FEWEST_SYMBOLS, correlation, correlations_by_time};
+use super::lanes::lane_product;
+use crate::units::Time;
+
+/// Half the width of a 95 % interval in standard errors.
+const NORMAL_975: f64 = 1.959_963_984_540_054;
+
+/// With fewer times an interval says nothing.
+const FEWEST_TIMES: usize = 20;
+
+/// 95 % interval of the information coefficient that [`super::forecast_metrics`] finds in the same rows, for outcomes that
+/// lie `horizon_bars` times ahead. Rows whose outcome is null are skipped.
+///
+/// The coefficient is a mean over times of influences, which overlapping horizons make dependent: its standard error is
+/// that of a mean with autocovariances up to the horizon in full and up to twice the horizon in part (the flat-top window
+/// of Politis and Romano 1995), or by Newey and West's (1987) up to twice the horizon where that gives no variance. The
+/// influence of a time is its own correlation across symbols less their mean; of one correlation r over all rows it is
+/// the sum of `x y - r / 2 (x^2 + y^2)` over the time's rows, in standard units (the delta method). `None` for fewer than
+/// twenty times, or fewer than four without overlap.
+pub fn ic_interval(
+    times: &[Time],
+    predictions: &[f64],
+    actual: &[f64],
+    horizon_bars: usize,
+) -> Option<[f64; 2]> {
+    let mut rows: Vec<(Time, f64, f64)> = times
+        .iter()
+        .zip(predictions.iter().zip(actual))
+        .filter(|(_, (_, actual))| !actual.is_nan())
+        .map(|(time, (prediction, actual))| (*time, *prediction, *actual))
+        .collect();
+    rows.sort_by_key(|row| row.0);
+    let groups = rows.chunk_by(|a, b| a.0 == b.0).count();
+    if groups < FEWEST_TIMES.max(4 * horizon_bars) {
+        return None;
+    }
+    let (coefficient, error) = match rows.len() >= FEWEST_SYMBOLS * groups {
+        true => across_symbols(&rows, horizon_bars)?,
+        false => over_all_rows(&rows, horizon_bars)?,
+    };
+    let half = finite(NORMAL_975 * error)?;
+    Some([(coefficient - half).max(-1.0), (coefficient + half).min(1.0)])
+}
+
+/// Mean over times of the correlation across symbols, and its standard error.
+fn across_symbols(rows: &[(Time, f64, f64)], horizon: usize) -> Option<(f64, f64)> {
+    let mut influences = correlations_by_time(rows, correlation);
+    let count = influences.len() as f64;
+    let mean = finite(influences.iter().sum::<f64>() / count)?;
+    influences.iter_mut().for_each(|value| *value -= mean);
+    Some((mean, (long_run_variance(&influences, horizon) / count).sqrt()))
+}
+
+/// One correlation over all rows, and its standard error.
+fn over_all_rows(rows: &[(Time, f64, f64)], horizon: usize) -> Option<(f64, f64)> {
+    let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| (row.1, row.2)).unzip();
+    let coefficient = correlation(&x, &y)?;
+    let count = rows.len() as f64;
+    let standard = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / count;
+        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+        values.iter().map(|value| (value - mean) / deviation).collect::<Vec<f64>>()
+    };
+    let (x, y) = (standard(&x), standard(&y));
+    let mut influences = Vec::new();
+    let mut start = 0;
+    for group in rows.chunk_by(|a, b| a.0 == b.0) {
+        let end = start + group.len();
+        let pairs = x[start..end].iter().zip(&y[start..end]);
+        influences.push(pairs.map(|(x, y)| x * y - 0.5 * coefficient * (x * x + y * y)).sum::<f64>());
+        start = end;
+    }
+    let times = influences.len() as f64;
+    Some((coefficient, (long_run_variance(&influences, horizon) * times).sqrt() / count))
+}
+
+/// Variance of sqrt(n) times the mean of centred values whose neighbours up to `horizon` are dependent.
+fn long_run_variance(values: &[f64], horizon: usize) -> f64 {
+    let count = values.len() as f64;
+    let reach = horizon.max(1);
+    let covariances: Vec<f64> =
+        (0..2 * reach).map(|lag| lane_product(values, &values[lag.min(values.len())..]) / count).collect();
+    let sum = |weight: &dyn Fn(f64) -> f64| {
+        let later = covariances.iter().enumerate().skip(1);
+        covariances[0]
+            + 2.0 * later.map(|(lag, value)| weight(lag as f64 / reach as f64) * value).sum::<f64>()
+    };
+    let flat_top = sum(&|lag| (2.0 - lag).min(1.0));
+    // The flat-top window can leave less than nothing; Bartlett's cannot.
+    if flat_top > 0.0 { flat_top } else { sum(&|lag| 1.0 - 0.5 * lag) }
+}
