@@ -234,11 +234,7 @@ impl Job<'_> {
         let predict = |windows: &Windows| -> Result<Forecasts, RunError> {
             let mut values = fit.model.predict(windows, device).map_err(|source| self.failed(source))?;
             let samples = windows.samples().to_vec();
-            let units = units_of(&prepared.scaler, &samples);
-            let horizons = values.len().checked_div(samples.len()).unwrap_or(0).max(1);
-            for (row, unit) in values.chunks_exact_mut(horizons).zip(&units) {
-                row.iter_mut().for_each(|value| *value *= unit);
-            }
+            let units = restore_units(&prepared.scaler, &samples, &mut values);
             Ok(Forecasts { fold: self.fold().index as u32, samples, units, values })
         };
         let (validation, test) = (predict(&prepared.validation)?, predict(&prepared.test)?);
@@ -258,9 +254,16 @@ impl Job<'_> {
     }
 }
 
-/// The unit of each sample's target; empty where targets are in units of the label.
-fn units_of(scaler: &Scaler, samples: &[Sample]) -> Vec<f64> {
-    samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect()
+/// Brings forecasts `[N, H]` back to units of the label, and returns the unit of each sample's target; empty where
+/// targets were learned in units of the label.
+pub(super) fn restore_units(scaler: &Scaler, samples: &[Sample], values: &mut [f64]) -> Vec<f64> {
+    let units: Vec<f64> =
+        samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect();
+    let horizons = values.len().checked_div(samples.len()).unwrap_or(0).max(1);
+    for (row, unit) in values.chunks_exact_mut(horizons).zip(&units) {
+        row.iter_mut().for_each(|value| *value *= unit);
+    }
+    units
 }
 
 fn damaged(path: &Path, reason: String) -> RunDirError {

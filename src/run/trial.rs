@@ -4,6 +4,7 @@
 use super::RunError;
 use super::books::{self, Market};
 use super::fit::{self, Fitted, metrics_by_horizon, prepare};
+use super::members::restore_units;
 use super::shelf::Shelf;
 use crate::audit::{Prepared, Tables};
 use crate::config::{JudgedFigure, Plan};
@@ -334,6 +335,8 @@ impl<'a> Workshop<'a> {
             Network::Closed(fit) => fit.model.predict(validation, &self.device.device),
             Network::Trained(member) => member.forecast(validation, arena),
         };
+        let mut values = values.map_err(|error| self.failed(part, error))?;
+        let units = restore_units(&ground.prepared.scaler, validation.samples(), &mut values);
         let labels = &ground.tables.1;
         let mut actual = Vec::with_capacity(validation.len() * labels.horizons().len());
         for sample in validation.samples() {
@@ -346,8 +349,9 @@ impl<'a> Workshop<'a> {
             horizons: labels.horizons().to_vec(),
             samples: validation.samples().to_vec(),
             fold: vec![ground.fold.index as u32; validation.len()],
-            values: values.map_err(|error| self.failed(part, error))?,
+            values,
             actual,
+            units,
         })
     }
 
