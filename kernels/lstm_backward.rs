@@ -4,7 +4,7 @@ use super::dropout::Dropout;
 use super::lstm_forward::{add_product, factors, tanh};
 use super::lstm_gradient::{CHUNK, Chunk, panels_of, transpose_gates};
 use super::lstm_vectors::{LANES, Lanes, Vectors};
-use super::lstm_weights::LayerShape;
+use super::lstm_weights::{LayerShape, even_height};
 
 /// What the forward pass kept of a block; see [`super::lstm_forward::Memory`].
 #[derive(Clone, Copy)]
@@ -175,12 +175,12 @@ fn pass_back<S: Vectors, const ROWS: usize>(
     of_h: &mut [Lanes],
 ) {
     let rows = of_x.len() + of_h.len();
-    for (panel, weights) in weights.chunks(ROWS * gates.len()).take(rows.div_ceil(ROWS)).enumerate() {
-        let row = panel * ROWS;
+    let even = even_height(rows, ROWS);
+    for (row, weights) in (0..rows).step_by(even).zip(weights.chunks(even * gates.len())) {
         let target = (row, &mut *of_x, &mut *of_h);
         macro_rules! of_width {
             ($($width:literal)+) => {
-                match (rows - row).min(ROWS) {
+                match (rows - row).min(even) {
                     $($width if $width <= ROWS => panel_back::<S, $width>(s, weights, gates, target),)+
                     _ => {}
                 }
