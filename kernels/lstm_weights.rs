@@ -1,6 +1,6 @@
 //! An LSTM layer's sizes, and its weights in the order in which the loops read them.
 
-use super::lstm_vectors::{LANES, bf16_bits};
+use super::lstm_vectors::LANES;
 
 /// The sizes of one layer's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,10 @@ pub(super) fn cells(paired: bool, rows: usize) -> usize {
     if paired { rows.div_ceil(2) } else { rows }
 }
 
-/// One number, or two neighbours of a contraction as bf16.
+/// One number, or two neighbours of a contraction that hold bf16 numbers already.
 #[inline(always)]
 fn cell<const PAIRED: bool>(first: f32, second: f32) -> f32 {
-    if PAIRED { f32::from_bits(bf16_bits(first) | bf16_bits(second) << 16) } else { first }
+    if PAIRED { f32::from_bits(first.to_bits() >> 16 | second.to_bits()) } else { first }
 }
 
 /// The height of all panels but the last when so many rows are cut into as few of at most `most` rows as can be: nearly
@@ -63,7 +63,8 @@ pub(super) fn backward_length(shape: LayerShape, paired: bool) -> usize {
 }
 
 /// Packs for `gates = W [x; h]`: `ROWS / 4` units a panel, each panel `[1 + cells of x + cells of h, ROWS]` with row
-/// `4 u + gate`, its bias (always f32) first. Units that are not there have zero weights.
+/// `4 u + gate`, its bias (always f32) first. Units that are not there have zero weights. Where cells are paired the weights
+/// hold bf16 numbers.
 #[inline(always)]
 pub(super) fn pack_forward<const ROWS: usize, const PAIRED: bool>(
     shape: LayerShape,
