@@ -6,7 +6,7 @@ use super::lstm_vectors::{LANES, Lanes, Vectors};
 use super::lstm_weights::LayerShape;
 
 /// Steps of a chunk.
-pub(super) const CHUNK: usize = 8;
+pub(super) const CHUNK: usize = 6;
 
 /// Panels of [`LANES`] columns of the weight.
 pub(super) fn panels_of(columns: usize) -> usize {
