@@ -30,15 +30,21 @@ pub struct RightFactor {
 impl RightFactor {
     /// Rounds (and, where the processor can use it, packs) a factor into a buffer of the arena.
     pub fn new(right: Matrix<f32>, arena: &Arena) -> RightFactor {
-        let (rows, columns) = (right.rows, right.columns);
-        let packed = has_instructions();
-        let length = if packed { rows.div_ceil(2) * columns.next_multiple_of(PANEL) } else { rows * columns };
-        let mut buffer = arena.take(length);
-        match packed {
-            true => pack_right(right, &mut buffer),
-            false => round_into(right, &mut buffer),
+        if !has_instructions() {
+            return RightFactor::emulated(right, arena);
         }
-        RightFactor { buffer, rows, columns, packed }
+        let (rows, columns) = (right.rows, right.columns);
+        let mut buffer = arena.take(rows.div_ceil(2) * columns.next_multiple_of(PANEL));
+        pack_right(right, &mut buffer);
+        RightFactor { buffer, rows, columns, packed: true }
+    }
+
+    /// A factor for products of f32, as on a processor without the instructions.
+    pub fn emulated(right: Matrix<f32>, arena: &Arena) -> RightFactor {
+        let (rows, columns) = (right.rows, right.columns);
+        let mut buffer = arena.take(rows * columns);
+        round_into(right, &mut buffer);
+        RightFactor { buffer, rows, columns, packed: false }
     }
 
     /// Gives the buffer back.
@@ -133,6 +139,11 @@ mod vectors {
 
     /// Panels of `PANEL` columns, block by block: `[block][panel][pair][PANEL]`.
     pub(super) fn pack_right(right: Matrix<f32>, packed: &mut [f32]) {
+        // A gather counts its 16 steps in 32 bits.
+        assert!(
+            right.column_stride < 1 << 26,
+            "a right factor has fewer than 2^26 rows where it is transposed"
+        );
         let wide = right.columns.next_multiple_of(PANEL);
         for (start, pairs) in blocks(right.rows) {
             for panel in (0..wide).step_by(PANEL) {
@@ -292,7 +303,7 @@ mod vectors {
     }
 
     pub(super) fn multiply_packed(
-        result: MatrixMut<f32>,
+        mut result: MatrixMut<f32>,
         left: Matrix<f32>,
         right: &RightFactor,
         mode: Target,
@@ -302,34 +313,47 @@ mod vectors {
         let mut packed = arena.take(BLOCK_ROWS * BLOCK_PAIRS);
         for block in blocks(right.rows) {
             let (start, pairs) = block;
+            let panels = &right.buffer[start * wide..][..pairs * wide];
             let adds = mode == Target::Added || start > 0;
             for row in (0..left.rows).step_by(BLOCK_ROWS) {
-                let count = BLOCK_ROWS.min(left.rows - row);
-                let layout = pack_left(left, (row, count), block, &mut packed);
-                for panel in (0..right.columns).step_by(PANEL) {
-                    let columns = &right.buffer[start * wide + panel * pairs..][..pairs * PANEL];
-                    for tile in (0..count).step_by(TILE) {
-                        let rows = TILE.min(count - tile);
-                        let first = (row + tile) * result.row_stride + panel;
-                        let wide = PANEL.min(right.columns - panel);
-                        let target = &mut result.data[first..first + (rows - 1) * result.row_stride + wide];
-                        let output = Output { stride: result.row_stride, rows, columns: wide, adds };
-                        let left = &packed[tile / TILE * layout.tile_step..];
-                        #[expect(unsafe_code, reason = "vector instructions on checked slices")]
-                        // SAFETY: a packed factor exists only where its instructions were detected. The buffer of the
-                        // left factor has room for whole tiles, the panel has `pairs` pairs of 32 columns, and the
-                        // slice of the result ends with the last column of the last row.
-                        unsafe {
-                            match layout.row_step {
-                                1 => multiply_tile::<true>(left, 1, columns, target, output),
-                                row_step => multiply_tile::<false>(left, row_step, columns, target, output),
-                            }
-                        }
+                let rows = (row, BLOCK_ROWS.min(left.rows - row));
+                let layout = pack_left(left, rows, block, &mut packed);
+                multiply_rows(&mut result, rows, (&packed, layout), panels, adds);
+            }
+        }
+        arena.give(packed);
+    }
+
+    /// One block of the inner dimension for some packed rows of the left factor and all panels of the right one.
+    fn multiply_rows(
+        result: &mut MatrixMut<f32>,
+        (row, count): (usize, usize),
+        (left, layout): (&[f32], LeftLayout),
+        panels: &[f32],
+        adds: bool,
+    ) {
+        let pairs = panels.len() / result.columns.next_multiple_of(PANEL);
+        for (index, panel) in panels.chunks_exact(pairs * PANEL).enumerate() {
+            let column = index * PANEL;
+            let columns = PANEL.min(result.columns - column);
+            for tile in (0..count).step_by(TILE) {
+                let rows = TILE.min(count - tile);
+                let first = (row + tile) * result.row_stride + column;
+                let output = Output { stride: result.row_stride, rows, columns, adds };
+                let target = &mut result.data[first..first + (rows - 1) * output.stride + columns];
+                let left = &left[tile / TILE * layout.tile_step..];
+                #[expect(unsafe_code, reason = "vector instructions on checked slices")]
+                // SAFETY: a packed factor exists only where its instructions were detected. The buffer of the left factor
+                // has room for whole tiles, the panel has whole pairs of 32 columns, and the slice of the result ends
+                // with the last column of the last row.
+                unsafe {
+                    match layout.row_step {
+                        1 => multiply_tile::<true>(left, 1, panel, target, output),
+                        row_step => multiply_tile::<false>(left, row_step, panel, target, output),
                     }
                 }
             }
         }
-        arena.give(packed);
     }
 
     /// Where a tile goes.

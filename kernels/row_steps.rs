@@ -66,9 +66,9 @@ pub fn residual(dropout: Option<Dropout>, first: usize, values: &[f32], base: &[
 
 /// The gradient of dropped values: a copy of `of_result` with the same elements dropped.
 pub fn residual_gradient(dropout: Option<Dropout>, first: usize, of_result: &[f32], of_values: &mut [f32]) {
-    of_values.copy_from_slice(of_result);
-    if let Some(dropout) = dropout {
-        dropout.apply(first as u64, of_values);
+    match dropout {
+        Some(dropout) => dropout.copy(first as u64, of_result, of_values),
+        None => of_values.copy_from_slice(of_result),
     }
 }
 

@@ -12,6 +12,8 @@ use candlewick::kernels::matrix::{Matrix, MatrixMut, Target};
 use candlewick::kernels::matrix_bf16::{RightFactor, multiply, rounded};
 use candlewick::kernels::precision::Precision;
 use candlewick::kernels::row_steps::Activation;
+use candlewick::model::{Model, PatchTransformer};
+use candlewick::nn::Normalisation;
 
 #[test]
 fn dropout_of_slices_equals_that_of_elements() {
@@ -22,8 +24,8 @@ fn dropout_of_slices_equals_that_of_elements() {
                 let values: Vec<f32> = (0..length).map(|k| k as f32 - 7.5).collect();
                 let base = vec![0.25; length];
                 let factor = |k: usize| dropout.factor(first + k as u64);
-                let mut applied = values.clone();
-                dropout.apply(first, &mut applied);
+                let mut applied = vec![f32::NAN; length];
+                dropout.copy(first, &values, &mut applied);
                 let expected: Vec<f32> = (0..length).map(|k| values[k] * factor(k)).collect();
                 assert_eq!(applied, expected, "rate {rate}, {length} from {first}");
                 let mut added = vec![f32::NAN; length];
@@ -48,8 +50,8 @@ fn dropout_of_slices_equals_that_of_elements() {
 #[test]
 fn dropout_keeps_its_share_and_the_mean() {
     let dropout = Dropout::new(99, 0.3);
-    let mut values = vec![1.0; 1_000_000];
-    dropout.apply(0, &mut values);
+    let mut values = vec![f32::NAN; 1_000_000];
+    dropout.copy(0, &vec![1.0; 1_000_000], &mut values);
     let kept = values.iter().filter(|value| **value != 0.0).count() as f64 / 1e6;
     // Four standard deviations of a share of a million draws.
     assert!((kept - 0.7).abs() < 4.0 * (0.3 * 0.7 / 1e6_f64).sqrt(), "{kept}");
@@ -203,9 +205,14 @@ fn products_in_bf16_equal_those_of_rounded_factors() {
         let (left, right) = (round(&left), round(&right));
         for (found_left, found_right) in lefts.into_iter().flat_map(|left| rights.map(|right| (left, right)))
         {
-            for mode in [Target::Replaced, Target::Added] {
+            let both =
+                [Target::Replaced, Target::Added].into_iter().flat_map(|mode| [(mode, true), (mode, false)]);
+            for (mode, emulated) in both {
                 let mut found = vec![0.5; rows * columns];
-                let factor = RightFactor::new(found_right, &arena);
+                let factor = match emulated {
+                    true => RightFactor::emulated(found_right, &arena),
+                    false => RightFactor::new(found_right, &arena),
+                };
                 let result = MatrixMut::new(&mut found, rows, columns, columns);
                 multiply(result, found_left, &factor, mode, &arena);
                 factor.give_back(&arena);
@@ -403,4 +410,51 @@ fn an_encoder_layer_refuses_what_does_not_fit() {
     assert!(error(random("x", &[2, 5, 13], 1.0).as_tensor(), &good).contains("13 columns"));
     let shape = EncoderShape { feed_forward: 32, ..good.shape };
     assert!(error(x.as_tensor(), &EncoderSettings { shape, ..good }).contains("weights"));
+}
+
+#[test]
+fn windows_are_normalised_by_their_own_numbers() {
+    let x = random("x", &[3, 7, 2], 2.0).as_detached_tensor();
+    let cells = x.to_vec3::<f32>().unwrap();
+    for normalisation in [Normalisation::None, Normalisation::LastValue, Normalisation::Instance] {
+        let windows = normalisation.apply(&x).unwrap();
+        assert!(windows.deviation.is_none(), "two features have no deviation in common");
+        for (window, found) in cells.iter().zip(windows.x.to_vec3::<f32>().unwrap()) {
+            for feature in 0..2 {
+                let column: Vec<f64> = window.iter().map(|row| f64::from(row[feature])).collect();
+                let mean = column.iter().sum::<f64>() / 7.0;
+                let variance = column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 7.0;
+                for (row, value) in found.iter().zip(&column) {
+                    let expected = match normalisation {
+                        Normalisation::None => *value,
+                        Normalisation::LastValue => value - column[6],
+                        Normalisation::Instance => (value - mean) / (variance + 1e-5).sqrt(),
+                    };
+                    assert!((f64::from(row[feature]) - expected).abs() < 1e-5, "{normalisation:?}");
+                }
+            }
+        }
+    }
+    // A constant window is no division by zero, and a forecast of one feature has its deviation.
+    let x = Tensor::new(&[[[5_f32], [5.0]], [[1.0], [5.0]]], &Device::Cpu).unwrap();
+    let windows = Normalisation::Instance.apply(&x).unwrap();
+    let outputs = windows.restore(Tensor::new(&[[1_f32, 3.0], [1.0, 3.0]], &Device::Cpu).unwrap()).unwrap();
+    let expected = [1e-5_f32.sqrt(), 3.0 * 1e-5_f32.sqrt(), 2.0, 6.0];
+    assert_close("restored", &values(&outputs), &expected, 1e-5);
+    assert!(values(&windows.x).iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_patch_transformer_says_what_does_not_fit() {
+    let model = |change: fn(&mut PatchTransformer)| {
+        let mut model = PatchTransformer::default();
+        change(&mut model);
+        model.check().unwrap_err()
+    };
+    assert!(PatchTransformer::default().check().is_ok());
+    assert!(model(|model| model.stride_bars = 17).contains("17, 16, 96"));
+    assert!(model(|model| model.patch_bars = 97).contains("8, 97, 96"));
+    assert!(model(|model| model.heads = 5).contains("multiple"));
+    assert!(model(|model| model.width = 0).contains("width"));
+    assert!(model(|model| model.dropout = 1.0).contains("dropout"));
 }

@@ -28,7 +28,7 @@ pub struct Linear {
     /// Weight of the squared coefficients against the squared errors summed over all training windows.
     #[schemars(range(min = 0.0))]
     pub penalty: f64,
-    /// What is subtracted from each window first. With `last_value` and a target that is a change this is `NLinear` (Zeng
+    /// What is subtracted from each window first: none or last_value. With `last_value` and a target that is a change this is `NLinear` (Zeng
     /// et al. 2023), solved exactly; there is no intercept then, so that a series that stands still is forecast to do so.
     pub normalisation: Normalisation,
 }
@@ -56,6 +56,12 @@ impl Model for Linear {
         }
         if !(self.penalty.is_finite() && self.penalty >= 0.0) {
             return Err(format!("linear.penalty must be 0 or above, not {}", self.penalty));
+        }
+        if self.normalisation == Normalisation::Instance {
+            return Err(
+                "linear.normalisation is none or last_value; a deviation of the window is not linear in it"
+                    .into(),
+            );
         }
         if self.window == 1 && self.normalisation == Normalisation::LastValue {
             return Err("linear.window of 1 holds nothing beside the last value, which `last_value` subtracts; write 2 \
@@ -130,7 +136,7 @@ impl Linear {
     fn inputs(&self, features: usize) -> usize {
         let bars = match self.normalisation {
             Normalisation::None => self.window,
-            Normalisation::LastValue => self.window.saturating_sub(1),
+            Normalisation::LastValue | Normalisation::Instance => self.window.saturating_sub(1),
         };
         bars * features
     }

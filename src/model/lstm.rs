@@ -23,7 +23,8 @@ pub struct Lstm {
     /// Share of each layer's outputs that is dropped in training.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub dropout: f64,
-    /// What is subtracted from each window first; `last_value` where levels wander, with a target that is a change.
+    /// Whether each window of each feature is normalised by its own numbers; `last_value` where levels wander, with a target
+    /// that is a change.
     pub normalisation: Normalisation,
 }
 
@@ -118,6 +119,7 @@ impl Network for LstmNetwork {
     }
 
     fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor> {
-        self.head.forward(&self.layers.forward(&self.normalisation.apply(x)?, pass)?, pass)
+        let windows = self.normalisation.apply(x)?;
+        windows.restore(self.head.forward(&self.layers.forward(&windows.x, pass)?, pass)?)
     }
 }
