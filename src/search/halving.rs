@@ -82,7 +82,11 @@ impl Search for HalvingSearch {
             self.promote();
         }
         let Some(trial) = self.waiting.pop_front() else {
-            return if self.running > 0 && self.rung + 1 < self.rungs.len() { Next::Wait } else { Next::Done };
+            return if self.running > 0 && self.rung + 1 < self.rungs.len() {
+                Next::Wait
+            } else {
+                Next::Done
+            };
         };
         self.running += 1;
         let epochs = self.rungs[self.rung];

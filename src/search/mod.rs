@@ -22,8 +22,8 @@ pub use grid::Grid;
 pub use halving::Halving;
 pub use pbt::Pbt;
 pub use random::Random;
-pub use tpe::Tpe;
 pub use space::{Dimension, Scale, Settings, Space, check_conditions, holds};
+pub use tpe::Tpe;
 
 use crate::seed::Seed;
 use schemars::{Schema, SchemaGenerator};
