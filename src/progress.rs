@@ -160,6 +160,7 @@ impl Progress for Console {
             Event::StageStarted { .. } => {}
             Event::StageDone { verb, detail, seconds, .. } => {
                 self.finish("books");
+                self.finish("trials");
                 self.line(verb, &format!("{detail}  {seconds:.2}s"));
             }
             Event::FitStarted { task, steps } => self.bar(task, *steps, FIT_BAR),

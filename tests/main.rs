@@ -51,6 +51,7 @@ mod significance;
 mod split;
 mod strategies;
 mod stride;
+mod sweep;
 mod sweep_executor;
 mod sweep_ledger;
 mod training;
