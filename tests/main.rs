@@ -22,6 +22,7 @@ mod data;
 mod datasets;
 mod doubtful_data;
 mod doubts;
+mod ensembles;
 mod exit_rules;
 mod generate;
 mod gradients;

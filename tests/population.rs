@@ -186,6 +186,7 @@ fn a_member_forecasts_with_the_weights_that_it_would_keep() {
     // No signal and a high rate, so that the best epoch is soon not the last one.
     let mut config = config(3e-2);
     config.epochs = 12;
+    config.early_stopping = Some(EarlyStopping { patience: 12, min_delta: 0.0 });
     let case = Case { world: World::noise(6, 80, 1), model: lstm(0.2), config };
     let arena = Arena::default();
     let mut kept_an_old_one = false;
@@ -347,4 +348,52 @@ fn micro_batches_add_up_to_the_whole_batch() {
         }
         assert_ne!(whole, parts, "the parts were really passed one by one");
     }
+}
+
+/// Peak memory of this process so far, in MB.
+fn peak_megabytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix("kB").unwrap().trim().parse::<f64>().unwrap() / 1000.0
+}
+
+/// 64 members of benchmark A in turn on one core. Run alone, on a quiet machine:
+/// `cargo test --release --test suite -- --ignored --nocapture sixty_four_members`
+#[test]
+#[ignore = "measures memory and speed"]
+fn sixty_four_members_cost_their_weights_and_no_speed() {
+    let world = World::with_features(60, 8000, 5, 6, 0.5);
+    let model = ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2 });
+    let config = TrainConfig { batch_size: 32, gradient_clip: None, early_stopping: None, ..config(1e-3) };
+    let case = Case { world, model, config };
+    let arena = Arena::default();
+    let (slice, rounds) = (16, 4);
+    let time = |members: &mut [Member], slices: u64| {
+        let clock = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        for _ in 0..slices / members.len() as u64 {
+            for member in members.iter_mut() {
+                member.advance(slice, &arena).unwrap();
+            }
+        }
+        let end = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let seconds = (end.tv_sec - clock.tv_sec) as f64 + (end.tv_nsec - clock.tv_nsec) as f64 * 1e-9;
+        (slices * slice * 32) as f64 / seconds
+    };
+    let mut one = [case.start(None, &Silent)];
+    time(&mut one, 1);
+    let with_one = peak_megabytes();
+    let mut many: Vec<Member> = (0..64).map(|_| case.start(None, &Silent)).collect();
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let (alone, in_turn) = (time(&mut one, 64 * rounds / 4), time(&mut many, 64 * rounds / 4));
+        println!("alone {alone:.0}, 64 in turn {in_turn:.0} samples per CPU second");
+        ratios.push(in_turn / alone);
+    }
+    // Every member has its best weights, too, once an epoch is whole.
+    to_epoch(&mut many[0], 1, &arena);
+    ratios.sort_unstable_by(f64::total_cmp);
+    let (ratio, peak) = (ratios[2], peak_megabytes());
+    println!("median ratio {ratio:.3}, peak {with_one:.0} MB with one member, {peak:.0} MB with 65");
+    assert!(peak <= 150.0, "{peak} MB");
+    assert!(ratio >= 0.95, "{ratio}");
 }
