@@ -270,9 +270,9 @@
       return { trial: line.dataset.trial, x: numbers.filter((_, index) => index % 2 === 0), y: numbers.filter((_, index) => index % 2 === 1) };
     });
     lines.addEventListener("pointermove", (event) => {
-      const box = lines.querySelector(".lines").getBoundingClientRect();
-      const outer = lines.getBoundingClientRect();
-      const [x, y] = [(2000 * (event.clientX - outer.left)) / outer.width, event.clientY - outer.top - 40];
+      // As it is drawn: 2000 steps wide, the axes 316 pixels high below 40 for their names.
+      const box = lines.getBoundingClientRect();
+      const [x, y] = [(2000 * (event.clientX - box.left)) / box.width, event.clientY - box.top - 40];
       let [nearest, distance] = [null, 14];
       for (const line of corners) {
         const next = line.x.findIndex((corner) => corner >= x);
@@ -282,7 +282,7 @@
         // Later lines lie on top.
         if (away <= distance) [nearest, distance] = [line.trial, away];
       }
-      follow(box.width > 0 ? nearest : null);
+      follow(nearest);
     });
     lines.addEventListener("pointerleave", () => follow(null));
     for (const row of all(sweep, "tr[data-trial]")) {

@@ -13,7 +13,7 @@ const CURVES: f64 = 110.0;
 pub(super) fn training(files: &RunFiles) -> String {
     let mut html = String::new();
     for model in &files.summary.models {
-        let folds: Vec<&Training> = files
+        let mut folds: Vec<&Training> = files
             .trainings
             .iter()
             .filter(|training| training.model == model.name && training.epochs.len() > 1)
@@ -34,6 +34,7 @@ pub(super) fn training(files: &RunFiles) -> String {
             facts.join(", ")
         );
         // The networks of a fold that differ in their seed stand in one chart.
+        folds.sort_by_key(|training| training.fold);
         let charts = folds.chunk_by(|left, right| left.fold == right.fold);
         html += &charts.map(|networks| chart(networks, &axis)).collect::<String>();
         html += "</div>\n";

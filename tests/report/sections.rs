@@ -189,3 +189,28 @@ fn rolling_figures_are_those_of_the_last_window() {
         assert!((drawn - expected).abs() <= 0.4 * pixel, "{title} {drawn} {expected}, a pixel is {pixel}");
     }
 }
+
+#[test]
+fn networks_of_a_fold_that_differ_in_their_seed_stand_in_one_chart() {
+    let root = tempfile::tempdir().unwrap();
+    let run = folder(&root, "seeds");
+    let summary = Synthetic { bars: 600, ..Synthetic::default() }.write(&run);
+    let model = summary.models[0].name.as_str();
+    TableFile::default()
+        .with("model", Column::Text(vec![model.into(); 6]))
+        .with("fold", Column::Integer(vec![0; 6]))
+        .with("seed", Column::Integer(vec![0, 0, 1, 1, 1, 1]))
+        .with("epoch", Column::Integer(vec![1, 2, 1, 2, 3, 4]))
+        .with("training_loss", Column::Float(vec![0.9, 0.8, 0.9, 0.8, 0.7, 0.6]))
+        .with("validation_loss", Column::Float(vec![0.95, 0.91, 0.96, 0.93, 0.94, f64::NAN]))
+        .write(&run.join("training.parquet"))
+        .unwrap();
+    let page = drawn(&run);
+    let part = between(&page, "<section id=\"training\"", "</section>");
+    assert_eq!(part.matches("<figure>").count(), 1);
+    assert_eq!(part.matches("class=\"loss validation\"").count(), 2);
+    assert_eq!(part.matches("<circle class=\"best\"").count(), 2);
+    assert!(part.contains("Fold 0: 2\u{a0}networks, best losses 0.910 to 0.930"), "{part}");
+    // The longer of the two sets the axis.
+    assert!(part.contains("text-anchor=\"end\">4</text>"), "{part}");
+}

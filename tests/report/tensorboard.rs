@@ -239,7 +239,7 @@ fn tensorboard_reads_the_same_values() {
     let summary = SyntheticSweep::default().summary();
     fs::write(root.path().join("sweep.json"), serde_json::to_string(&summary).unwrap()).unwrap();
     export_tensorboard(root.path(), &root.path().join("tensorboard")).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/tensorboard.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/tensorboard_events.py");
     let done = std::process::Command::new(python).arg(script).arg(root.path()).output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("64 trials agree"), "{said}");

@@ -16,7 +16,7 @@ pub(super) fn note(sweep: &Sweep<'_>) -> String {
         return String::new();
     }
     let mut text = format!(
-        "The {} with the best {} of {} that were trained to the end. Press a heading to sort.",
+        "The {} with the best {} of {} trained to the end. Press a heading to sort.",
         counted(SHOWN.min(sweep.ranked.len()), "trial"),
         escape(&metric_words(&sweep.summary.metric)),
         count(sweep.ranked.len())

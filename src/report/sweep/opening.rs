@@ -124,6 +124,9 @@ fn paragraphs(sweep: &Sweep<'_>) -> Vec<String> {
 
 /// How the best one was chosen, and why its value flatters it.
 fn choice(summary: &SweepSummary) -> String {
+    if summary.trials.len() == 1 {
+        return "<strong>Choice.</strong> There was one trial, so nothing was chosen.".to_owned();
+    }
     let direction = if summary.minimize { "lowest" } else { "highest" };
     let mut text = format!(
         "<strong>Choice.</strong> The {direction} {} of {} on validation rows only",

@@ -158,7 +158,7 @@ fn slice(sweep: &Sweep<'_>, dimension: &DimensionAxis<'_>) -> String {
         sweep.ranked.iter().filter(|position| dimension.of(&sweep.summary.trials[**position]).is_none());
     let without = match without.count() {
         0 => String::new(),
-        some => format!(" <small>{} do not have it</small>", counted(some, "finished trial")),
+        some => format!(" <small>not in {}</small>", counted(some, "finished trial")),
     };
     let ground = Ground {
         height: 168.0,

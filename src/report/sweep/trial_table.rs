@@ -31,7 +31,7 @@ pub(super) fn trials(sweep: &Sweep<'_>) -> String {
     if trades {
         table += &heading("Validation Sharpe", true);
     }
-    for title in ["Parameters", "Epochs", "Processor, s"] {
+    for title in ["Parameters", "Epochs", "Processor seconds"] {
         table += &heading(title, true);
     }
     if reasons {

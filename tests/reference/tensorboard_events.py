@@ -1,7 +1,7 @@
 """Reads the event files of an exported sweep with TensorBoard itself and compares them with sweep.json.
 
 Run by the ignored test `tensorboard_reads_the_same_values`; written for tensorboard 2.21.0.
-Usage: python tensorboard.py SWEEP_DIRECTORY (with the export in its folder `tensorboard`).
+Usage: python tensorboard_events.py SWEEP_DIRECTORY (with the export in its folder `tensorboard`).
 """
 
 import json
