@@ -75,7 +75,7 @@ fn threads_and_fusing_change_no_bit_of_a_sweep() {
     assert!(expected.trials.iter().all(|trial| trial.status == TrialStatus::Complete));
     let winner = expected.winner.as_ref().unwrap();
     let run = results(&scratch.path(&winner.run_dir));
-    for more in [&["--threads", "2"][..], &["--threads", "3", "--set", "fuse=\"off\""]] {
+    for more in [&["--threads", "2"][..], &["--threads", "3", "--set", "fuse=off"]] {
         let other = twin(&scratch);
         let found = sweep(&other, more);
         assert_eq!(content(&found), content(&expected), "{more:?}");
