@@ -20,6 +20,13 @@ pub(super) struct Parzen<'a> {
     log_weights: Vec<f64>,
 }
 
+/// No kernel is narrower than the unit interval by this factor.
+const MOST_NARROW: f64 = 100.0;
+
+/// With n kernels none is narrower than `(n + 1)^-NARROWING`. Measured on five standard functions: 1, as elsewhere, searches too
+/// widely at the end, and 1.5 too narrowly while eight trials are under way.
+const NARROWING: f64 = 1.15;
+
 #[derive(Clone, Copy)]
 enum Kernel {
     Flat,
@@ -169,7 +176,7 @@ fn axis_kernels(values: &Axis, there: &[(usize, f64)]) -> Vec<(usize, Kernel)> {
     }
     let mut sorted = there.to_vec();
     sorted.sort_by(|left, right| left.1.total_cmp(&right.1));
-    let narrowest = 1.0 / 100.0_f64.min(there.len() as f64 + 2.0);
+    let narrowest = 1.0 / MOST_NARROW.min((there.len() as f64 + 2.0).powf(NARROWING));
     let kernel = |rank: usize| {
         let (point, centre) = sorted[rank];
         let before = rank.checked_sub(1).map(|rank| sorted[rank].1);

@@ -1,4 +1,5 @@
-//! The tree-structured Parzen estimator.
+//! The tree-structured Parzen estimator (Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"), with one joint
+//! density over all dimensions, the good tenth of Optuna, and kernels that may become narrower than there.
 
 use super::layout::Point;
 use super::listing::Listing;
@@ -8,22 +9,29 @@ use crate::seed::Seed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The tree-structured Parzen estimator.
+/// The tree-structured Parzen estimator: a density over the good trials, another one over the rest, and the next trial where
+/// the first is large against the second. A failed trial is one of the rest. Trials under way are not looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tpe {
-    /// Trials that are drawn at random before the values are looked at.
+    /// Trials with a value before values are looked at; until then trials are drawn at random.
     pub startup_trials: usize,
-    /// Points that are drawn from the density of the good ones, of which the most promising is tried.
+    /// Points that are drawn from the density of the good trials; the most promising of them is tried.
     #[schemars(range(min = 1))]
     pub candidates: usize,
 }
 
 impl Default for Tpe {
     fn default() -> Self {
-        Tpe { startup_trials: 10, candidates: 24 }
+        Tpe { startup_trials: 10, candidates: 96 }
     }
 }
+
+/// The good trials are one tenth of all, rounded up, and at most so many.
+const MOST_GOOD: usize = 25;
+
+/// So many trials, the latest, count fully; the weight of older ones falls evenly to 1 over their number.
+const FULL_WEIGHT: usize = 25;
 
 impl Method for Tpe {
     fn check(&self, _: &SearchTask) -> Result<(), String> {
@@ -62,60 +70,38 @@ struct TpeSearch {
     told: usize,
 }
 
-fn env(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 impl TpeSearch {
     /// The most promising of some points drawn from the density of the good trials.
     fn proposal(&self, trial: usize) -> Point {
+        let good = self.ranking.len().div_ceil(10).min(MOST_GOOD);
+        let (good, rest) = self.ranking.split_at(good);
+        let (good, rest) = (self.density(good), self.density(rest));
         let mut stream = self.seed.stream("proposals", trial as u64);
-        let count = self.ranking.len() as f64;
-        let good = match env("GAMMA", 0.0) as i32 {
-            0 => (0.1 * count).ceil(),
-            1 => (0.25 * count.sqrt()).ceil(),
-            2 => (0.15 * count).ceil(),
-            3 => (0.75 * count.sqrt()).ceil(),
-            4 => count.sqrt().ceil(),
-            _ => (0.2 * count).ceil(),
-        }
-        .min(25.0) as usize;
-        let layout = self.listing.layout();
-        let of = |entries: &[(f64, usize)]| -> Vec<usize> {
-            let mut v: Vec<usize> = entries.iter().map(|(_, trial)| *trial).collect();
-            v.sort();
-            v
-        };
-        let below = of(&self.ranking[..good]);
-        let mut above = of(&self.ranking[good..]);
-        if env("LIAR", 0.0) > 0.0 {
-            above.extend(self.ranking.len()..self.points.len());
-        }
-        let group = |trials: &[usize]| {
-            let points: Vec<&Point> = trials.iter().map(|trial| &self.points[*trial]).collect();
-            let weights =
-                if env("RAMP", 1.0) > 0.0 { weights(points.len()) } else { vec![1.0; points.len()] };
-            Parzen::new(layout, &points, &weights)
-        };
-        let (good, bad) = (group(&below), group(&above));
         let mut best: Option<(f64, Point)> = None;
-        for _ in 0..env("CANDIDATES", self.method.candidates as f64) as usize {
+        for _ in 0..self.method.candidates {
             let point = good.draw(&mut stream);
-            let promise = good.log_density(&point) - bad.log_density(&point);
+            let promise = good.log_density(&point) - rest.log_density(&point);
             if best.as_ref().is_none_or(|(most, _)| promise > *most) {
                 best = Some((promise, point));
             }
         }
         best.map_or_else(|| self.listing.point(trial), |(_, point)| point)
     }
+
+    fn density(&self, told: &[(f64, usize)]) -> Parzen<'_> {
+        let mut trials: Vec<usize> = told.iter().map(|(_, trial)| *trial).collect();
+        trials.sort_unstable();
+        let points: Vec<&Point> = trials.iter().map(|trial| &self.points[*trial]).collect();
+        Parzen::new(self.listing.layout(), &points, &weights(points.len()))
+    }
 }
 
+/// Weights of trials in the order of their number.
 fn weights(count: usize) -> Vec<f64> {
-    let old = count.saturating_sub(25);
+    let old = count.saturating_sub(FULL_WEIGHT);
     let first = 1.0 / count as f64;
-    let ramp = (0..old)
-        .map(|rank| if old > 1 { first + (1.0 - first) * rank as f64 / (old - 1) as f64 } else { first });
-    ramp.chain(std::iter::repeat_n(1.0, count - old)).collect()
+    let step = (1.0 - first) / old.saturating_sub(1).max(1) as f64;
+    (0..count).map(|rank| if rank < old { first + step * rank as f64 } else { 1.0 }).collect()
 }
 
 impl Search for TpeSearch {

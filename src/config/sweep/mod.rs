@@ -9,7 +9,7 @@ pub use load::{load_sweep, sweep_schema_text};
 pub use plan::SweepPlan;
 
 use crate::data::BarDuration;
-use crate::search::{MethodConfig, Random, Space};
+use crate::search::{MethodConfig, Space, Tpe};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct SweepConfig {
     /// From which the search's random numbers are derived; the networks' come from the experiment's own seed.
     #[serde(default)]
     pub seed: u64,
-    /// How the space is searched: a name such as `random` or `tpe`, or a name with settings such as
+    /// How the space is searched, `tpe` if left out: a name such as `random`, or a name with settings such as
     /// `{asha: {reduction: 3}}`.
     #[serde(default = "default_method", deserialize_with = "MethodConfig::by_name_or_settings")]
     #[schemars(schema_with = "MethodConfig::schema_by_name_or_settings")]
@@ -72,7 +72,7 @@ pub struct SweepConfig {
 }
 
 fn default_method() -> MethodConfig {
-    MethodConfig::Random(Random::default())
+    MethodConfig::Tpe(Tpe::default())
 }
 
 fn one() -> usize {
