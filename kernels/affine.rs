@@ -4,48 +4,55 @@
 //! rows instead of a strided reduction, and a gradient that nobody asks for is not computed. [`composed`] is the
 //! specification and runs on devices without a kernel.
 
-use super::gates::vectorised;
+use super::arena::Arena;
 use super::lstm_sequence::floats;
-use super::matrix::{Matrix, MatrixMut, Target, multiply};
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use super::matrix::{Matrix, MatrixMut, Target};
+use super::precision::Precision;
+use super::product::Products;
+use super::row_steps::add_rows;
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// x `[R, I]`, weight `[I, O]`, bias `[O]` -> `[R, O]`.
 ///
 /// # Errors
 /// Shapes that do not fit, or another type than f32.
-pub fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub fn affine([x, weight, bias]: [&Tensor; 3], precision: Precision, arena: &Arena) -> Result<Tensor> {
     let ((_, columns), (inputs, outputs)) = (x.dims2()?, weight.dims2()?);
     if columns != inputs || bias.dims() != [outputs] {
         bail!("rows of {columns} do not fit a weight {inputs}x{outputs} with bias {:?}", bias.dims());
     }
     if !matches!(x.device(), Device::Cpu) {
-        return composed(x, weight, bias);
+        return composed([x, weight, bias], precision);
     }
-    x.contiguous()?.apply_op3(weight, bias, Affine)
+    let arena = arena.clone();
+    x.contiguous()?.apply_op3(weight, bias, Affine { precision, arena })
 }
 
 /// The specification of [`affine`] in ordinary tensor operations.
 ///
 /// # Errors
 /// As [`affine`].
-pub fn composed(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.matmul(weight)?.broadcast_add(bias)
+pub fn composed([x, weight, bias]: [&Tensor; 3], precision: Precision) -> Result<Tensor> {
+    factor(x, precision)?.matmul(&factor(weight, precision)?)?.broadcast_add(bias)
 }
 
-struct Affine;
-
-#[inline(always)]
-fn add_rows_body<const FUSED: bool>(rows: &[f32], sum: &mut [f32]) {
-    for row in rows.chunks_exact(sum.len()) {
-        for (sum, value) in sum.iter_mut().zip(row) {
-            *sum += value;
-        }
+/// A factor of a product in this precision; its gradient passes unrounded.
+pub(super) fn factor(x: &Tensor, precision: Precision) -> Result<Tensor> {
+    match precision {
+        Precision::F32 => Ok(x.clone()),
+        Precision::Bf16 => x.to_dtype(DType::BF16)?.to_dtype(DType::F32),
     }
 }
 
-vectorised! {
-    /// Adds every row to the sum, in order.
-    fn add_rows(rows: &[f32], sum: &mut [f32]) = add_rows_body;
+struct Affine {
+    precision: Precision,
+    arena: Arena,
+}
+
+impl Affine {
+    fn products(&self) -> Products<'_> {
+        Products { precision: self.precision, arena: &self.arena }
+    }
 }
 
 impl CustomOp3 for Affine {
@@ -69,7 +76,7 @@ impl CustomOp3 for Affine {
         for _ in 0..rows {
             y.extend_from_slice(bias);
         }
-        multiply(
+        self.products().multiply_once(
             MatrixMut::new(&mut y, rows, outputs, outputs),
             Matrix::new(x, rows, inputs, inputs),
             Matrix::new(weight, inputs, outputs, outputs),
@@ -101,10 +108,12 @@ impl CustomOp3 for Affine {
             add_rows(of_y, &mut of_bias);
             let of_y = Matrix::new(of_y, rows, outputs, outputs);
             let x = Matrix::new(floats(x, x_layout)?, rows, inputs, inputs).transposed();
-            multiply(MatrixMut::new(&mut of_weight, inputs, outputs, outputs), x, of_y, Target::Replaced);
+            let products = self.products();
+            let of_weight = MatrixMut::new(&mut of_weight, inputs, outputs, outputs);
+            products.multiply_once(of_weight, x, of_y, Target::Replaced);
             if let Some(of_x) = &mut of_x {
                 let weight = Matrix::new(floats(weight, weight_layout)?, inputs, outputs, outputs);
-                multiply(
+                products.multiply_once(
                     MatrixMut::new(of_x, rows, inputs, inputs),
                     of_y,
                     weight.transposed(),

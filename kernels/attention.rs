@@ -1,72 +1,43 @@
-//! Causal multi-head self-attention of short sequences, forward and backward (Vaswani et al. 2017):
-//! for every head, `softmax(q k' / sqrt(D / heads)) v`, where a position sees itself and those before it.
-//!
-//! Windows of bars are short (tens of positions), where separate tensor operations spend their time on copies; here every
-//! product reads its head where it lies. [`composed`] is the specification and runs on devices without a kernel.
+//! Multi-head self-attention of short sequences, window by window and head by head, forward and backward (Vaswani et al.
+//! 2017): `softmax(q k' / sqrt(head width)) v`.
 
 use super::gates::{exponential, vectorised};
-use super::layer_norm::sum_of;
-use super::lstm_sequence::floats;
-use super::matrix::{Matrix, MatrixMut, Target, multiply};
-use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Storage, Tensor, bail};
-use std::sync::{Mutex, PoisonError};
+use super::matrix_bf16::rounded;
+use super::norm_rows::sum_of;
+use super::precision::Precision;
+use super::small_product::SmallProduct;
 
-/// Attends within qkv `[B, T, 3D]` (queries, keys, values side by side, each split into `heads`); result `[B, T, D]`.
-///
-/// # Errors
-/// A width that heads do not divide, or another type than f32.
-pub fn causal_attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
-    let (batch, length, columns) = qkv.dims3()?;
-    if heads == 0 || columns % (3 * heads) != 0 {
-        bail!("{columns} columns of queries, keys and values do not split into {heads} heads");
-    }
-    if !matches!(qkv.device(), Device::Cpu) {
-        return composed(qkv, heads);
-    }
-    let shape = AttentionShape { batch, length, heads, width: columns / 3 };
-    qkv.contiguous()?.apply_op1(CausalAttention { shape, weights: Mutex::default() })
-}
-
-/// The specification of [`causal_attention`] in ordinary tensor operations.
-///
-/// # Errors
-/// As [`causal_attention`].
-pub fn composed(qkv: &Tensor, heads: usize) -> Result<Tensor> {
-    let (batch, length, columns) = qkv.dims3()?;
-    let (width, head) = (columns / 3, columns / 3 / heads);
-    let part = |which: usize| {
-        let part = qkv.narrow(D::Minus1, which * width, width)?;
-        part.reshape((batch, length, heads, head))?.transpose(1, 2)?.contiguous()
-    };
-    let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
-    let scores = (queries.matmul(&keys.transpose(2, 3)?.contiguous()?)? / (head as f64).sqrt())?;
-    let mask = candle_transformers::utils::build_causal_mask(length, 0, qkv.device())?;
-    let hidden = Tensor::new(f32::NEG_INFINITY, qkv.device())?.broadcast_as(scores.shape())?;
-    let scores = mask.broadcast_as(scores.shape())?.where_cond(&hidden, &scores)?;
-    // Not softmax_last_dim: candle's fused one records no gradient.
-    let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
-    weights.matmul(&values)?.transpose(1, 2)?.contiguous()?.reshape((batch, length, width))
-}
-
-#[derive(Clone, Copy)]
-struct AttentionShape {
-    batch: usize,
-    length: usize,
-    heads: usize,
-    /// D.
-    width: usize,
-}
-
-struct CausalAttention {
-    shape: AttentionShape,
-    /// `[B, heads, T, T]`: softmax weights of the forward pass, for the backward pass.
-    weights: Mutex<Vec<f32>>,
+/// What is attended to.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionShape {
+    /// T: positions of a window.
+    pub length: usize,
+    /// The first position that asks; those before it are only seen.
+    pub first: usize,
+    /// Heads.
+    pub heads: usize,
+    /// D, divisible by `heads`.
+    pub width: usize,
+    /// Whether a position sees itself and those before it alone.
+    pub causal: bool,
+    /// The format of the factors of its products.
+    pub precision: Precision,
 }
 
 impl AttentionShape {
-    /// Where the part (0 queries, 1 keys, 2 values) of one head of one row begins in qkv, whose rows are 3D apart.
-    fn start(self, row: usize, head: usize, part: usize) -> usize {
-        row * self.length * 3 * self.width + part * self.width + head * self.head()
+    /// Positions that ask.
+    pub fn asking(self) -> usize {
+        self.length - self.first
+    }
+
+    /// Numbers between two rows of softmax weights: T, up to whole vectors.
+    fn padded(self) -> usize {
+        self.length.next_multiple_of(16)
+    }
+
+    /// Softmax weights of a window: `[heads, asking, T up to whole vectors]`.
+    pub fn weights(self) -> usize {
+        self.heads * self.asking() * self.padded()
     }
 
     /// D / heads.
@@ -74,61 +45,92 @@ impl AttentionShape {
         self.width / self.heads
     }
 
-    /// One `[T, D / heads]` part inside a `[.., columns]` tensor.
-    fn part(self, data: &[f32], start: usize, columns: usize) -> Matrix<'_, f32> {
-        Matrix::new(&data[start..], self.length, self.head(), columns)
+    /// Numbers that either direction needs for itself.
+    pub fn scratch(self) -> usize {
+        5 * self.padded() * self.head() + 2 * self.asking() * self.padded()
     }
 
-    fn part_mut(self, data: &mut [f32], start: usize, columns: usize) -> MatrixMut<'_, f32> {
-        MatrixMut::new(&mut data[start..], self.length, self.head(), columns)
+    /// Copies rows of one head, `step` apart, side by side, rounded as the precision asks.
+    fn gather(self, rows: &[f32], step: usize, copy: &mut [f32]) {
+        for (row, copy) in rows.chunks(step).zip(copy.chunks_exact_mut(self.head())) {
+            copy.copy_from_slice(&row[..self.head()]);
+        }
+        self.round(copy);
     }
-}
 
-/// Fills `weights` `[B, heads, T, T]` and `output` `[B, T, D]`.
-fn forward(shape: AttentionShape, qkv: &[f32], weights: &mut [f32], output: &mut [f32]) {
-    let AttentionShape { length, heads, width, .. } = shape;
-    for (block, weights) in weights.chunks_exact_mut(length * length).enumerate() {
-        let (row, head) = (block / heads, block % heads);
-        let [queries, keys, values] =
-            [0, 1, 2].map(|part| shape.part(qkv, shape.start(row, head, part), 3 * width));
-        let square = MatrixMut::new(&mut *weights, length, length, length);
-        multiply(square, queries, keys.transposed(), Target::Replaced);
-        softmax_rows(weights, length, 1.0 / (shape.head() as f32).sqrt());
-        let output = shape.part_mut(output, row * length * width + head * shape.head(), width);
-        multiply(output, Matrix::new(weights, length, length, length), values, Target::Replaced);
+    fn round(self, values: &mut [f32]) {
+        if self.precision == Precision::Bf16 {
+            round(values);
+        }
     }
 }
 
 #[inline(always)]
-fn softmax_body<const FUSED: bool>(scores: &mut [f32], length: usize, scale: f32) {
-    for (t, row) in scores.chunks_exact_mut(length).enumerate() {
-        let (seen, ahead) = row.split_at_mut(t + 1);
-        ahead.fill(0.0);
-        let highest = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        for value in seen.iter_mut() {
+fn round_body<const FUSED: bool>(values: &mut [f32]) {
+    for value in values {
+        *value = rounded(*value);
+    }
+}
+
+vectorised! {
+    /// Rounds every value to bfloat16.
+    fn round(values: &mut [f32]) = round_body;
+}
+
+/// `copy [head, padded] = rows [T, head]'`, with zeros behind the T columns.
+fn transpose(rows: &[f32], head: usize, padded: usize, copy: &mut [f32]) {
+    for row in copy.chunks_exact_mut(padded) {
+        row[rows.len() / head..].fill(0.0);
+    }
+    for (t, row) in rows.chunks_exact(head).enumerate() {
+        for (column, value) in row.iter().enumerate() {
+            copy[column * padded + t] = *value;
+        }
+    }
+}
+
+/// Softmax of every row over the `seen` first columns of it (one more with each row where it is causal), times `scale`
+/// before; 0 behind them.
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    padded: usize,
+    seen: usize,
+    causal: bool,
+    scale: f32,
+}
+
+#[inline(always)]
+fn softmax_body<const FUSED: bool>(pass: Softmax) {
+    let Softmax { scores, padded, seen, causal, scale } = pass;
+    for (t, row) in scores.chunks_exact_mut(padded).enumerate() {
+        let seen = if causal { seen + t } else { seen };
+        let highest = row[..seen].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // Whole vectors; what stands behind the seen columns is finite after the clamp of the exponential, and goes.
+        row[seen..].fill(highest);
+        for value in row.iter_mut() {
             *value = exponential::<FUSED>((*value - highest) * scale);
         }
-        let factor = 1.0 / sum_of(seen.len(), |k| seen[k]);
-        for value in seen.iter_mut() {
+        row[seen..].fill(0.0);
+        let factor = 1.0 / sum_of(padded, |k| row[k]);
+        for value in row.iter_mut() {
             *value *= factor;
         }
     }
 }
 
 vectorised! {
-    /// Softmax over the positions that each row may see, times `scale` before; 0 ahead of it.
-    fn softmax_rows(scores: &mut [f32], length: usize, scale: f32) = softmax_body;
+    fn softmax(pass: Softmax) = softmax_body;
 }
 
 #[inline(always)]
 fn score_gradient_body<const FUSED: bool>(
     weights: &[f32],
     of_weights: &mut [f32],
-    length: usize,
+    padded: usize,
     scale: f32,
 ) {
-    for (weights, gradients) in weights.chunks_exact(length).zip(of_weights.chunks_exact_mut(length)) {
-        let mean = sum_of(length, |s| weights[s] * gradients[s]);
+    for (weights, gradients) in weights.chunks_exact(padded).zip(of_weights.chunks_exact_mut(padded)) {
+        let mean = sum_of(padded, |s| weights[s] * gradients[s]);
         for (gradient, weight) in gradients.iter_mut().zip(weights) {
             *gradient = weight * (*gradient - mean) * scale;
         }
@@ -137,61 +139,156 @@ fn score_gradient_body<const FUSED: bool>(
 
 vectorised! {
     /// With w the softmax weights and dw their gradients, that of a score is w (dw - sum of w dw) scale; in place.
-    fn score_gradients(weights: &[f32], of_weights: &mut [f32], length: usize, scale: f32) = score_gradient_body;
+    fn score_gradients(weights: &[f32], of_weights: &mut [f32], padded: usize, scale: f32) = score_gradient_body;
 }
 
-/// Fills `of_qkv` `[B, T, 3D]`.
-fn backward(shape: AttentionShape, qkv: &[f32], weights: &[f32], of_output: &[f32], of_qkv: &mut [f32]) {
-    let AttentionShape { length, heads, width, .. } = shape;
-    let scale = 1.0 / (shape.head() as f32).sqrt();
-    let mut square = vec![0.0; length * length];
-    for (block, weights) in weights.chunks_exact(length * length).enumerate() {
-        let (row, head) = (block / heads, block % heads);
-        let starts = [0, 1, 2].map(|part| shape.start(row, head, part));
-        let [queries, keys, values] = starts.map(|start| shape.part(qkv, start, 3 * width));
-        let of_output = shape.part(of_output, row * length * width + head * shape.head(), width);
-        let of_weights = MatrixMut::new(&mut square, length, length, length);
-        multiply(of_weights, of_output, values.transposed(), Target::Replaced);
-        score_gradients(weights, &mut square, length, scale);
-        let of_scores = Matrix::new(&square, length, length, length);
-        let weights = Matrix::new(weights, length, length, length);
-        let products =
-            [(of_scores, keys), (of_scores.transposed(), queries), (weights.transposed(), of_output)];
-        for (start, (left, right)) in starts.into_iter().zip(products) {
-            multiply(shape.part_mut(of_qkv, start, 3 * width), left, right, Target::Replaced);
+/// Of whole windows: qkv `[windows, T, 3D]` (queries, keys, values side by side, each split into heads) -> softmax weights
+/// `[windows, heads, asking, ..]` and output `[windows, asking, D]`.
+pub fn forward(
+    shape: AttentionShape,
+    qkv: &[f32],
+    weights: &mut [f32],
+    output: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let AttentionShape { length, first, width, .. } = shape;
+    let (head, padded, asking) = (shape.head(), shape.padded(), shape.asking());
+    let (queries, rest) = scratch.split_at_mut(padded * head);
+    let (keys, rest) = rest.split_at_mut(padded * head);
+    let (across, rest) = rest.split_at_mut(padded * head);
+    let (values, rest) = rest.split_at_mut(padded * head);
+    let rounded = &mut rest[..asking * padded];
+    let windows = qkv.chunks_exact(3 * length * width).zip(output.chunks_exact_mut(asking * width));
+    for ((qkv, output), weights) in windows.zip(weights.chunks_exact_mut(shape.weights())) {
+        for (index, weights) in weights.chunks_exact_mut(asking * padded).enumerate() {
+            let column = index * head;
+            shape.gather(&qkv[3 * first * width + column..], 3 * width, &mut queries[..asking * head]);
+            shape.gather(&qkv[width + column..], 3 * width, &mut keys[..length * head]);
+            shape.gather(&qkv[2 * width + column..], 3 * width, &mut values[..length * head]);
+            transpose(&keys[..length * head], head, padded, across);
+            SmallProduct {
+                rows: asking,
+                inner: head,
+                columns: length,
+                left: queries,
+                left_steps: [head, 1],
+                right: across,
+                right_step: padded,
+                result: weights,
+                result_step: padded,
+            }
+            .run();
+            softmax(Softmax {
+                scores: weights,
+                padded,
+                seen: if shape.causal { first + 1 } else { length },
+                causal: shape.causal,
+                scale: 1.0 / (head as f32).sqrt(),
+            });
+            SmallProduct {
+                rows: asking,
+                inner: length,
+                columns: head,
+                left: shape.factor(weights, rounded),
+                left_steps: [padded, 1],
+                right: values,
+                right_step: head,
+                result: &mut output[column..],
+                result_step: width,
+            }
+            .run();
         }
     }
 }
 
-impl CustomOp1 for CausalAttention {
-    fn name(&self) -> &'static str {
-        "causal-attention"
-    }
-
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let AttentionShape { batch, length, heads, width } = self.shape;
-        let mut output = vec![0.0; batch * length * width];
-        let mut weights = vec![0.0; batch * heads * length * length];
-        let qkv = floats(qkv, layout)?;
-        forward(self.shape, qkv, &mut weights, &mut output);
-        *self.weights.lock().unwrap_or_else(PoisonError::into_inner) = weights;
-        Ok((CpuStorage::F32(output), (batch, length, width).into()))
-    }
-
-    fn bwd(&self, qkv: &Tensor, _output: &Tensor, of_output: &Tensor) -> Result<Option<Tensor>> {
-        let of_output = of_output.contiguous()?;
-        let mut of_qkv = vec![0.0; qkv.elem_count()];
-        {
-            let (qkv, qkv_layout) = qkv.storage_and_layout();
-            let (of_output, of_output_layout) = of_output.storage_and_layout();
-            let (Storage::Cpu(qkv), Storage::Cpu(of_output)) = (&*qkv, &*of_output) else {
-                bail!("attention ran on the CPU but its gradient is elsewhere");
-            };
-            let qkv = floats(qkv, qkv_layout)?;
-            let of_output = floats(of_output, of_output_layout)?;
-            let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
-            backward(self.shape, qkv, &weights, of_output, &mut of_qkv);
+impl AttentionShape {
+    /// Softmax weights as a factor of a product.
+    fn factor<'a>(self, weights: &'a [f32], rounded: &'a mut [f32]) -> &'a [f32] {
+        if self.precision == Precision::F32 {
+            return weights;
         }
-        Tensor::from_vec(of_qkv, qkv.shape(), qkv.device()).map(Some)
+        rounded.copy_from_slice(weights);
+        round(rounded);
+        rounded
+    }
+}
+
+/// What the backward pass reads.
+pub struct Recorded<'a> {
+    /// `[windows, T, 3D]`
+    pub qkv: &'a [f32],
+    /// `[windows, heads, asking, ..]`, as the forward pass left them.
+    pub weights: &'a [f32],
+    /// `[windows, asking, D]`: the gradient of the output.
+    pub of_output: &'a [f32],
+}
+
+/// Fills the gradient of qkv `[windows, T, 3D]`; 0 for queries of positions that did not ask.
+pub fn backward(shape: AttentionShape, recorded: &Recorded, of_qkv: &mut [f32], scratch: &mut [f32]) {
+    let AttentionShape { length, width, heads, .. } = shape;
+    let asking = shape.asking();
+    let windows = recorded.qkv.chunks_exact(3 * length * width);
+    let windows = windows.zip(recorded.of_output.chunks_exact(asking * width));
+    let windows = windows.zip(recorded.weights.chunks_exact(shape.weights()));
+    for (((qkv, of_output), weights), of_qkv) in windows.zip(of_qkv.chunks_exact_mut(3 * length * width)) {
+        for row in of_qkv.chunks_exact_mut(3 * width).take(shape.first) {
+            row[..width].fill(0.0);
+        }
+        for head in 0..heads {
+            let weights = &weights[head * asking * shape.padded()..][..asking * shape.padded()];
+            head_backward(shape, head * shape.head(), &Recorded { qkv, weights, of_output }, of_qkv, scratch);
+        }
+    }
+}
+
+/// One window's head, whose columns begin at `column`.
+fn head_backward(
+    shape: AttentionShape,
+    column: usize,
+    recorded: &Recorded,
+    of_qkv: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let AttentionShape { length, first, width, .. } = shape;
+    let (head, padded, asking) = (shape.head(), shape.padded(), shape.asking());
+    let (parts, rest) = scratch.split_at_mut(5 * padded * head);
+    let (of_scores, rounded) = rest.split_at_mut(asking * padded);
+    let rounded = &mut rounded[..asking * padded];
+    let mut parts = parts.chunks_exact_mut(padded * head);
+    let mut part = |rows: &[f32], step: usize, count: usize| {
+        let copy = parts.next().unwrap_or_default();
+        shape.gather(rows, step, &mut copy[..count * head]);
+        copy
+    };
+    let queries = part(&recorded.qkv[3 * first * width + column..], 3 * width, asking);
+    let keys = part(&recorded.qkv[width + column..], 3 * width, length);
+    let values = part(&recorded.qkv[2 * width + column..], 3 * width, length);
+    let of_output = part(&recorded.of_output[column..], width, asking);
+    let across = part(&[], 1, 0);
+    transpose(&values[..length * head], head, padded, across);
+    SmallProduct {
+        rows: asking,
+        inner: head,
+        columns: padded,
+        left: of_output,
+        left_steps: [head, 1],
+        right: across,
+        right_step: padded,
+        result: of_scores,
+        result_step: padded,
+    }
+    .run();
+    score_gradients(recorded.weights, of_scores, padded, 1.0 / (head as f32).sqrt());
+    shape.round(of_scores);
+    let weights = shape.factor(recorded.weights, rounded);
+    let products = [
+        (asking, length, &*of_scores, [padded, 1], &*keys, 3 * first * width),
+        (length, asking, of_scores, [1, padded], queries, width),
+        (length, asking, weights, [1, padded], of_output, 2 * width),
+    ];
+    for (rows, inner, left, left_steps, right, start) in products {
+        let result = &mut of_qkv[start + column..];
+        let (columns, right_step, result_step) = (head, head, 3 * width);
+        SmallProduct { rows, inner, columns, left, left_steps, right, right_step, result, result_step }.run();
     }
 }

@@ -34,9 +34,13 @@ impl Dropout {
         if self.keeps(element) { self.scale() } else { 0.0 }
     }
 
-    /// Multiplies each value by its factor; the first of them is element number `first`.
-    pub fn apply(self, first: u64, values: &mut [f32]) {
-        apply(self, first, values);
+    /// `result = factor * values`; the first value is element number `first`.
+    ///
+    /// # Panics
+    /// When the slices differ in length: a fault of the calling kernel.
+    pub fn copy(self, first: u64, values: &[f32], result: &mut [f32]) {
+        assert!(values.len() == result.len(), "slices must be of one length");
+        copy(self, first, values, result);
     }
 
     /// `result = base + factor * values`; the first value is element number `first`.
@@ -122,28 +126,6 @@ fn ragged(first: u64, length: usize) -> usize {
 }
 
 #[inline(always)]
-fn apply_body<const FUSED: bool>(dropout: Dropout, first: u64, values: &mut [f32]) {
-    let scale = dropout.scale();
-    let (head, rest) = values.split_at_mut(ragged(first, values.len()));
-    for (number, value) in (first..).zip(head.iter_mut()) {
-        *value *= dropout.factor(number);
-    }
-    let mut counter = (first + head.len() as u64) / 4;
-    for stretch in rest.chunks_mut(STRETCH) {
-        let bits = Bits::of(dropout.key, counter);
-        for (value, bits) in stretch.iter_mut().zip(bits.lanes()) {
-            *value *= if u16::from_le(*bits) >= dropout.threshold { scale } else { 0.0 };
-        }
-        counter += STRETCH as u64 / 4;
-    }
-}
-
-vectorised! {
-    /// Multiplies by the factors.
-    fn apply(dropout: Dropout, first: u64, values: &mut [f32]) = apply_body;
-}
-
-#[inline(always)]
 fn add_body<const FUSED: bool>(
     dropout: Dropout,
     first: u64,
@@ -171,4 +153,26 @@ fn add_body<const FUSED: bool>(
 vectorised! {
     /// Adds the values that stay.
     fn add(dropout: Dropout, first: u64, values: &[f32], base: &[f32], result: &mut [f32]) = add_body;
+}
+
+#[inline(always)]
+fn copy_body<const FUSED: bool>(dropout: Dropout, first: u64, values: &[f32], result: &mut [f32]) {
+    let scale = dropout.scale();
+    let head = ragged(first, values.len());
+    for k in 0..head {
+        result[k] = dropout.factor(first + k as u64) * values[k];
+    }
+    let mut counter = (first + head as u64) / 4;
+    for (values, result) in values[head..].chunks(STRETCH).zip(result[head..].chunks_mut(STRETCH)) {
+        let bits = Bits::of(dropout.key, counter);
+        for ((result, value), bits) in result.iter_mut().zip(values).zip(bits.lanes()) {
+            *result = if u16::from_le(*bits) >= dropout.threshold { scale } else { 0.0 } * value;
+        }
+        counter += STRETCH as u64 / 4;
+    }
+}
+
+vectorised! {
+    /// Copies the values that stay.
+    fn copy(dropout: Dropout, first: u64, values: &[f32], result: &mut [f32]) = copy_body;
 }

@@ -34,8 +34,9 @@ impl CustomOp1 for InvertedDropout {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut values = floats(x, layout)?.to_vec();
-        self.0.apply(0, &mut values);
+        let x = floats(x, layout)?;
+        let mut values = vec![0.0; x.len()];
+        self.0.copy(0, x, &mut values);
         Ok((CpuStorage::F32(values), layout.shape().clone()))
     }
 
@@ -45,8 +46,9 @@ impl CustomOp1 for InvertedDropout {
         let Storage::Cpu(storage) = &*storage else {
             bail!("dropout ran on the CPU but its gradient is elsewhere");
         };
-        let mut values = floats(storage, layout)?.to_vec();
-        self.0.apply(0, &mut values);
+        let of_y = floats(storage, layout)?;
+        let mut values = vec![0.0; of_y.len()];
+        self.0.copy(0, of_y, &mut values);
         Tensor::from_vec(values, x.shape(), x.device()).map(Some)
     }
 }

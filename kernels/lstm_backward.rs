@@ -4,7 +4,7 @@ use super::dropout::Dropout;
 use super::lstm_forward::{add_product, factors, tanh};
 use super::lstm_gradient::{CHUNK, Chunk, panels_of, transpose_gates};
 use super::lstm_vectors::{LANES, Lanes, Vectors};
-use super::lstm_weights::LayerShape;
+use super::lstm_weights::{LayerShape, even_height};
 
 /// What the forward pass kept of a block; see [`super::lstm_forward::Memory`].
 #[derive(Clone, Copy)]
@@ -125,13 +125,26 @@ impl Step<'_> {
     /// Gradients of the gates before their activation, `[H, 4]`; `of_c` becomes that of the step before.
     #[inline(always)]
     fn run<S: Vectors>(self, s: S, of_h: &[Lanes], of_c: &mut [Lanes], result: &mut [Lanes]) {
+        // tanh(c) stands for a moment where the output gate's gradient will.
+        for (cells, results) in self.cell.chunks(4).zip(result.chunks_mut(16)) {
+            for lane in (0..LANES).step_by(2 * S::WIDTH) {
+                let mut c = [s.splat(0.0); 8];
+                for (c, cell) in c.as_chunks_mut::<2>().0.iter_mut().zip(cells) {
+                    *c = [s.load(&cell[lane..]), s.load(&cell[lane + S::WIDTH..])];
+                }
+                c = tanh(s, c);
+                for (c, result) in c.as_chunks::<2>().0.iter().zip(results.chunks_exact_mut(4)) {
+                    s.store(c[0], &mut result[3][lane..]);
+                    s.store(c[1], &mut result[3][lane + S::WIDTH..]);
+                }
+            }
+        }
         let units = self.gates.chunks_exact(4).zip(result.chunks_exact_mut(4));
-        let cells = self.before.iter().zip(self.cell);
-        for (((gates, result), (before, cell)), (of_h, of_c)) in units.zip(cells).zip(of_h.iter().zip(of_c)) {
+        for (((gates, result), before), (of_h, of_c)) in units.zip(self.before).zip(of_h.iter().zip(of_c)) {
             for lane in (0..LANES).step_by(S::WIDTH) {
                 let (i, f) = (s.load(&gates[0][lane..]), s.load(&gates[1][lane..]));
                 let (g, o) = (s.load(&gates[2][lane..]), s.load(&gates[3][lane..]));
-                let (c, h) = (tanh(s, s.load(&cell[lane..])), s.load(&of_h[lane..]));
+                let (c, h) = (s.load(&result[3][lane..]), s.load(&of_h[lane..]));
                 // of_c += of_h o (1 - tanh(c)^2)
                 let through = s.multiply(h, o);
                 let of_cell =
@@ -162,12 +175,12 @@ fn pass_back<S: Vectors, const ROWS: usize>(
     of_h: &mut [Lanes],
 ) {
     let rows = of_x.len() + of_h.len();
-    for (panel, weights) in weights.chunks(ROWS * gates.len()).take(rows.div_ceil(ROWS)).enumerate() {
-        let row = panel * ROWS;
+    let even = even_height(rows, ROWS);
+    for (row, weights) in (0..rows).step_by(even).zip(weights.chunks(even * gates.len())) {
         let target = (row, &mut *of_x, &mut *of_h);
         macro_rules! of_width {
             ($($width:literal)+) => {
-                match (rows - row).min(ROWS) {
+                match (rows - row).min(even) {
                     $($width if $width <= ROWS => panel_back::<S, $width>(s, weights, gates, target),)+
                     _ => {}
                 }

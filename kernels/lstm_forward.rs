@@ -175,61 +175,96 @@ impl Step<'_> {
                 }
                 add_product(s, &mut sums, of_x, x, lane);
                 add_product(s, &mut sums, of_h, h, lane);
-                let first = panel * (ROWS / 4);
-                // Written out, since sums that a loop counts through would leave their registers.
-                macro_rules! activate {
-                    ($($unit:literal)+) => {$(
-                        if 4 * $unit < ROWS && first + $unit < self.hidden {
-                            let row = 4 * $unit % ROWS;
-                            let sums = [sums[row], sums[row + 1], sums[row + 2], sums[row + 3]];
-                            self.activate(s, sums, first + $unit, lane, state);
-                        }
-                    )+};
-                }
-                activate!(0 1 2);
+                self.activate::<S, ROWS>(s, &sums, panel * (ROWS / 4), lane, state);
             }
         }
     }
 
-    /// One unit's gates, cell state and output from its sums.
+    /// Gates, cell states and outputs of a panel's units, the first of which is `first`, from their sums.
     #[inline(always)]
-    fn activate<S: Vectors>(
+    fn activate<S: Vectors, const ROWS: usize>(
+        &mut self,
+        s: S,
+        sums: &[[S::Vector; 2]; ROWS],
+        first: usize,
+        lane: usize,
+        state: &mut [Lanes],
+    ) {
+        let units = (ROWS / 4).min(self.hidden - first);
+        let mut open = [s.splat(0.0); 6];
+        let mut cell = open;
+        // Written out, since sums that a loop counts through would leave their registers.
+        macro_rules! of_units {
+            ($($unit:literal)+) => {$(
+                if 4 * $unit < ROWS && $unit < units {
+                    let row = 4 * $unit % ROWS;
+                    let sums = [sums[row], sums[row + 1], sums[row + 2], sums[row + 3]];
+                    let (o, c) = self.open_gates(s, sums, first + $unit, lane);
+                    (open[2 * $unit], open[2 * $unit + 1]) = (o[0], o[1]);
+                    (cell[2 * $unit], cell[2 * $unit + 1]) = (c[0], c[1]);
+                }
+            )+};
+        }
+        of_units!(0 1 2);
+        let cell = if ROWS == 4 {
+            let [a, b] = tanh(s, [cell[0], cell[1]]);
+            [a, b, a, b, a, b]
+        } else {
+            tanh(s, cell)
+        };
+        for unit in 0..3 {
+            if unit < units {
+                let state = &mut state[first + unit];
+                s.store(s.multiply(open[2 * unit], cell[2 * unit]), &mut state[lane..]);
+                s.store(s.multiply(open[2 * unit + 1], cell[2 * unit + 1]), &mut state[lane + S::WIDTH..]);
+            }
+        }
+    }
+
+    /// One unit's gates and cell state from its sums; gives back the output gate and the cell state.
+    #[inline(always)]
+    fn open_gates<S: Vectors>(
         &mut self,
         s: S,
         sums: [[S::Vector; 2]; 4],
         unit: usize,
         lane: usize,
-        state: &mut [Lanes],
-    ) {
+    ) -> ([S::Vector; 2], [S::Vector; 2]) {
         let gates = &mut self.gates[4 * unit..4 * unit + 4];
-        let (before, cell, state) = (&self.cell_before[unit], &mut self.cell[unit], &mut state[unit]);
+        let (before, cell) = (&self.cell_before[unit], &mut self.cell[unit]);
+        let (whole, double) = (s.splat(-LOG2_E), s.splat(-2.0 * LOG2_E));
+        let scaled = [whole, whole, double, whole];
+        let mut z = [s.splat(0.0); 8];
+        for gate in 0..4 {
+            for half in [0, 1] {
+                z[2 * gate + half] = s.multiply(sums[gate][half], scaled[gate]);
+            }
+        }
+        let z = s.logistic(z);
+        let mut c = [z[0]; 2];
         for half in [0, 1] {
             let lane = lane + half * S::WIDTH;
-            let [i, f, g, o] = [
-                sigmoid(s, sums[0][half]),
-                sigmoid(s, sums[1][half]),
-                tanh(s, sums[2][half]),
-                sigmoid(s, sums[3][half]),
-            ];
-            let c = s.multiply_add(f, s.load(&before[lane..]), s.multiply(i, g));
-            let h = s.multiply(o, tanh(s, c));
-            s.store(c, &mut cell[lane..]);
-            s.store(h, &mut state[lane..]);
-            s.store(i, &mut gates[0][lane..]);
-            s.store(f, &mut gates[1][lane..]);
-            s.store(g, &mut gates[2][lane..]);
-            s.store(o, &mut gates[3][lane..]);
+            let (i, f, o) = (z[half], z[2 + half], z[6 + half]);
+            let g = s.multiply_add(s.splat(2.0), z[4 + half], s.splat(-1.0));
+            c[half] = s.multiply_add(f, s.load(&before[lane..]), s.multiply(i, g));
+            s.store(c[half], &mut cell[lane..]);
+            for (gate, value) in gates.iter_mut().zip([i, f, g, o]) {
+                s.store(value, &mut gate[lane..]);
+            }
         }
+        ([z[6], z[7]], c)
     }
-}
-
-#[inline(always)]
-fn sigmoid<S: Vectors>(s: S, x: S::Vector) -> S::Vector {
-    s.logistic(s.multiply(x, s.splat(-LOG2_E)))
 }
 
 /// tanh(x) = 2 sigmoid(2 x) - 1
 #[inline(always)]
-pub(super) fn tanh<S: Vectors>(s: S, x: S::Vector) -> S::Vector {
-    s.multiply_add(s.splat(2.0), s.logistic(s.multiply(x, s.splat(-2.0 * LOG2_E))), s.splat(-1.0))
+pub(super) fn tanh<S: Vectors, const COUNT: usize>(s: S, mut x: [S::Vector; COUNT]) -> [S::Vector; COUNT] {
+    for x in &mut x {
+        *x = s.multiply(*x, s.splat(-2.0 * LOG2_E));
+    }
+    x = s.logistic(x);
+    for x in &mut x {
+        *x = s.multiply_add(s.splat(2.0), *x, s.splat(-1.0));
+    }
+    x
 }

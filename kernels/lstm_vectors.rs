@@ -42,8 +42,8 @@ pub(super) trait Vectors: Copy {
     fn multiply_subtract(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// sum + a b, where a and b hold cells.
     fn product(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
-    /// 1 / (1 + 2^z)
-    fn logistic(self, z: Self::Vector) -> Self::Vector;
+    /// 1 / (1 + 2^z) of several vectors, step by step side by side: one alone would wait for itself at every step.
+    fn logistic<const COUNT: usize>(self, z: [Self::Vector; COUNT]) -> [Self::Vector; COUNT];
     /// The value where the bit of its lane is set, 0 elsewhere.
     fn keep(self, value: Self::Vector, bits: u32) -> Self::Vector;
 
@@ -141,12 +141,11 @@ impl Vectors for Portable {
         self.multiply_add(a, b, sum)
     }
     #[inline(always)]
-    fn logistic(self, z: [f32; 4]) -> [f32; 4] {
-        let mut result = [0.0; 4];
-        for (result, z) in result.iter_mut().zip(z) {
-            *result = logistic(z);
+    fn logistic<const COUNT: usize>(self, mut z: [[f32; 4]; COUNT]) -> [[f32; 4]; COUNT] {
+        for z in z.as_flattened_mut() {
+            *z = logistic(*z);
         }
-        result
+        z
     }
     #[inline(always)]
     fn keep(self, value: [f32; 4], bits: u32) -> [f32; 4] {
@@ -243,23 +242,32 @@ mod x86 {
             self.multiply_add(a, b, sum)
         }
         #[inline(always)]
-        fn logistic(self, z: __m256) -> __m256 {
-            // Minimum and maximum give their second operand where one is no number, so NaN passes.
-            let z = proven! {
-                _mm256_max_ps(self.splat(-EXPONENT_BOUND), _mm256_min_ps(self.splat(EXPONENT_BOUND), z))
-            };
-            let whole = proven! { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(z) };
-            let r = proven! { _mm256_sub_ps(z, whole) };
-            let mut series = self.splat(POWERS_OF_TWO[0]);
+        fn logistic<const COUNT: usize>(self, mut z: [__m256; COUNT]) -> [__m256; COUNT] {
+            let mut whole = z;
+            for k in 0..COUNT {
+                // Minimum and maximum give their second operand where one is no number, so NaN passes.
+                z[k] = proven! {
+                    _mm256_max_ps(self.splat(-EXPONENT_BOUND), _mm256_min_ps(self.splat(EXPONENT_BOUND), z[k]))
+                };
+                whole[k] =
+                    proven! { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(z[k]) };
+                z[k] = proven! { _mm256_sub_ps(z[k], whole[k]) };
+            }
+            let mut series = [self.splat(POWERS_OF_TWO[0]); COUNT];
             for coefficient in &POWERS_OF_TWO[1..] {
-                series = self.multiply_add(series, r, self.splat(*coefficient));
+                for k in 0..COUNT {
+                    series[k] = self.multiply_add(series[k], z[k], self.splat(*coefficient));
+                }
             }
-            proven! {
-                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
-                let power = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent));
-                let one = _mm256_set1_ps(1.0);
-                _mm256_div_ps(one, _mm256_fmadd_ps(series, power, one))
+            for k in 0..COUNT {
+                series[k] = proven! {
+                    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole[k]), _mm256_set1_epi32(127));
+                    let power = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent));
+                    let one = _mm256_set1_ps(1.0);
+                    _mm256_div_ps(one, _mm256_fmadd_ps(series[k], power, one))
+                };
             }
+            series
         }
         #[inline(always)]
         fn keep(self, value: __m256, bits: u32) -> __m256 {
@@ -336,23 +344,32 @@ mod x86 {
             }
         }
         #[inline(always)]
-        fn logistic(self, z: __m512) -> __m512 {
-            // Minimum and maximum give their second operand where one is no number, so NaN passes.
-            let z = proven! {
-                _mm512_max_ps(self.splat(-EXPONENT_BOUND), _mm512_min_ps(self.splat(EXPONENT_BOUND), z))
-            };
-            let whole = proven! { _mm512_roundscale_ps::<0>(z) };
-            let r = proven! { _mm512_sub_ps(z, whole) };
-            let mut series = self.splat(POWERS_OF_TWO[0]);
+        fn logistic<const COUNT: usize>(self, mut z: [__m512; COUNT]) -> [__m512; COUNT] {
+            let mut whole = z;
+            for k in 0..COUNT {
+                // The minimum gives its second operand where one is no number, so NaN passes; powers below the bound
+                // become 0 by themselves.
+                z[k] = proven! { _mm512_min_ps(self.splat(EXPONENT_BOUND), z[k]) };
+                whole[k] = proven! { _mm512_roundscale_ps::<0>(z[k]) };
+                z[k] = proven! { _mm512_sub_ps(z[k], whole[k]) };
+            }
+            let mut series = [self.splat(POWERS_OF_TWO[0]); COUNT];
             for coefficient in &POWERS_OF_TWO[1..] {
-                series = self.multiply_add(series, r, self.splat(*coefficient));
+                for k in 0..COUNT {
+                    series[k] = self.multiply_add(series[k], z[k], self.splat(*coefficient));
+                }
             }
-            proven! {
-                let below = _mm512_add_ps(_mm512_set1_ps(1.0), _mm512_scalef_ps(series, whole));
+            for k in 0..COUNT {
+                series[k] = proven! { _mm512_scalef_ps(series[k], whole[k]) };
+                series[k] = self.add(self.splat(1.0), series[k]);
                 // One step of Newton's method from 14 bits.
-                let guess = _mm512_rcp14_ps(below);
-                _mm512_mul_ps(guess, _mm512_fnmadd_ps(below, guess, _mm512_set1_ps(2.0)))
+                whole[k] = proven! { _mm512_rcp14_ps(series[k]) };
             }
+            for k in 0..COUNT {
+                series[k] = self.multiply_subtract(series[k], whole[k], self.splat(2.0));
+                series[k] = self.multiply(whole[k], series[k]);
+            }
+            series
         }
         #[inline(always)]
         fn keep(self, value: __m512, bits: u32) -> __m512 {

@@ -44,6 +44,13 @@ fn cell<const PAIRED: bool>(first: f32, second: f32) -> f32 {
     if PAIRED { f32::from_bits(bf16_bits(first) | bf16_bits(second) << 16) } else { first }
 }
 
+/// The height of all panels but the last when so many rows are cut into as few of at most `most` rows as can be: nearly
+/// equal heights, since a low panel waits for its sums.
+#[inline(always)]
+pub(super) fn even_height(rows: usize, most: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(most))
+}
+
 /// Numbers of the packed weights of the forward products with panels of `rows` rows.
 pub(super) fn forward_length(shape: LayerShape, paired: bool, rows: usize) -> usize {
     let cells = 1 + cells(paired, shape.inputs) + cells(paired, shape.hidden);
@@ -114,8 +121,8 @@ impl UnitSpan {
     }
 }
 
-/// Packs for `[dx; dh] = W^T dgates`, the rows of the contraction being `4 u + gate`: panels of `ROWS` rows from row
-/// `first` of `[x; h]` on, each `[cells of 4H, rows]`; the last one has fewer rows. A panel of row r begins at
+/// Packs for `[dx; dh] = W^T dgates`, the rows of the contraction being `4 u + gate`: panels of at most `ROWS` rows from
+/// row `first` of `[x; h]` on, each `[cells of 4H, rows]`; the last one has fewer rows. A panel of row r begins at
 /// `(r - first) * cells`.
 #[inline(always)]
 pub(super) fn pack_backward<const ROWS: usize, const PAIRED: bool>(
@@ -128,7 +135,8 @@ pub(super) fn pack_backward<const ROWS: usize, const PAIRED: bool>(
     let columns = shape.columns();
     let height = cells(PAIRED, columns);
     let weight = &weight[(1 + first) * columns..];
-    for (rows, packed) in weight.chunks(ROWS * columns).zip(packed.chunks_mut(ROWS * height)) {
+    let even = even_height(weight.len() / columns, ROWS);
+    for (rows, packed) in weight.chunks(even * columns).zip(packed.chunks_mut(even * height)) {
         let width = rows.len() / columns;
         for (q, row) in rows.chunks_exact(columns).enumerate() {
             let (row_if, row_go) = row.split_at(2 * hidden);

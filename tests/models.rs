@@ -2,7 +2,9 @@
 
 use crate::planted::{World, predict_bits};
 use candle_core::Device;
-use candlewick::model::{FitError, Forecast, Linear, Lstm, ModelConfig, Naive, Transformer};
+use candlewick::model::{
+    FitError, Forecast, Linear, Lstm, ModelConfig, Naive, PatchTransformer, Transformer,
+};
 use candlewick::nn::LossConfig;
 use candlewick::seed::Seed;
 use candlewick::table::{LabelKind, Windows};
@@ -23,6 +25,12 @@ fn small_examples() -> Vec<ModelConfig> {
             ModelConfig::Transformer(settings) => {
                 let settings = Transformer { window: 6, width: 8, heads: 2, patch_bars: 2, ..settings };
                 ModelConfig::Transformer(settings)
+            }
+            ModelConfig::PatchTransformer(settings) => {
+                let (window, patch_bars, stride_bars) = (6, 3, 2);
+                let small =
+                    PatchTransformer { window, patch_bars, stride_bars, width: 8, heads: 2, ..settings };
+                ModelConfig::PatchTransformer(small)
             }
             other => other,
         })
@@ -82,6 +90,9 @@ fn a_saved_model_of_other_settings_or_with_damage_is_refused() {
             ModelConfig::Transformer(settings) => {
                 ModelConfig::Transformer(Transformer { heads: 4, ..settings.clone() })
             }
+            ModelConfig::PatchTransformer(settings) => {
+                ModelConfig::PatchTransformer(PatchTransformer { heads: 4, ..settings.clone() })
+            }
         };
         let error = other.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("other settings"), "{error}");
@@ -126,6 +137,9 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         ("transformer: {layers: 0}", "transformer.layers"),
         ("transformer: {feed_forward: 0}", "transformer.feed_forward"),
         ("transformer: {dropout: -0.1}", "transformer.dropout"),
+        ("patch_transformer: {width: 64, heads: 3}", "patch_transformer.heads 3"),
+        ("patch_transformer: {window: 10, patch_bars: 12}", "stride_bars <= patch_bars <= window"),
+        ("patch_transformer: {stride_bars: 0}", "patch_transformer.stride_bars"),
     ];
     for (text, expected) in cases {
         let model: ModelConfig = serde_saphyr::from_str(text).unwrap();

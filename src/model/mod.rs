@@ -13,6 +13,7 @@ mod lstm;
 mod member;
 mod naive;
 mod network;
+mod patch_transformer;
 mod transformer;
 
 pub use crate::train::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
@@ -20,6 +21,7 @@ pub use linear::Linear;
 pub use lstm::Lstm;
 pub use member::{Member, Started};
 pub use naive::{Forecast, Naive};
+pub use patch_transformer::PatchTransformer;
 pub use transformer::Transformer;
 
 /// A forecaster's settings, from which it can be fitted.
@@ -100,6 +102,8 @@ crate::registry! {
     lstm: Lstm,
     /// A causal Transformer encoder over patches of bars.
     transformer: Transformer,
+    /// A Transformer encoder over overlapping patches of each feature apart (PatchTST).
+    patch_transformer: PatchTransformer,
 }
 
 /// The names of the two files of a saved model.

@@ -6,7 +6,8 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
-use crate::nn::{EncoderLayer, EncoderShape, LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
+use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
+use crate::nn::{LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor};
@@ -125,7 +126,7 @@ impl Architecture for Transformer {
     fn count(&self, shape: NetworkShape) -> usize {
         [
             Linear::count(self.patch_bars.saturating_mul(shape.features), self.width),
-            EncoderLayer::count(self.encoder()).saturating_mul(self.layers),
+            self.encoder().count().saturating_mul(self.layers),
             LayerNorm::count(self.width),
             Linear::count(self.width, shape.outputs),
         ]
@@ -141,11 +142,14 @@ impl Architecture for Transformer {
     ) -> candle_core::Result<Box<dyn Network>> {
         let mut parameters = Parameters::new(seed, device);
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars * shape.features, self.width)?;
-        let encoder = self.encoder();
+        let kind = EncoderKind {
+            shape: self.encoder(),
+            norm: NormPlace::First,
+            activation: Activation::Relu,
+            causal: true,
+        };
         let layers = (0..self.layers)
-            .map(|index| {
-                EncoderLayer::new(&mut parameters, &format!("encoder.{index}"), encoder, self.dropout)
-            })
+            .map(|index| EncoderLayer::new(&mut parameters, &format!("encoder.{index}"), kind, self.dropout))
             .collect::<candle_core::Result<_>>()?;
         let norm = LayerNorm::new(&mut parameters, "norm", self.width)?;
         let head = Linear::new(&mut parameters, "head", self.width, shape.outputs)?;
@@ -188,10 +192,11 @@ impl Network for TransformerNetwork {
         let patches = x.reshape((batch, length, bars / length * features))?;
         let embedded = self.embed.forward(&patches, pass)?.broadcast_add(&self.positions)?;
         let mut sequence = pass.dropout(&embedded, self.dropout, "dropout after embed")?;
-        for layer in &self.layers {
-            sequence = layer.forward(&sequence, pass)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            // Of the last layer only the last position is read.
+            let first = if index + 1 == self.layers.len() { length - 1 } else { 0 };
+            sequence = layer.forward(&sequence, first, pass)?;
         }
-        let last = sequence.narrow(1, length - 1, 1)?.squeeze(1)?;
-        self.head.forward(&self.norm.forward(&last, pass)?, pass)
+        self.head.forward(&self.norm.forward(&sequence.squeeze(1)?, pass)?, pass)
     }
 }

@@ -1,88 +1,68 @@
 //! The encoder layer of a Transformer.
 
-use super::{LayerNorm, Linear, Parameters, Pass};
-use crate::kernels::attention::causal_attention;
-use candle_core::{Result, Tensor};
+use super::{Parameters, Pass};
+use crate::kernels::encoder::{EncoderSettings, EncoderShape, NormPlace};
+use crate::kernels::encoder_layer::encoder_layer;
+use crate::kernels::row_steps::Activation;
+use candle_core::{Result, Tensor, Var};
 
-/// Causal multi-head self-attention and a two-layer perceptron, each behind a layer norm and beside a residual path
-/// ("pre-norm", Xiong et al. 2020, which trains without warm-up):
-///
-/// ```text
-/// x = x + dropout(W attention(norm(x)))
-/// x = x + dropout(W relu(W norm(x)))
-/// ```
+/// Multi-head self-attention and a two-layer perceptron, each with a layer norm, dropout and a residual path; see
+/// [`crate::kernels::encoder`] for the formula and [`EncoderShape::places`] for the order of the weights.
 #[derive(Debug)]
 pub struct EncoderLayer {
-    attention_norm: LayerNorm,
-    queries_keys_values: Linear,
-    attention_output: Linear,
-    feed_forward_norm: LayerNorm,
-    expand: Linear,
-    contract: Linear,
-    heads: usize,
+    /// All weights of the layer in one tensor, so that a layer is one operation.
+    weights: Var,
+    kind: EncoderKind,
     dropout: f64,
-    name: String,
+    sites: [String; 2],
 }
 
-/// The sizes of an encoder layer.
+/// What kind of encoder a layer belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct EncoderShape {
-    /// D, divisible by `heads`.
-    pub width: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Units of the perceptron's middle.
-    pub feed_forward: usize,
+pub struct EncoderKind {
+    /// Its sizes.
+    pub shape: EncoderShape,
+    /// Where its norms stand.
+    pub norm: NormPlace,
+    /// Of its perceptron.
+    pub activation: Activation,
+    /// Whether a position sees itself and those before it alone.
+    pub causal: bool,
 }
 
 impl EncoderLayer {
-    /// How many numbers are trained.
-    pub fn count(shape: EncoderShape) -> usize {
-        let EncoderShape { width, feed_forward, .. } = shape;
-        [
-            LayerNorm::count(width).saturating_mul(2),
-            Linear::count(width, width.saturating_mul(3)),
-            Linear::count(width, width),
-            Linear::count(width, feed_forward),
-            Linear::count(feed_forward, width),
-        ]
-        .into_iter()
-        .fold(0, usize::saturating_add)
-    }
-
-    /// A layer named `name`.
+    /// A layer named `name`: weights and biases uniform within 1 / sqrt(inputs), as in PyTorch's linear layer, norms with
+    /// scale 1 and shift 0.
     ///
     /// # Errors
     /// A device that cannot hold it.
-    pub fn new(parameters: &mut Parameters, name: &str, shape: EncoderShape, dropout: f64) -> Result<Self> {
-        let EncoderShape { width, heads, feed_forward } = shape;
-        let part = |part: &str| format!("{name}.{part}");
-        Ok(EncoderLayer {
-            attention_norm: LayerNorm::new(parameters, &part("attention_norm"), width)?,
-            queries_keys_values: Linear::new(parameters, &part("queries_keys_values"), width, 3 * width)?,
-            attention_output: Linear::new(parameters, &part("attention_output"), width, width)?,
-            feed_forward_norm: LayerNorm::new(parameters, &part("feed_forward_norm"), width)?,
-            expand: Linear::new(parameters, &part("expand"), width, feed_forward)?,
-            contract: Linear::new(parameters, &part("contract"), feed_forward, width)?,
-            heads,
-            dropout,
-            name: name.to_owned(),
-        })
+    pub fn new(parameters: &mut Parameters, name: &str, kind: EncoderKind, dropout: f64) -> Result<Self> {
+        let places = kind.shape.places();
+        let linears =
+            [&places.queries_keys_values, &places.attention_output, &places.expand, &places.contract];
+        let scales = [&places.attention_norm.scale, &places.feed_forward_norm.scale];
+        let weights = parameters.add(name, kind.shape.count(), |k, u| {
+            let linear = linears.iter().find(|place| (place.weight.start..place.bias.end).contains(&k));
+            match linear {
+                Some(place) => u / (place.inputs as f64).sqrt(),
+                None if scales.iter().any(|scale| scale.contains(&k)) => 1.0,
+                None => 0.0,
+            }
+        })?;
+        let sites = ["attention", "feed_forward"].map(|part| format!("dropout after {name}.{part}"));
+        Ok(EncoderLayer { weights, kind, dropout, sites })
     }
 
-    /// x `[B, T, D]` -> the same shape; position t sees positions 0 to t alone.
+    /// x `[B, T, D]` -> the positions from `first` on, `[B, T - first, D]`. Where the positions before are not read, the
+    /// last layer of an encoder saves most of its work.
     ///
     /// # Errors
     /// A shape that does not fit.
-    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let normal = self.attention_norm.forward(x, pass)?;
-        let attended = causal_attention(&self.queries_keys_values.forward(&normal, pass)?, self.heads)?;
-        let attended = self.attention_output.forward(&attended, pass)?;
-        let site = |part: &str| format!("dropout after {}.{part}", self.name);
-        let x = (x + pass.dropout(&attended, self.dropout, &site("attention"))?)?;
-        let normal = self.feed_forward_norm.forward(&x, pass)?;
-        let middle = self.expand.forward(&normal, pass)?.relu()?;
-        let output = self.contract.forward(&middle, pass)?;
-        x + pass.dropout(&output, self.dropout, &site("feed_forward"))?
+    pub fn forward(&self, x: &Tensor, first: usize, pass: &Pass) -> Result<Tensor> {
+        let EncoderKind { shape, norm, activation, causal } = self.kind;
+        let dropout = self.sites.each_ref().map(|site| pass.dropout_at(self.dropout, site));
+        let settings =
+            EncoderSettings { shape, norm, activation, causal, first, dropout, precision: pass.precision() };
+        encoder_layer(x, &pass.weight(&self.weights), &settings, pass.arena())
     }
 }

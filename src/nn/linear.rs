@@ -39,6 +39,7 @@ impl Linear {
         let rows: usize = shape.iter().product();
         let weight = pass.weight(&self.weight);
         shape.push(weight.dim(1)?);
-        affine(&x.reshape((rows, inputs))?, &weight, &pass.weight(&self.bias))?.reshape(shape)
+        let x = x.reshape((rows, inputs))?;
+        affine([&x, &weight, &pass.weight(&self.bias)], pass.precision(), pass.arena())?.reshape(shape)
     }
 }
