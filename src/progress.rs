@@ -61,8 +61,8 @@ impl Progress for Tee<'_> {
 pub struct Console {
     bars: MultiProgress,
     running: Mutex<BTreeMap<String, ProgressBar>>,
-    /// When the trials of a sweep were told last, where there is no bar to show them.
-    told: Mutex<Option<std::time::Instant>>,
+    /// When the trials of a sweep were told last, and how many were done.
+    told: Mutex<Option<(std::time::Instant, u64)>>,
     terminal: bool,
     colour: bool,
 }
@@ -122,14 +122,16 @@ impl Console {
                 bar.set_position(done);
                 bar.set_prefix(best.to_owned());
             });
-            *told = Some(std::time::Instant::now());
-            if done == total {
-                self.finish("trials");
+        } else {
+            let last = told.map_or(0, |(_, last)| last);
+            let recently = told.is_some_and(|(when, _)| when.elapsed() < TRIALS_TOLD_EVERY);
+            if recently && !(done == total && last < total) {
+                return;
             }
-        } else if done == total || told.is_none_or(|last| last.elapsed() >= TRIALS_TOLD_EVERY) {
-            *told = Some(std::time::Instant::now());
-            self.line("Tried", &format!("{done} of {total} trials, {best}"));
+            let best = if best.is_empty() { String::new() } else { format!(", {best}") };
+            self.line("Tried", &format!("{done} of {total} trials{best}"));
         }
+        *told = Some((std::time::Instant::now(), done));
     }
 
     fn with(&self, key: &str, action: impl FnOnce(&ProgressBar)) {
@@ -160,6 +162,7 @@ impl Progress for Console {
             Event::StageStarted { .. } => {}
             Event::StageDone { verb, detail, seconds, .. } => {
                 self.finish("books");
+                self.finish("trials");
                 self.line(verb, &format!("{detail}  {seconds:.2}s"));
             }
             Event::FitStarted { task, steps } => self.bar(task, *steps, FIT_BAR),

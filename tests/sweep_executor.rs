@@ -343,7 +343,7 @@ fn the_search_is_called_in_one_order_whatever_the_threads() {
             let path = folder.path().join(threads.to_string());
             let setting = Setting { threads, ..ALONE };
             carry_out(&laboratory, &mut search, (&path, &mut History::default()), &setting).unwrap();
-            Arc::try_unwrap(calls).unwrap_or_default().into_inner().unwrap()
+            calls.lock().unwrap().clone()
         })
         .into();
     assert_eq!(calls[0], calls[1]);

@@ -66,7 +66,9 @@ pub(super) fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> 
     if let Some((line, _)) = text.lines().enumerate().find(|(_, line)| nesting(line) > DEEPEST) {
         return refuse(format!("line {} opens more than {DEEPEST} brackets", line + 1));
     }
-    match serde_saphyr::from_str::<Spanned<Raw>>(text) {
+    // As in YAML 1.2: `off` is a word, not `false`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(placed(raw, source)),
         Err(error) => {
             let start = error.location().map_or(0, |location| byte_range(&location).0);

@@ -13,7 +13,7 @@ pub(super) struct Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    /// A shelf for so many things; with room for none everybody makes his own.
+    /// A shelf for so many things; with room for none, each thing is made anew for whoever asks.
     pub(super) fn new(most: usize) -> Shelf<T> {
         Shelf { most, places: Mutex::default() }
     }

@@ -30,6 +30,8 @@ use crate::progress::{Event, Progress};
 use crate::report;
 use crate::run::{Judging, RunError, Workshop};
 use crate::rundir::{DimensionSummary, Ledger, Manifest, RunDir, SweepSummary};
+use crate::search::MethodConfig;
+use crate::units::counted;
 use laboratory::Experiments;
 use std::path::Path;
 use std::sync::Mutex;
@@ -82,6 +84,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     history.add(Fact::Sitting(sitting));
 
     let mut summary = blank(plan, directory, &loaded, context);
+    context.progress.on(&Event::StageStarted { name: "search" });
     let ended = search(plan, loaded, (&mut ledger, &mut history), (context, &clock));
     ledger.sync()?;
     let ended = ended.map_err(|error| match error {
@@ -90,6 +93,12 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     })?;
     let rules = Rules { epochs: plan.epochs, minimize: plan.minimize() };
     let ranking = rank(&history, rules, Some(ended));
+    context.progress.on(&Event::StageDone {
+        name: "search",
+        verb: "Searched",
+        detail: counted(ranking.trials.len(), "trial"),
+        seconds: clock.seconds(),
+    });
     table::trials_table(&ranking.trials).write(&directory.file("trials.parquet"))?;
     judge_of_all(&ranking)?;
     (summary.seconds, summary.cpu_seconds) = (history.seconds(), history.cpu_seconds());
@@ -134,7 +143,7 @@ fn search(
         // With all threads, while nobody else works. What is wrong with the experiment itself its trials will say.
         let _ = workshop.prepare(&trial);
     }
-    let copies = config.method.name() == "pbt";
+    let copies = copies(plan);
     let laboratory = Experiments { plan, workshop, copies };
     let board = Mutex::new(Scoreboard::new(plan));
     let told = |outcome: &Outcome| {
@@ -275,8 +284,21 @@ fn blank(plan: &SweepPlan, directory: &RunDir, loaded: &Loaded, context: &Contex
         overfitting_probability: None,
         winner: None,
         stop_reason: String::new(),
-        warnings: loaded.warnings.clone(),
+        warnings: loaded.warnings.iter().cloned().chain(doubt_of_copies(plan)).collect(),
     }
+}
+
+/// What the whole run of a trial cannot repeat.
+fn doubt_of_copies(plan: &SweepPlan) -> Option<String> {
+    copies(plan).then(|| {
+        "population based training changed settings while networks trained; the winner's run trains anew with the settings          that the best trial had at its end"
+            .into()
+    })
+}
+
+/// Whether trials take over the state of others.
+fn copies(plan: &SweepPlan) -> bool {
+    matches!(plan.config.method, MethodConfig::Pbt(_))
 }
 
 /// Closes the sweep for good.

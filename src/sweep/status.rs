@@ -77,7 +77,8 @@ pub fn status(plan: &SweepPlan, directory: &Path) -> Result<Status, RunDirError>
     let paused = ranking.trials.iter().filter(paused).count();
     let finished = ranking.trials.iter().filter(done).count();
     let (seconds, asked) = (history.seconds(), plan.trials());
-    let left = |rest: usize| seconds / finished as f64 * rest as f64;
+    let told = finished + paused;
+    let left = |rest: usize| seconds / told as f64 * rest as f64;
     let best = ranking.best.and_then(|best| ranking.trials.iter().find(|trial| trial.number == best));
     Ok(Status {
         sweep_dir: directory.display().to_string(),
@@ -99,7 +100,7 @@ pub fn status(plan: &SweepPlan, directory: &Path) -> Result<Status, RunDirError>
             Some(Best { trial: trial.number, value: trial.value?, settings })
         }),
         seconds,
-        seconds_left: (works && finished > 0).then(|| left(asked.saturating_sub(finished + paused))),
+        seconds_left: (works && told > 0).then(|| left(asked.saturating_sub(told))),
     })
 }
 
