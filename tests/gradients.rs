@@ -1,7 +1,7 @@
 //! Kernels and losses: values and gradients against plain tensor operations and finite differences.
 
 use candle_core::{Device, Result, Tensor, Var};
-use candlewick::kernels::{adamw, affine, attention, gates, layer_norm};
+use candlewick::kernels::{adamw, affine, attention, layer_norm};
 use candlewick::nn::{Head, LossConfig};
 use candlewick::seed::Seed;
 
