@@ -2,7 +2,8 @@
 //! clipping, AdamW. Windows per CPU second of one thread, the median of seven blocks. `benches/README.md` has the commands
 //! and what was measured.
 //!
-//! Arguments pick rows by a part of their names: `cargo bench --bench training -- "A bf16"`.
+//! Arguments pick rows by a part of their names. The program itself keeps candle on one thread; here the command does:
+//! `CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 cargo bench --bench training -- "A bf16"`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot prepare has nothing to measure")]
