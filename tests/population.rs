@@ -363,7 +363,8 @@ fn peak_megabytes() -> f64 {
 #[ignore = "measures memory and speed"]
 fn sixty_four_members_cost_their_weights_and_no_speed() {
     let world = World::with_features(60, 8000, 5, 6, 0.5);
-    let model = ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, ..Lstm::default() });
+    let model =
+        ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, ..Lstm::default() });
     let config = TrainConfig { batch_size: 32, gradient_clip: None, early_stopping: None, ..config(1e-3) };
     let case = Case { world, model, config };
     let arena = Arena::default();
