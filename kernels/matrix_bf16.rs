@@ -4,7 +4,8 @@
 //! With AVX512-BF16 one instruction adds two products to each of 16 sums. Both factors are rounded and packed on the way:
 //! two neighbours along the inner dimension share 32 bits (a *pair*); the right factor lies in panels of 32 columns, so
 //! that a tile of 8 x 32 results stays in registers while a panel streams through the first cache. Elsewhere the rounding
-//! is emulated and the product is one of f32: slower, but of the same meaning.
+//! is emulated and the product is one of f32: slower, but of the same meaning. (The instruction takes numbers below 2^-126
+//! for zero; the emulation does not.)
 
 use super::arena::{Arena, Buffer};
 use super::matrix::{self, Matrix, MatrixMut, Target};
