@@ -4,7 +4,7 @@ use super::dropout::Dropout;
 use super::lstm_forward::{add_product, factors, tanh};
 use super::lstm_gradient::{CHUNK, Chunk, panels_of, transpose_gates};
 use super::lstm_vectors::{LANES, Lanes, Vectors};
-use super::lstm_weights::LayerShape;
+use super::lstm_weights::{LayerShape, even_height};
 
 /// What the forward pass kept of a block; see [`super::lstm_forward::Memory`].
 #[derive(Clone, Copy)]
@@ -70,8 +70,8 @@ pub(super) fn backward_block<S: Vectors, const ROWS: usize, const STEPS: usize>(
             before: &block.kept.cells[t * hidden..][..hidden],
             cell: &block.kept.cells[(t + 1) * hidden..][..hidden],
         };
-        step.run(s, of_h, of_c, gates);
-        if S::PAIRED || block.rounded {
+        step.run(s, of_h, of_c, (gates, rows.as_flattened_mut(), pairs));
+        if block.rounded {
             factors(s, gates, rows.as_flattened_mut(), pairs);
         }
         let (as_rows, as_pairs): (&[f32], &[Lanes]) = match (S::PAIRED, block.rounded) {
@@ -122,9 +122,16 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Gradients of the gates before their activation, `[H, 4]`; `of_c` becomes that of the step before.
+    /// Gradients of the gates before their activation, `[H, 4]`; `of_c` becomes that of the step before. Where factors are
+    /// paired, also as rows and as pairs of them, while they are at hand.
     #[inline(always)]
-    fn run<S: Vectors>(self, s: S, of_h: &[Lanes], of_c: &mut [Lanes], result: &mut [Lanes]) {
+    fn run<S: Vectors>(
+        self,
+        s: S,
+        of_h: &[Lanes],
+        of_c: &mut [Lanes],
+        (result, rows, pairs): (&mut [Lanes], &mut [f32], &mut [Lanes]),
+    ) {
         // tanh(c) stands for a moment where the output gate's gradient will.
         for (cells, results) in self.cell.chunks(4).zip(result.chunks_mut(16)) {
             for lane in (0..LANES).step_by(2 * S::WIDTH) {
@@ -140,6 +147,7 @@ impl Step<'_> {
             }
         }
         let units = self.gates.chunks_exact(4).zip(result.chunks_exact_mut(4));
+        let mut of_factors = rows.chunks_exact_mut(2 * LANES).zip(pairs.chunks_exact_mut(2));
         for (((gates, result), before), (of_h, of_c)) in units.zip(self.before).zip(of_h.iter().zip(of_c)) {
             for lane in (0..LANES).step_by(S::WIDTH) {
                 let (i, f) = (s.load(&gates[0][lane..]), s.load(&gates[1][lane..]));
@@ -161,6 +169,11 @@ impl Step<'_> {
                 s.store(of_open, &mut result[3][lane..]);
                 s.store(s.multiply(of_cell, f), &mut of_c[lane..]);
             }
+            if S::PAIRED
+                && let Some((rows, pairs)) = of_factors.next()
+            {
+                factors(s, result, rows, pairs);
+            }
         }
     }
 }
@@ -175,12 +188,12 @@ fn pass_back<S: Vectors, const ROWS: usize>(
     of_h: &mut [Lanes],
 ) {
     let rows = of_x.len() + of_h.len();
-    for (panel, weights) in weights.chunks(ROWS * gates.len()).take(rows.div_ceil(ROWS)).enumerate() {
-        let row = panel * ROWS;
+    let even = even_height(rows, ROWS);
+    for (row, weights) in (0..rows).step_by(even).zip(weights.chunks(even * gates.len())) {
         let target = (row, &mut *of_x, &mut *of_h);
         macro_rules! of_width {
             ($($width:literal)+) => {
-                match (rows - row).min(ROWS) {
+                match (rows - row).min(even) {
                     $($width if $width <= ROWS => panel_back::<S, $width>(s, weights, gates, target),)+
                     _ => {}
                 }

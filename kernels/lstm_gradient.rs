@@ -3,7 +3,7 @@
 
 use super::lstm_backward::Kept;
 use super::lstm_vectors::{LANES, Lanes, Vectors};
-use super::lstm_weights::LayerShape;
+use super::lstm_weights::{LayerShape, even_height};
 
 /// Steps of a chunk.
 pub(super) const CHUNK: usize = 6;
@@ -29,6 +29,9 @@ pub(super) fn transpose_gates<S: Vectors, const STEPS: usize>(
     for panel in panels.chunks_exact_mut(CHUNK * STEPS) {
         let panel = &mut panel[step * STEPS..][..STEPS];
         for first in [0, 16] {
+            if gate == 4 {
+                break;
+            }
             let mut rows = [&zero; 16];
             for row in &mut rows {
                 if gate < 4 {
@@ -69,19 +72,18 @@ impl Chunk<'_> {
         let (of_x, of_h) = of_weight.split_at_mut(inputs * columns);
         for (panel, gates) in self.panels.chunks_exact(CHUNK * STEPS).enumerate() {
             let (column, gates) = (panel * LANES, &gates[..self.steps * STEPS]);
-            let ones = [[if S::PAIRED { f32::from_bits(0x3F80_3F80) } else { 1.0 }; STEPS]];
-            let tile = Tile { rows: ones.as_flattened(), stride: 0, gates, columns, column };
-            tile.add::<S, 1, STEPS>(s, of_bias);
+            add_columns(s, gates, column, of_bias);
             for (kept, count, result) in
                 [(self.kept.inputs, inputs, &mut *of_x), (self.kept.states, hidden, &mut *of_h)]
             {
-                for (tile, result) in result.chunks_mut(ROWS * columns).enumerate() {
-                    let first = (self.first * count + tile * ROWS) * STEPS;
+                let even = even_height(count, ROWS);
+                for (tile, result) in result.chunks_mut(even * columns).enumerate() {
+                    let first = (self.first * count + tile * even) * STEPS;
                     let tile = Tile { rows: &kept[first..], stride: count * STEPS, gates, columns, column };
                     macro_rules! of_height {
                         ($($height:literal)+) => {
                             match result.len() / columns {
-                                $($height if $height <= ROWS => tile.add::<S, $height, STEPS>(s, result),)+
+                                $($height if $height <= ROWS => tile.add_all::<S, $height, STEPS>(s, result),)+
                                 _ => {}
                             }
                         };
@@ -104,37 +106,76 @@ struct Tile<'a> {
 
 impl Tile<'_> {
     #[inline(always)]
-    fn add<S: Vectors, const ROWS: usize, const STEPS: usize>(&self, s: S, result: &mut [f32]) {
-        for lane in (0..LANES).step_by(2 * S::WIDTH) {
-            let mut sums = [[s.splat(0.0); 2]; ROWS];
-            for (step, gates) in self.gates.chunks_exact(STEPS).enumerate() {
-                let (rows, _) = self.rows[step * self.stride..].as_chunks::<STEPS>();
-                let Some(rows) = rows.first_chunk::<ROWS>() else { return };
-                for (k, gates) in gates.iter().enumerate().take(STEPS) {
-                    let gates = [s.load(&gates[lane..]), s.load(&gates[lane + S::WIDTH..])];
-                    for row in 0..ROWS {
-                        let value = s.splat(rows[row][k]);
-                        sums[row][0] = s.product(value, gates[0], sums[row][0]);
-                        sums[row][1] = s.product(value, gates[1], sums[row][1]);
+    fn add_all<S: Vectors, const ROWS: usize, const STEPS: usize>(&self, s: S, result: &mut [f32]) {
+        let wanted = (self.columns - self.column).min(LANES);
+        for lane in (0..wanted).step_by(2 * S::WIDTH) {
+            if wanted - lane > S::WIDTH {
+                self.add::<S, ROWS, STEPS, 2>(s, lane, result);
+            } else {
+                self.add::<S, ROWS, STEPS, 1>(s, lane, result);
+            }
+        }
+    }
+
+    /// For so many vectors of columns from `lane` on.
+    #[inline(always)]
+    fn add<S: Vectors, const ROWS: usize, const STEPS: usize, const COUNT: usize>(
+        &self,
+        s: S,
+        lane: usize,
+        result: &mut [f32],
+    ) {
+        let mut sums = [[s.splat(0.0); COUNT]; ROWS];
+        for (step, gates) in self.gates.chunks_exact(STEPS).enumerate() {
+            let (rows, _) = self.rows[step * self.stride..].as_chunks::<STEPS>();
+            let Some(rows) = rows.first_chunk::<ROWS>() else { return };
+            for (k, gates) in gates.iter().enumerate().take(STEPS) {
+                let mut vectors = [s.splat(0.0); COUNT];
+                for count in 0..COUNT {
+                    vectors[count] = s.load(&gates[lane + count * S::WIDTH..]);
+                }
+                for row in 0..ROWS {
+                    let value = s.splat(rows[row][k]);
+                    for count in 0..COUNT {
+                        sums[row][count] = s.product(value, vectors[count], sums[row][count]);
                     }
                 }
             }
-            let column = self.column + lane;
-            for (result, sums) in result.chunks_exact_mut(self.columns).zip(sums) {
-                let result = &mut result[column.min(self.columns)..];
-                for (half, sum) in sums.into_iter().enumerate() {
-                    let start = (half * S::WIDTH).min(result.len());
-                    let result = &mut result[start..];
-                    if result.len() >= S::WIDTH {
-                        s.store(s.add(s.load(result), sum), result);
-                    } else {
-                        let mut values = [0.0; LANES];
-                        s.store(sum, &mut values);
-                        for (result, value) in result.iter_mut().zip(values) {
-                            *result += value;
-                        }
-                    }
-                }
+        }
+        for (result, sums) in result.chunks_exact_mut(self.columns).zip(sums) {
+            add_to(s, sums, &mut result[self.column + lane..]);
+        }
+    }
+}
+
+/// Adds the sums of all cells to the gradient of the bias.
+#[inline(always)]
+fn add_columns<S: Vectors>(s: S, gates: &[Lanes], column: usize, result: &mut [f32]) {
+    let one = s.splat(if S::PAIRED { f32::from_bits(0x3F80_3F80) } else { 1.0 });
+    for lane in (0..LANES.min(result.len() - column)).step_by(S::WIDTH) {
+        // Four sums, since one would wait for itself.
+        let mut sums = [s.splat(0.0); 4];
+        for gates in gates.as_chunks::<4>().0 {
+            for k in 0..4 {
+                sums[k] = s.product(one, s.load(&gates[k][lane..]), sums[k]);
+            }
+        }
+        let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
+        add_to(s, [sum], &mut result[column + lane..]);
+    }
+}
+
+/// Adds vectors to numbers, of which there may be fewer.
+#[inline(always)]
+fn add_to<S: Vectors, const COUNT: usize>(s: S, sums: [S::Vector; COUNT], result: &mut [f32]) {
+    for (result, sum) in result.chunks_mut(S::WIDTH).zip(sums) {
+        if result.len() == S::WIDTH {
+            s.store(s.add(s.load(result), sum), result);
+        } else {
+            let mut values = [0.0; LANES];
+            s.store(sum, &mut values);
+            for (result, value) in result.iter_mut().zip(values) {
+                *result += value;
             }
         }
     }

@@ -210,7 +210,8 @@ fn part_mut<T>(values: &mut [T], index: usize, parts: usize) -> &mut [T] {
     &mut values[index * size..][..size]
 }
 
-/// The weights with all factors rounded; the bias is none.
+/// The weights with all factors rounded to bf16; the bias is none.
+#[inline(always)]
 fn rounded(shape: LayerShape, weight: &[f32], arena: &Arena) -> Buffer {
     let mut result = arena.take(weight.len());
     result.copy_from_slice(weight);
@@ -226,7 +227,7 @@ fn forward_all<S: Vectors, const ROWS: usize, const PAIRED: bool>(s: S, job: For
     let ForwardWork { path, shape, arena, .. } = work;
     let blocks = shape.blocks();
     let mut packed = arena.take(forward_length(shape, PAIRED, ROWS));
-    if path.rounded {
+    if path.rounded || PAIRED {
         let weight = rounded(shape, work.weight, arena);
         pack_forward::<ROWS, PAIRED>(shape, &weight, &mut packed);
         arena.give(weight);
@@ -269,7 +270,7 @@ fn backward_all<S: Vectors, const ROWS: usize, const STEPS: usize, const PAIRED:
     let blocks = shape.blocks();
     let first = if work.of_x.is_empty() { shape.inputs } else { 0 };
     let mut packed = arena.take(backward_length(shape, PAIRED));
-    if path.rounded {
+    if path.rounded || PAIRED {
         let weight = rounded(shape, work.weight, arena);
         pack_backward::<ROWS, PAIRED>(shape, first, &weight, &mut packed);
         arena.give(weight);

@@ -1,6 +1,6 @@
 //! An LSTM layer's sizes, and its weights in the order in which the loops read them.
 
-use super::lstm_vectors::{LANES, bf16_bits};
+use super::lstm_vectors::LANES;
 
 /// The sizes of one layer's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,17 @@ pub(super) fn cells(paired: bool, rows: usize) -> usize {
     if paired { rows.div_ceil(2) } else { rows }
 }
 
-/// One number, or two neighbours of a contraction as bf16.
+/// One number, or two neighbours of a contraction that hold bf16 numbers already.
 #[inline(always)]
 fn cell<const PAIRED: bool>(first: f32, second: f32) -> f32 {
-    if PAIRED { f32::from_bits(bf16_bits(first) | bf16_bits(second) << 16) } else { first }
+    if PAIRED { f32::from_bits(first.to_bits() >> 16 | second.to_bits()) } else { first }
+}
+
+/// The height of all panels but the last when so many rows are cut into as few of at most `most` rows as can be: nearly
+/// equal heights, since a low panel waits for its sums.
+#[inline(always)]
+pub(super) fn even_height(rows: usize, most: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(most))
 }
 
 /// Numbers of the packed weights of the forward products with panels of `rows` rows.
@@ -56,7 +63,8 @@ pub(super) fn backward_length(shape: LayerShape, paired: bool) -> usize {
 }
 
 /// Packs for `gates = W [x; h]`: `ROWS / 4` units a panel, each panel `[1 + cells of x + cells of h, ROWS]` with row
-/// `4 u + gate`, its bias (always f32) first. Units that are not there have zero weights.
+/// `4 u + gate`, its bias (always f32) first. Units that are not there have zero weights. Where cells are paired the weights
+/// hold bf16 numbers.
 #[inline(always)]
 pub(super) fn pack_forward<const ROWS: usize, const PAIRED: bool>(
     shape: LayerShape,
@@ -114,8 +122,8 @@ impl UnitSpan {
     }
 }
 
-/// Packs for `[dx; dh] = W^T dgates`, the rows of the contraction being `4 u + gate`: panels of `ROWS` rows from row
-/// `first` of `[x; h]` on, each `[cells of 4H, rows]`; the last one has fewer rows. A panel of row r begins at
+/// Packs for `[dx; dh] = W^T dgates`, the rows of the contraction being `4 u + gate`: panels of at most `ROWS` rows from
+/// row `first` of `[x; h]` on, each `[cells of 4H, rows]`; the last one has fewer rows. A panel of row r begins at
 /// `(r - first) * cells`.
 #[inline(always)]
 pub(super) fn pack_backward<const ROWS: usize, const PAIRED: bool>(
@@ -128,7 +136,8 @@ pub(super) fn pack_backward<const ROWS: usize, const PAIRED: bool>(
     let columns = shape.columns();
     let height = cells(PAIRED, columns);
     let weight = &weight[(1 + first) * columns..];
-    for (rows, packed) in weight.chunks(ROWS * columns).zip(packed.chunks_mut(ROWS * height)) {
+    let even = even_height(weight.len() / columns, ROWS);
+    for (rows, packed) in weight.chunks(even * columns).zip(packed.chunks_mut(even * height)) {
         let width = rows.len() / columns;
         for (q, row) in rows.chunks_exact(columns).enumerate() {
             let (row_if, row_go) = row.split_at(2 * hidden);

@@ -138,6 +138,44 @@ fn the_gradient_equals_finite_differences() {
     }
 }
 
+/// Two layers and all gradients from `tests/reference/torch_lstm.py` (torch 2.15.0, f64).
+#[test]
+fn values_and_gradients_equal_those_of_torch() {
+    let reference: serde_json::Value =
+        serde_json::from_str(include_str!("reference/torch_lstm.json")).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+    };
+    let sizes: Vec<usize> = numbers(&reference["sizes"]).iter().map(|size| *size as usize).collect();
+    let [batch, steps, inputs, middle, hidden] = sizes[..] else { panic!("{sizes:?}") };
+    let var = |values: &serde_json::Value, shape: &[usize]| {
+        Var::from_tensor(&Tensor::from_vec(numbers(values), shape, &Device::Cpu).unwrap()).unwrap()
+    };
+    let x = var(&reference["x"], &[batch, steps, inputs]);
+    let weights = [
+        var(&reference["weights"][0], &[1 + inputs + middle, 4 * middle]),
+        var(&reference["weights"][1], &[1 + middle + hidden, 4 * hidden]),
+    ];
+    let shares = var(&reference["shares"], &[batch, hidden]);
+    for layer in [lstm_sequence, composed] {
+        for instructions in PATHS {
+            let last = LstmSettings { instructions, ..settings(batch) };
+            let every = LstmSettings { outputs: Outputs::Every, ..last.clone() };
+            let sequence = lane_blocks(x.as_tensor()).unwrap();
+            let sequence = layer(&sequence, weights[0].as_tensor(), &every).unwrap();
+            let output = layer(&sequence, weights[1].as_tensor(), &last).unwrap();
+            let gradients = (&output * shares.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+            let found = |var: &Var| values(gradients.get(var).unwrap());
+            // f32 against f64 over seven steps and two layers, relative to the largest value.
+            assert_close("output", &values(&output), &numbers(&reference["output"]), 3e-6);
+            assert_close("of x", &found(&x), &numbers(&reference["of_x"]), 3e-6);
+            for (weight, expected) in weights.iter().zip(reference["of_weights"].as_array().unwrap()) {
+                assert_close("of weight", &found(weight), &numbers(expected), 3e-6);
+            }
+        }
+    }
+}
+
 /// Sigmoid and tanh over the whole range, seen through a layer of one unit whose other gates are open.
 #[test]
 fn gates_are_accurate_over_the_whole_range() {
