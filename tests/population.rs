@@ -362,13 +362,23 @@ fn peak_megabytes() -> f64 {
 #[test]
 #[ignore = "measures memory and speed"]
 fn sixty_four_members_cost_their_weights_and_no_speed() {
-    let world = World::with_features(60, 8000, 5, 6, 0.5);
+    // 256 steps an epoch are 16 whole slices; few validation windows, so that steps are what is measured.
+    let mut world = World::with_features(60, 8192, 5, 6, 0.5);
+    let few = world.validation.samples()[..32].to_vec();
+    let targets = (0..32).flat_map(|index| world.validation.target(index)).copied().collect();
+    world.validation = world.validation.with_samples(few, targets).unwrap().into();
     let model =
         ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, ..Lstm::default() });
-    let config = TrainConfig { batch_size: 32, gradient_clip: None, early_stopping: None, ..config(1e-3) };
+    let config = TrainConfig {
+        epochs: 1000,
+        batch_size: 32,
+        gradient_clip: None,
+        early_stopping: None,
+        ..config(1e-3)
+    };
     let case = Case { world, model, config };
     let arena = Arena::default();
-    let (slice, rounds) = (16, 4);
+    let slice = 16;
     let time = |members: &mut [Member], slices: u64| {
         let clock = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         for _ in 0..slices / members.len() as u64 {
@@ -385,15 +395,15 @@ fn sixty_four_members_cost_their_weights_and_no_speed() {
     let with_one = peak_megabytes();
     let mut many: Vec<Member> = (0..64).map(|_| case.start(None, &Silent)).collect();
     let mut ratios = Vec::new();
-    for _ in 0..5 {
-        let (alone, in_turn) = (time(&mut one, 64 * rounds / 4), time(&mut many, 64 * rounds / 4));
+    for _ in 0..3 {
+        let (alone, in_turn) = (time(&mut one, 64), time(&mut many, 64));
         println!("alone {alone:.0}, 64 in turn {in_turn:.0} samples per CPU second");
         ratios.push(in_turn / alone);
     }
     // Every member has its best weights, too, once an epoch is whole.
-    to_epoch(&mut many[0], 1, &arena);
+    many.iter_mut().for_each(|member| to_epoch(member, 1, &arena));
     ratios.sort_unstable_by(f64::total_cmp);
-    let (ratio, peak) = (ratios[2], peak_megabytes());
+    let (ratio, peak) = (ratios[1], peak_megabytes());
     println!("median ratio {ratio:.3}, peak {with_one:.0} MB with one member, {peak:.0} MB with 65");
     assert!(peak <= 150.0, "{peak} MB");
     assert!(ratio >= 0.95, "{ratio}");

@@ -266,6 +266,32 @@ fn the_precision_is_chosen_with_a_reason_and_never_in_silence() {
 }
 
 #[test]
+fn bf16_is_really_used_and_learns_the_same() {
+    for model in [small_lstm(), small_transformer()] {
+        let world = World::new(6, 300, 1);
+        let fit = |precision: PrecisionConfig| {
+            let mut config = TrainConfig { precision, epochs: 10, early_stopping: None, ..config() };
+            let candlewick::train::OptimizerConfig::AdamW(adamw) = &mut config.optimizer;
+            adamw.learning_rate = 1e-2;
+            world.fit(&model, &config).unwrap()
+        };
+        let (exact, rounded) = (fit(PrecisionConfig::F32), fit(PrecisionConfig::Bf16));
+        assert_eq!(rounded.report.precision.unwrap().name, "bf16");
+        assert_ne!(
+            predict_bits(&world, &*exact.model),
+            predict_bits(&world, &*rounded.model),
+            "{}",
+            model.name()
+        );
+        let losses = [&exact.report.epochs, &rounded.report.epochs]
+            .map(|epochs| (epochs[0].validation_loss, epochs.last().unwrap().validation_loss));
+        // The first epochs agree to the 8 bits of the factors; what both learn is the same signal.
+        assert!((losses[0].0 - losses[1].0).abs() < 0.02 * losses[0].0, "{}: {losses:?}", model.name());
+        assert!(losses[1].1 < 0.9 * losses[1].0, "{}: {losses:?}", model.name());
+    }
+}
+
+#[test]
 fn every_loss_trains() {
     let quantile = LossConfig::Quantile { levels: vec![0.2, 0.5, 0.8] };
     let heads = [(LossConfig::Mse, 1.0), (quantile.clone(), 0.5), (LossConfig::Direction, 0.2)];

@@ -20,8 +20,9 @@ pub(super) fn needed(plan: &Plan, bars: &Bars, span: &Range<usize>, threads: usi
         // Weights, gradient, two moments, best weights, and the checkpoint while it is written.
         let weights = parameters.saturating_mul(4 * 7);
         // A batch passes through tens of tensors of its size.
-        let batch =
-            experiment.train.batch_size.saturating_mul(model.window()).saturating_mul(features.max(1));
+        let train = &experiment.train;
+        let rows = train.micro_batch.unwrap_or(train.batch_size).min(train.batch_size);
+        let batch = rows.saturating_mul(model.window()).saturating_mul(features.max(1));
         weights.saturating_add(batch.saturating_mul(4 * 40))
     });
     let training = networks.max().unwrap_or(0).saturating_mul(threads);
