@@ -91,7 +91,7 @@ fn measure(
 }
 
 fn lstm(window: usize, layers: &[usize]) -> ModelConfig {
-    ModelConfig::Lstm(Lstm { window, layers: layers.to_vec(), dropout: 0.2 })
+    ModelConfig::Lstm(Lstm { window, layers: layers.to_vec(), dropout: 0.2, ..Lstm::default() })
 }
 
 fn main() {

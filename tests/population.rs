@@ -367,7 +367,8 @@ fn sixty_four_members_cost_their_weights_and_no_speed() {
     let few = world.validation.samples()[..32].to_vec();
     let targets = (0..32).flat_map(|index| world.validation.target(index)).copied().collect();
     world.validation = world.validation.with_samples(few, targets).unwrap().into();
-    let model = ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, ..Lstm::default() });
+    let model =
+        ModelConfig::Lstm(Lstm { window: 60, layers: vec![100, 50], dropout: 0.2, ..Lstm::default() });
     let config = TrainConfig {
         epochs: 1000,
         batch_size: 32,

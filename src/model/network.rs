@@ -53,7 +53,11 @@ pub(super) trait Architecture: Send + Sync {
 
 /// Kinds of models that were shown to forecast as well when they are trained with bf16 products, over seeds, on ETTh1 and
 /// on the shipped market: what `precision: auto` may choose for them.
-const PROVEN_IN_BF16: &[&str] = &[];
+///
+/// lstm, five seeds, mean (standard deviation over seeds) in f32, then in bf16: scaled test error at 96 hours of
+/// `configs/experiments/etth1.yaml` 0.4179 (0.0031), 0.4178 (0.0032); validation error of `configs/quickstart.yaml`
+/// in 1e-4 5.5613 (0.0135), 5.5610 (0.0130).
+const PROVEN_IN_BF16: &[&str] = &["lstm"];
 
 /// How many weights the network would have.
 pub(super) fn parameters(
