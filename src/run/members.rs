@@ -257,13 +257,16 @@ impl Job<'_> {
 /// Brings forecasts `[N, H]` back to units of the label, and returns the unit of each sample's target; empty where
 /// targets were learned in units of the label.
 pub(super) fn restore_units(scaler: &Scaler, samples: &[Sample], values: &mut [f64]) -> Vec<f64> {
-    let units: Vec<f64> =
-        samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect();
+    let units = units_of(scaler, samples);
     let horizons = values.len().checked_div(samples.len()).unwrap_or(0).max(1);
     for (row, unit) in values.chunks_exact_mut(horizons).zip(&units) {
         row.iter_mut().for_each(|value| *value *= unit);
     }
     units
+}
+
+fn units_of(scaler: &Scaler, samples: &[Sample]) -> Vec<f64> {
+    samples.iter().filter_map(|sample| scaler.target_unit(sample.symbol as usize)).collect()
 }
 
 fn damaged(path: &Path, reason: String) -> RunDirError {
