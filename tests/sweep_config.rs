@@ -134,7 +134,7 @@ fn mistakes_of_the_space_stand_at_their_place_with_what_was_meant() {
         (
             "[[8], [8, 4]]",
             "[[8], eight]",
-            "sweep.yaml:9:43",
+            "sweep.yaml:9:44",
             &["`layers` is the text `eight`, expected a list"],
         ),
         ("max: 18, int: true", "max: 18", "sweep.yaml:10:35", &["expected a whole number", "int: true"]),
@@ -207,7 +207,7 @@ fn mistakes_of_the_experiment_are_shown_in_the_experiment() {
     let experiment = BASE.replace("layers: [8]", "layer: [8]");
     only(
         &mistakes(sweep_of(SWEEP, &experiment, &[])),
-        "demo.yaml:9:29",
+        "demo.yaml:9:30",
         &["`layer`", "did you mean `layers`"],
     );
     let experiment = BASE.replace("  small: {lstm: {window: 12, layers: [8]}}", "  small: {naive: {}}");

@@ -45,6 +45,9 @@ fn sweep_schema() -> Json {
     schemars::schema_for!(SweepConfig).to_value()
 }
 
+/// The hint for an interval of a setting that takes whole numbers only.
+const WHOLE_NUMBERS: &str = "add `int: true`";
+
 /// A load in progress.
 struct Loading {
     sources: Vec<Source>,
@@ -228,10 +231,12 @@ impl Loading {
             }
             let Some(node) = written.and_then(|space| space.child(path)) else { continue };
             for candidate in candidates(dimension, node) {
-                for diagnostic in trying.mistakes(path, key, &candidate) {
-                    if !self.found.contains(&diagnostic) {
-                        self.found.push(diagnostic);
-                    }
+                let mut new = trying.mistakes(path, key, &candidate);
+                new.retain(|diagnostic| !self.found.contains(diagnostic));
+                self.found.append(&mut new);
+                // The other end lacks the same word.
+                if self.found.last().is_some_and(|diagnostic| diagnostic.label == WHOLE_NUMBERS) {
+                    break;
                 }
             }
         }
@@ -349,7 +354,7 @@ impl Trying<'_> {
         let own = self.ground.tree.origin.source == diagnostic.origin.source;
         let whole_number = matches!(candidate.value, tree::Value::Float(number) if number.fract() == 0.0)
             && diagnostic.message.ends_with("expected a whole number");
-        let hint = if whole_number { "add `int: true`".to_owned() } else { diagnostic.label };
+        let hint = if whole_number { WHOLE_NUMBERS.to_owned() } else { diagnostic.label };
         if !own {
             return Diagnostic { label: hint, ..diagnostic };
         }
