@@ -241,12 +241,20 @@ fn the_winner_is_tested_on_folds_that_judged_no_trial() {
     assert_eq!(trained.float("validation_loss").unwrap()[row + 1], best.values[2]);
 }
 
-/// Kills a sweep at some moment; whether it was at work on trials.
-fn killed(scratch: &Scratch, threads: &str, after: Duration) -> bool {
+/// Kills a sweep as soon as its ledger holds so many lines; whether it was at work on trials.
+fn killed(scratch: &Scratch, threads: &str, lines: usize) -> bool {
     let arguments = [&["sweep", "sweep.yaml", "--threads", threads], &QUICK[..]].concat();
     let mut child = scratch.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(after);
-    child.kill().unwrap();
+    let written = || {
+        let ledger = sweeps(scratch).first().map(|sweep| sweep.join("ledger.jsonl"));
+        let text = ledger.and_then(|ledger| std::fs::read(ledger).ok()).unwrap_or_default();
+        text.iter().filter(|byte| **byte == b'\n').count()
+    };
+    while written() < lines && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    // A child that is done already cannot be killed, which is one of the moments to be tried.
+    let _ = child.kill();
     child.wait().unwrap();
     sweeps(scratch).first().is_some_and(|sweep| !sweep.join("trials.parquet").exists())
 }
@@ -257,14 +265,12 @@ fn killed_anywhere_and_resumed_a_sweep_finds_the_same() {
         let yaml = SWEEP.replace("method: random", &format!("method: {method}"));
         let yaml = yaml.replace("trials: 5", "trials: 8").replace("train.epochs: 2", "train.epochs: 4");
         let reference = prepared(&yaml);
-        let start = Instant::now();
         let expected = sweep(&reference, &["--threads", "2"]);
-        let whole = start.elapsed();
         let mut at_work = 0;
         for point in 0..5 {
             let scratch = twin(&reference);
             let threads = if point % 2 == 0 { "1" } else { "2" };
-            at_work += usize::from(killed(&scratch, threads, whole.mul_f64(0.1 + 0.2 * f64::from(point))));
+            at_work += usize::from(killed(&scratch, threads, 2 * point));
             let found = match sweeps(&scratch).first() {
                 Some(sweep) if sweep.join("manifest.json").exists() => {
                     read_json(&sweep.join("sweep.json")).unwrap()

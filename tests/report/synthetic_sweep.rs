@@ -144,7 +144,7 @@ impl SyntheticSweep {
             _ if !self.fates || number == 0 => TrialStatus::Complete,
             5 | 9 | 11 | 14 => TrialStatus::Pruned,
             12 => TrialStatus::Diverged,
-            13 if number % 3 == 0 => TrialStatus::Failed,
+            13 if number.is_multiple_of(3) => TrialStatus::Failed,
             15 if number + 1 == self.trials => TrialStatus::Unfinished,
             _ => TrialStatus::Complete,
         }
