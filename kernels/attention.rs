@@ -2,9 +2,8 @@
 //! 2017): `softmax(q k' / sqrt(head width)) v`.
 
 use super::gates::{exponential, vectorised};
-use super::matrix_bf16::rounded;
 use super::norm_rows::sum_of;
-use super::precision::Precision;
+use super::precision::{Precision, round_to_bf16};
 use super::small_product::SmallProduct;
 
 /// What is attended to.
@@ -68,7 +67,7 @@ impl AttentionShape {
 #[inline(always)]
 fn round_body<const FUSED: bool>(values: &mut [f32]) {
     for value in values {
-        *value = rounded(*value);
+        *value = round_to_bf16(*value);
     }
 }
 

@@ -195,7 +195,7 @@ fn pass_back<S: Vectors, const ROWS: usize>(
             ($($width:literal)+) => {
                 match (rows - row).min(even) {
                     $($width if $width <= ROWS => panel_back::<S, $width>(s, weights, gates, target),)+
-                    _ => {}
+                    height => unreachable!("panels have no {height} rows"),
                 }
             };
         }

@@ -1,8 +1,9 @@
 //! One LSTM layer forward over a block of windows: gates from registers right after their products.
 
 use super::dropout::Dropout;
-use super::lstm_vectors::{LANES, Lanes, Vectors, round_to_bf16};
+use super::lstm_vectors::{LANES, Lanes, Vectors};
 use super::lstm_weights::{LayerShape, cells};
+use super::precision::round_to_bf16;
 use std::f32::consts::LOG2_E;
 
 /// One block's memory of a layer. Where nothing goes backward, `history` is 1 and steps share their places.

@@ -84,7 +84,7 @@ impl Chunk<'_> {
                         ($($height:literal)+) => {
                             match result.len() / columns {
                                 $($height if $height <= ROWS => tile.add_all::<S, $height, STEPS>(s, result),)+
-                                _ => {}
+                                height => unreachable!("tiles have no {height} rows"),
                             }
                         };
                     }

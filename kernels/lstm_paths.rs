@@ -7,9 +7,9 @@ use super::lstm_backward::{BackwardBlock, Kept, backward_block, backward_room};
 use super::lstm_forward::{ForwardBlock, Memory, forward_block};
 #[cfg(target_arch = "x86_64")]
 use super::lstm_vectors::{Avx2, Avx512};
-use super::lstm_vectors::{LANES, Lanes, Portable, Vectors, round_to_bf16};
+use super::lstm_vectors::{LANES, Lanes, Portable, Vectors};
 use super::lstm_weights::{LayerShape, backward_length, forward_length, pack_backward, pack_forward};
-use super::precision::Precision;
+use super::precision::{Precision, round_to_bf16};
 
 /// How a layer is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,10 @@ macro_rules! compiled {
             fn run(proof: $proof, job: ForwardJob) {
                 forward_all::<$proof, $rows, $paired>(proof, job);
             }
-            if let Some(proof) = <$proof>::found() {
+            let Some(proof) = <$proof>::found() else {
+                unreachable!("`Path` asks for what the processor has")
+            };
+            {
                 #[expect(unsafe_code, reason = "the proof says that the processor knows these instructions")]
                 // SAFETY: `found` gives a proof only where every feature enabled above was detected.
                 unsafe {
@@ -150,7 +153,10 @@ macro_rules! compiled {
             fn run(proof: $proof, work: BackwardWork) {
                 backward_all::<$proof, $rows, $steps, $paired>(proof, work);
             }
-            if let Some(proof) = <$proof>::found() {
+            let Some(proof) = <$proof>::found() else {
+                unreachable!("`Path` asks for what the processor has")
+            };
+            {
                 #[expect(unsafe_code, reason = "the proof says that the processor knows these instructions")]
                 // SAFETY: as above.
                 unsafe {

@@ -6,6 +6,7 @@
 //! Accuracy of the gates: sigmoid and tanh are within 3e-7 absolute of the exact value for every finite x; NaN stays NaN.
 
 use super::dropout::Dropout;
+use super::precision::bf16_bits;
 
 /// Windows of a batch that are computed side by side: a block.
 pub const LANES: usize = 32;
@@ -83,19 +84,6 @@ pub(super) trait Vectors: Copy {
             }
         }
     }
-}
-
-/// The upper half of an f32 after rounding to the nearest bf16, ties to even. NaN stays NaN.
-#[inline(always)]
-pub(super) fn bf16_bits(value: f32) -> u32 {
-    let bits = value.to_bits();
-    if value.is_nan() { bits >> 16 | 0x40 } else { (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 }
-}
-
-/// The nearest bf16 as f32.
-#[inline(always)]
-pub(super) fn round_to_bf16(value: f32) -> f32 {
-    f32::from_bits(bf16_bits(value) << 16)
 }
 
 /// Plain Rust, for every processor.
@@ -347,9 +335,9 @@ mod x86 {
         fn logistic<const COUNT: usize>(self, mut z: [__m512; COUNT]) -> [__m512; COUNT] {
             let mut whole = z;
             for k in 0..COUNT {
-                // The minimum gives its second operand where one is no number, so NaN passes; powers below the bound
-                // become 0 by themselves.
+                // Both give their second operand where one is no number, so NaN passes.
                 z[k] = proven! { _mm512_min_ps(self.splat(EXPONENT_BOUND), z[k]) };
+                z[k] = proven! { _mm512_max_ps(self.splat(-EXPONENT_BOUND), z[k]) };
                 whole[k] = proven! { _mm512_roundscale_ps::<0>(z[k]) };
                 z[k] = proven! { _mm512_sub_ps(z[k], whole[k]) };
             }

@@ -8,7 +8,9 @@
 //! for zero; the emulation does not.)
 
 use super::arena::{Arena, Buffer};
+use super::instructions::Instructions;
 use super::matrix::{self, Matrix, MatrixMut, Target};
+use super::precision::round_to_bf16;
 
 /// Columns of a panel: two vectors of results.
 const PANEL: usize = 32;
@@ -31,7 +33,7 @@ pub struct RightFactor {
 impl RightFactor {
     /// Rounds (and, where the processor can use it, packs) a factor into a buffer of the arena.
     pub fn new(right: Matrix<f32>, arena: &Arena) -> RightFactor {
-        if !has_instructions() {
+        if !Instructions::multiply_bf16() {
             return RightFactor::emulated(right, arena);
         }
         let (rows, columns) = (right.rows, right.columns);
@@ -78,34 +80,13 @@ pub fn multiply(result: MatrixMut<f32>, left: Matrix<f32>, right: &RightFactor, 
     }
 }
 
-/// The nearest bfloat16, the even one of two: the specification of the rounding.
-pub fn rounded(value: f32) -> f32 {
-    if value.is_nan() {
-        return value;
-    }
-    let bits = value.to_bits();
-    f32::from_bits(bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
-}
-
 /// A copy of the matrix, row-major, every element rounded.
 fn round_into(matrix: Matrix<f32>, copy: &mut [f32]) {
     for (row, copy) in copy.chunks_exact_mut(matrix.columns.max(1)).enumerate() {
         for (column, copy) in copy.iter_mut().enumerate() {
-            *copy = rounded(matrix.data[row * matrix.row_stride + column * matrix.column_stride]);
+            *copy = round_to_bf16(matrix.data[row * matrix.row_stride + column * matrix.column_stride]);
         }
     }
-}
-
-fn has_instructions() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
 }
 
 #[cfg(not(target_arch = "x86_64"))]

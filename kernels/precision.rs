@@ -10,3 +10,16 @@ pub enum Precision {
     /// 8 significant bits (bfloat16), products summed in f32.
     Bf16,
 }
+
+/// The upper half of an f32 after rounding to the nearest bfloat16, ties to even. NaN stays NaN.
+#[inline(always)]
+pub(super) fn bf16_bits(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if value.is_nan() { bits >> 16 | 0x40 } else { (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 }
+}
+
+/// The nearest bfloat16, the even one of two: the specification of the rounding.
+#[inline(always)]
+pub fn round_to_bf16(value: f32) -> f32 {
+    f32::from_bits(bf16_bits(value) << 16)
+}

@@ -49,7 +49,8 @@ fn found(seed: usize, planted: f64) -> [f64; 3] {
     [&metrics["ic"], &interval[0], &interval[1]].map(|value| value.as_f64().unwrap())
 }
 
-/// Of 40 intervals that each cover the truth with a probability of 95 %, fewer than 35 do so in one of 130 cases; and
+/// Of 40 intervals that each cover the truth with a probability of 95 %, fewer than 36 do so in one of 20 cases (the seeds
+/// are fixed, so the test does not change its mind); and
 /// the width is that which the coefficients themselves show, so that no interval is right by being wide.
 #[test]
 fn intervals_of_the_information_coefficient_cover_the_planted_one() {
@@ -118,30 +119,41 @@ space:
   models.ridge.linear.penalty: {min: 0.1, max: 1e4, log: true}
 ";
 
+/// The worlds of noise, of so many, in which the winner of a sweep is called proven.
+fn proven_after_sweeps(metric: &str, worlds: usize) -> Vec<usize> {
+    let lines = NOISE.lines().filter(|line| !line.contains("lstm"));
+    let noise = lines.collect::<Vec<_>>().join("\n");
+    let mut proven = Vec::new();
+    for seed in 1..=worlds {
+        let scratch = Scratch::new();
+        market(&scratch, 1000 + seed, 4000, 0.0);
+        scratch.write("noise.yaml", &format!("seed: {seed}\n{noise}\n"));
+        scratch.write("sweep.yaml", &format!("seed: {seed}\nmetric: {metric}\n{SWEEP}"));
+        let words = ["sweep", "sweep.yaml", "--json", "--no-report", "--no-audit"];
+        let verdict = scratch.candlewick(&words).exits(0).json()["winner"]["verdict"].clone();
+        assert_eq!(verdict["trials"], 50, "{verdict}");
+        if verdict["conclusion"] == "proven" {
+            proven.push(seed);
+        }
+    }
+    println!("after sweeps by {metric} proven in {} of {worlds} worlds of noise: {proven:?}", proven.len());
+    proven
+}
+
 /// The same after a sweep of 50 trials, chosen by the error and by the Sharpe ratio on validation bars.
 #[test]
 #[ignore = "minutes: two hundred sweeps of fifty trials"]
 fn noise_is_proven_in_at_most_five_of_a_hundred_worlds_after_a_sweep() {
-    let lines = NOISE.lines().filter(|line| !line.contains("lstm"));
-    let noise = lines.collect::<Vec<_>>().join("\n");
     for metric in ["validation.mse", "validation.sharpe"] {
-        let mut proven = Vec::new();
-        for seed in 1..=100 {
-            let scratch = Scratch::new();
-            market(&scratch, 1000 + seed, 4000, 0.0);
-            scratch.write("noise.yaml", &format!("seed: {seed}\n{noise}\n"));
-            scratch.write("sweep.yaml", &format!("seed: {seed}\nmetric: {metric}\n{SWEEP}"));
-            let words = ["sweep", "sweep.yaml", "--json", "--no-report", "--no-audit"];
-            let verdict = scratch.candlewick(&words).exits(0).json()["winner"]["verdict"].clone();
-            assert_eq!(verdict["trials"], 50, "{verdict}");
-            if verdict["conclusion"] == "proven" {
-                proven.push(seed);
-            }
-        }
-        println!(
-            "after sweeps by {metric} proven in {} of 100 worlds of noise: seeds {proven:?}",
-            proven.len()
-        );
+        let proven = proven_after_sweeps(metric, 100);
         assert!(proven.len() <= 5, "{metric}: {proven:?}");
     }
+}
+
+/// A small piece of it, chosen by the figure that is easiest to bend: of 15 worlds, each proven with a probability of
+/// 2.5 % or less, more than 2 are so in one of 180 cases.
+#[test]
+fn a_sweep_does_not_prove_noise() {
+    let proven = proven_after_sweeps("validation.sharpe", 15);
+    assert!(proven.len() <= 2, "{proven:?}");
 }

@@ -269,7 +269,7 @@ fn etth1(path: &Path, settings: &[&str]) -> Value {
     let scratch = Scratch::new();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments/etth1.yaml");
     let text = std::fs::read_to_string(shipped).unwrap();
-    let text = text.replace("../shared/datasets/etth1.parquet", &path.display().to_string());
+    let text = text.replace("datasets/etth1.parquet", &path.display().to_string());
     let [networks, train] = ["  patches:\n", "train:\n"].map(|section| text.find(section).unwrap());
     scratch.write("etth1.yaml", &format!("{}{}", &text[..networks], &text[train..]));
     let mut words = vec!["run", "etth1.yaml", "--json", "--no-report"];

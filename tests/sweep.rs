@@ -158,6 +158,12 @@ fn the_winner_s_network_is_the_trial_s_and_its_run_knows_of_all_trials() {
     assert_eq!(manifests[0].books, manifests[1].books + 4);
     assert_eq!(manifests[0].trials, manifests[1].trials + 4);
     assert_eq!(winner.verdict.unwrap().trials, manifests[0].trials);
+
+    // Run once more beside the sweep's run, it is still the best of five.
+    scratch.write("best.yaml", &yaml);
+    let again = scratch.candlewick(&["run", "best.yaml", "--no-audit", "--json"]).exits(0).json();
+    assert_eq!(book(&again)["deflated_sharpe"], swept["deflated_sharpe"]);
+    assert_eq!(again["verdict"]["trials"], of_sweep["verdict"]["trials"]);
 }
 
 /// The bars with everything from this step of the timeline on replaced by a market that is not there.

@@ -9,8 +9,8 @@ use candlewick::kernels::encoder::{EncoderSettings, EncoderShape, NormPlace};
 use candlewick::kernels::encoder_layer::{composed, composed_attention, encoder_layer};
 use candlewick::kernels::inverted_dropout;
 use candlewick::kernels::matrix::{Matrix, MatrixMut, Target};
-use candlewick::kernels::matrix_bf16::{RightFactor, multiply, rounded};
-use candlewick::kernels::precision::Precision;
+use candlewick::kernels::matrix_bf16::{RightFactor, multiply};
+use candlewick::kernels::precision::{Precision, round_to_bf16};
 use candlewick::kernels::row_steps::Activation;
 use candlewick::model::{Model, PatchTransformer};
 use candlewick::nn::Normalisation;
@@ -189,7 +189,7 @@ fn products_in_bf16_equal_those_of_rounded_factors() {
             values(&random("left", &[rows * inner], 1.0)),
             values(&random("right", &[inner * columns], 1.0)),
         );
-        let round = |values: &[f32]| values.iter().map(|value| rounded(*value)).collect::<Vec<f32>>();
+        let round = |values: &[f32]| values.iter().map(|value| round_to_bf16(*value)).collect::<Vec<f32>>();
         let across = |values: &[f32], rows: usize, columns: usize| -> Vec<f32> {
             (0..rows * columns).map(|k| values[k % rows * columns + k / rows]).collect()
         };
@@ -246,9 +246,9 @@ fn rounding_to_bf16_is_to_the_nearest_even() {
         (f32::NEG_INFINITY, f32::NEG_INFINITY),
         (0.0, 0.0),
     ] {
-        assert_eq!(rounded(value), expected, "{value}");
+        assert_eq!(round_to_bf16(value), expected, "{value}");
     }
-    assert!(rounded(f32::NAN).is_nan());
+    assert!(round_to_bf16(f32::NAN).is_nan());
 }
 
 /// What an arena holds from other passes never reaches a result, and a batch gives each window what it gets alone.

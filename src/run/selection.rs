@@ -16,6 +16,7 @@ use crate::rundir::{
 };
 use crate::seed::Seed;
 use crate::table::Bars;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Books that were ever tried.
@@ -100,26 +101,31 @@ fn own(grids: &[GridRun], scored: &Scored, choice: &Choice) -> Tried {
     }
 }
 
-/// Adds the books of all other runs in the folder on overlapping bars of the same symbols; the same plan counts once.
+/// Adds the books of all other runs in the folder on overlapping bars of the same symbols. The same plan counts once, with
+/// the most books that any of its runs knew of: a plan that a sweep chose stays the best of the sweep's trials when it is
+/// run again.
 pub(super) fn count(outcome: &Outcome, loaded: &Bars) -> Result<Tried, RunError> {
-    let mut seen = vec![outcome.plan.sha256.clone()];
-    let mut tried = outcome.own;
-    let mut variances = vec![(tried.variance, tried.books)];
+    let mut plans = IndexMap::from([(outcome.plan.sha256.clone(), outcome.own)]);
     let runs = outcome.directory.path().parent().unwrap_or(outcome.directory.path());
     for run in list_runs(runs)? {
         // A neighbour that is damaged says so when it is opened; it must not stop this run.
-        if let Ok(Some(manifest)) = RunDir::manifest(&run)
-            && (manifest.data_sha256 == outcome.data_sha256 || overlap(&manifest, loaded))
-            && !seen.contains(&manifest.plan_sha256)
-        {
-            tried.on_models += manifest.trials;
-            tried.books += manifest.books;
-            variances.push((manifest.sharpe_variance, manifest.books));
-            seen.push(manifest.plan_sha256);
+        let Ok(Some(manifest)) = RunDir::manifest(&run) else { continue };
+        if manifest.data_sha256 != outcome.data_sha256 && !overlap(&manifest, loaded) {
+            continue;
+        }
+        let (on_models, books) = (manifest.trials, manifest.books);
+        let found = Tried { on_models, books, variance: manifest.sharpe_variance };
+        let known = plans.entry(manifest.plan_sha256).or_insert(found);
+        if found.books > known.books {
+            *known = found;
         }
     }
-    tried.variance = mean(&variances);
-    Ok(tried)
+    let variances: Vec<_> = plans.values().map(|tried| (tried.variance, tried.books)).collect();
+    Ok(Tried {
+        on_models: plans.values().map(|tried| tried.on_models).sum(),
+        books: plans.values().map(|tried| tried.books).sum(),
+        variance: mean(&variances),
+    })
 }
 
 /// Whether a run was on bars of the same symbols and, in part, of the same time: leaving out one bar makes no new data.

@@ -6,7 +6,6 @@ mod error;
 mod executor;
 mod facts;
 mod history;
-mod importance;
 mod laboratory;
 mod ranking;
 mod status;
@@ -111,7 +110,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     summary.overfitting_probability = ranking.overfitting_probability;
     summary.populations = ranking.populations;
     summary.trials = ranking.trials;
-    importance::measure(&mut summary);
+    summary.measure_importance();
     ledger.sync()?;
     directory.write_json("sweep.json", &summary)?;
     if context.report {

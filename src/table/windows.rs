@@ -267,6 +267,16 @@ impl Windows {
         &self.scaled[sample.symbol as usize][end - self.length * self.features..end]
     }
 
+    /// How many of a window's last rows are not in the window before it.
+    pub fn new_rows(&self, index: usize) -> usize {
+        let sample = self.samples[index];
+        let before = index.checked_sub(1).map(|before| self.samples[before]);
+        match before.filter(|before| before.symbol == sample.symbol) {
+            Some(before) => (sample.row.abs_diff(before.row) as usize).min(self.length),
+            None => self.length,
+        }
+    }
+
     /// The targets of one window `[H]`.
     pub fn target(&self, index: usize) -> &[f32] {
         &self.targets[index * self.outputs..(index + 1) * self.outputs]
@@ -282,15 +292,6 @@ impl Windows {
             values.extend_from_slice(self.window(*index));
         }
         Tensor::from_vec(values, (indices.len(), self.length, self.features), device)
-    }
-
-    /// y of these windows, `[B, H]`.
-    ///
-    /// # Errors
-    /// When the device cannot hold it.
-    pub fn gather_targets(&self, indices: &[usize], device: &Device) -> candle_core::Result<Tensor> {
-        let values: Vec<f32> = indices.iter().flat_map(|index| self.target(*index)).copied().collect();
-        Tensor::from_vec(values, (indices.len(), self.outputs), device)
     }
 }
 

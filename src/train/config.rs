@@ -1,5 +1,6 @@
 //! How networks are trained, as the user writes it.
 
+use crate::kernels::instructions::Instructions;
 use crate::kernels::precision::Precision;
 use crate::nn::LossConfig;
 use crate::table::LabelKind;
@@ -113,7 +114,7 @@ impl PrecisionConfig {
             PrecisionConfig::Auto if !proven.contains(&kind) => {
                 (Precision::F32, format!("auto: bf16 is not proven for {kind}"))
             }
-            PrecisionConfig::Auto if !multiplies_bf16() => {
+            PrecisionConfig::Auto if !Instructions::multiply_bf16() => {
                 (Precision::F32, "auto: the processor has no AVX512-BF16".into())
             }
             PrecisionConfig::Auto => {
@@ -125,18 +126,6 @@ impl PrecisionConfig {
             Precision::Bf16 => "bf16",
         };
         Ok((precision, ChosenPrecision { name: name.into(), reason }))
-    }
-}
-
-/// Whether the processor has instructions for products of bf16.
-fn multiplies_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
     }
 }
 

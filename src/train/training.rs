@@ -476,10 +476,11 @@ fn fingerprint(
     for windows in [&task.train, &task.validation] {
         data.extend((windows.len() as u64).to_le_bytes());
         for index in 0..windows.len() {
-            // The windows of neighbouring rows overlap, so their last rows cover what they hold.
+            // Of a window that overlaps the one before it, only the rows that are new.
             let window = windows.window(index);
-            let last = &window[window.len() - windows.features().min(window.len())..];
-            data.extend(last.iter().chain(windows.target(index)).flat_map(|value| value.to_le_bytes()));
+            let new = windows.new_rows(index) * windows.features();
+            let rows = &window[window.len() - new..];
+            data.extend(rows.iter().chain(windows.target(index)).flat_map(|value| value.to_le_bytes()));
         }
     }
     sha256_hex(&data)
