@@ -43,6 +43,7 @@ mod peer_curves;
 mod planted;
 mod population;
 mod portfolios;
+mod precision;
 mod program;
 mod rankings;
 mod real_data;
