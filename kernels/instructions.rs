@@ -49,6 +49,12 @@ impl Instructions {
         }
     }
 
+    /// All of this processor and program that the bits of the kernels depend on, in words.
+    pub fn fingerprint() -> String {
+        let pairs = if Instructions::multiply_bf16() { "with bf16" } else { "without bf16" };
+        format!("{:?} {pairs}, numbers {}", Instructions::widest(), super::NUMBERS_VERSION)
+    }
+
     /// These, or the widest that this processor knows where it does not know these.
     pub fn available(self) -> Instructions {
         self.min(Instructions::widest())

@@ -1,6 +1,10 @@
 //! Device math. Each kernel is a `.rs` with its documentation, parameters and CPU half, and later a `.cu` beside it with
 //! the CUDA half. This room knows tensors and numbers, no table, no configuration, no file.
 
+/// Is raised whenever a change of a kernel changes a bit of what any of them computes, so that results of before are not
+/// mixed with results of after.
+pub const NUMBERS_VERSION: u32 = 1;
+
 pub mod adamw;
 pub mod affine;
 pub mod arena;

@@ -3,8 +3,10 @@
 
 use crate::program::{SMALL, Scratch, assert_same, results};
 use candlewick::data::{DataConfig, load, write_bars};
-use candlewick::rundir::{Manifest, SweepSummary, TableFile, TrialStatus, read_json};
+use candlewick::kernels::NUMBERS_VERSION;
+use candlewick::rundir::{Ledger, Manifest, SweepSummary, TableFile, TrialStatus, read_json};
 use candlewick::seed::Seed;
+use candlewick::sweep::Fact;
 use candlewick::table::{BarColumns, Bars, SymbolBars};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,8 +26,14 @@ trials: 5
 space:
   train.optimizer.adamw.learning_rate: {min: 1e-4, max: 1e-2, log: true}
   models.lstm.lstm.layers: {values: [[6], [8, 4]]}
-  models.lstm.lstm.window: {min: 6, max: 12, int: true}
+  models.lstm.lstm.dropout: {min: 0.0, max: 0.4}
 ";
+
+/// A last line of the space with which a metric other than the loss can judge.
+const WINDOW: [&str; 2] = [
+    "models.lstm.lstm.dropout: {min: 0.0, max: 0.4}",
+    "models.lstm.lstm.window: {min: 6, max: 12, int: true}",
+];
 
 /// A folder with the small market and both files.
 fn prepared(sweep: &str) -> Scratch {
@@ -201,7 +209,9 @@ fn choice(summary: &SweepSummary) -> Value {
 #[test]
 fn no_test_row_takes_part_in_the_choice() {
     for (metric, folds) in [("validation.loss", 1), ("validation.sharpe", 1), ("validation.rank_ic", 2)] {
-        let scratch = prepared(&SWEEP.replace("validation.loss", metric).replace("trials: 5", "trials: 4"));
+        let yaml = SWEEP.replace("validation.loss", metric).replace("trials: 5", "trials: 4");
+        let yaml = if metric == "validation.loss" { yaml } else { yaml.replace(WINDOW[0], WINDOW[1]) };
+        let scratch = prepared(&yaml);
         let folds_set = format!("folds={folds}");
         let expected = sweep(&scratch, &["--set", &folds_set]);
         let other = twin(&scratch);
@@ -351,10 +361,30 @@ fn population_based_training_resumes_and_repeats() {
     let yaml = SWEEP
         .replace("method: random", "method: {pbt: {interval_epochs: 1}}")
         .replace("train.epochs: 2", "train.epochs: 3")
-        .replace("  models.lstm.lstm.layers: {values: [[6], [8, 4]]}\n  models.lstm.lstm.window: {min: 6, max: 12, int: true}\n", "  train.optimizer.adamw.weight_decay: {min: 0.0, max: 0.5}\n");
+        .replace("  models.lstm.lstm.layers: {values: [[6], [8, 4]]}\n  models.lstm.lstm.dropout: {min: 0.0, max: 0.4}\n", "  train.optimizer.adamw.weight_decay: {min: 0.0, max: 0.5}\n");
     let scratch = prepared(&yaml);
     let expected = sweep(&scratch, &["--threads", "1"]);
     assert!(expected.trials.iter().all(|trial| trial.epochs == 3 && trial.curve.len() == 3));
+    // Each copy has tried settings of its own, and the best trial is the best of them all.
+    let ledger: Vec<Fact> = Ledger::read(&sweeps(&scratch)[0].join("ledger.jsonl")).unwrap();
+    let settings: std::collections::BTreeSet<String> = ledger
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Outcome(outcome) => Some(serde_json::to_string(&outcome.settings).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert!(settings.len() > 5, "{settings:?}");
+    let run = scratch.path(&expected.winner.as_ref().unwrap().run_dir);
+    let manifest: Manifest = read_json(&run.join("manifest.json")).unwrap();
+    let own = 5 - 1;
+    assert_eq!(
+        manifest.books,
+        own + settings.len(),
+        "the books of the run, one of them the best of all trials"
+    );
+    let copies = expected.warnings.iter().find(|warning| warning.contains("population based")).unwrap();
+    assert!(!copies.contains("  "), "{copies}");
     let other = twin(&scratch);
     assert_eq!(content(&sweep(&other, &["--threads", "2"])), content(&expected));
     // Cut off after the first round, the networks are trained along all their settings again.
@@ -375,7 +405,8 @@ fn population_based_training_resumes_and_repeats() {
 #[test]
 fn failed_trials_are_counted_told_and_tried_again() {
     // A window of 900 bars leaves the training part of 700 bars no window.
-    let yaml = SWEEP.replace("{min: 6, max: 12, int: true}", "{values: [8, 900]}");
+    let yaml = SWEEP.replace("validation.loss", "validation.mse");
+    let yaml = yaml.replace(WINDOW[0], "models.lstm.lstm.window: {values: [8, 900]}");
     let scratch = prepared(&yaml);
     let summary = sweep(&scratch, &["--set", "trials=8"]);
     let failed: Vec<_> = summary.trials.iter().filter(|trial| trial.status == TrialStatus::Failed).collect();
@@ -403,6 +434,106 @@ fn failed_trials_are_counted_told_and_tried_again() {
     sweep(&whole, &["--set", "trials=2"]);
     let nothing = whole.candlewick(&["sweep", "retry", "latest"]).exits(2);
     assert!(nothing.stderr.contains("nothing to try again"), "{}", nothing.stderr);
+}
+
+#[test]
+fn a_trial_that_diverges_after_whole_epochs_says_where() {
+    // With a decay of 300 a rate of 0.01 doubles all weights and turns their signs at each step, until they overflow.
+    let yaml = SWEEP
+        .replace("train.epochs: 2", "train.epochs: 12, train.optimizer.adamw.weight_decay: 300")
+        .replace("{min: 1e-4, max: 1e-2, log: true}", "{values: [0.001, 0.01]}");
+    let summary = sweep(&prepared(&yaml), &[]);
+    let diverged: Vec<_> =
+        summary.trials.iter().filter(|trial| trial.status == TrialStatus::Diverged).collect();
+    assert!(!diverged.is_empty() && diverged.len() < 5, "{}", diverged.len());
+    for trial in diverged {
+        let reason = trial.reason.clone().unwrap();
+        assert!(reason.starts_with("training fold 0 lstm: the loss became "), "{reason}");
+        let number = |after: &str| {
+            let rest = reason.split(after).nth(1).unwrap();
+            rest.split([',', ';']).next().unwrap().parse::<u64>().unwrap()
+        };
+        let (epoch, step) = (number("in epoch "), number(", step "));
+        assert!(epoch > 1 && step > 20, "{reason}");
+    }
+}
+
+#[test]
+fn a_trial_tells_how_long_it_was_really_trained() {
+    let yaml = SWEEP.replace(
+        "train.epochs: 2, train.early_stopping: null",
+        "train.epochs: 40, train.early_stopping: {patience: 1}",
+    );
+    let summary = sweep(&prepared(&yaml), &["--set", "trials=3"]);
+    assert!(summary.trials.iter().all(|trial| trial.epochs == trial.curve.len() as u64));
+    assert!(summary.trials.iter().any(|trial| trial.epochs < 40 && trial.status == TrialStatus::Complete));
+}
+
+#[test]
+fn a_sweep_is_not_continued_with_other_instructions() {
+    let scratch = prepared(SWEEP);
+    sweep(&scratch, &["--set", "trials=2"]);
+    let directory = sweeps(&scratch)[0].clone();
+    let path = directory.join("ledger.jsonl");
+    let mut facts: Vec<Fact> = Ledger::read(&path).unwrap();
+    let Fact::Sitting(sitting) = &mut facts[0] else { panic!("{facts:?}") };
+    assert!(sitting.instructions.ends_with(&format!("bf16, numbers {NUMBERS_VERSION}")), "{sitting:?}");
+    sitting.instructions = "Portable without bf16, numbers 0".into();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(directory.join("manifest.json")).unwrap();
+    let (mut ledger, _) = Ledger::open::<Fact>(&path).unwrap();
+    facts.iter().for_each(|fact| ledger.append(fact).unwrap());
+    drop(ledger);
+    let done = scratch.candlewick(&["sweep", "--resume", "latest", "--no-audit"]).exits(3);
+    assert!(done.stderr.contains("instruction set"), "{}", done.stderr);
+}
+
+/// The bars, the second symbol listed at this step of the timeline.
+fn listed_late(from: &Path, step: usize) {
+    let config: DataConfig = serde_json::from_value(json!({"path": from})).unwrap();
+    let bars = load(&config).unwrap().bars;
+    let start = bars.timeline().times()[step];
+    let cut = |(index, symbol): (usize, &SymbolBars)| {
+        let first = symbol.time().iter().position(|time| *time >= start).unwrap();
+        let first = if index == 1 { first } else { 0 };
+        let columns = symbol.columns();
+        let columns = BarColumns {
+            time: columns.time[first..].to_vec(),
+            open: columns.open[first..].to_vec(),
+            high: columns.high[first..].to_vec(),
+            low: columns.low[first..].to_vec(),
+            close: columns.close[first..].to_vec(),
+            volume: columns.volume[first..].to_vec(),
+        };
+        SymbolBars::new(symbol.symbol(), columns).unwrap()
+    };
+    write_bars(&Bars::new(bars.symbols().iter().enumerate().map(cut).collect()).unwrap(), from).unwrap();
+}
+
+#[test]
+fn trials_on_different_rows_are_told() {
+    let yaml = SWEEP.replace("validation.loss", "validation.mse");
+    let yaml = yaml.replace(WINDOW[0], "models.lstm.lstm.window: {values: [6, 40]}");
+    let told = |scratch: &Scratch| {
+        let summary = sweep(scratch, &[]);
+        let windows: std::collections::BTreeSet<String> = summary
+            .trials
+            .iter()
+            .map(|trial| trial.settings["models.lstm.lstm.window"].to_string())
+            .collect();
+        assert_eq!(windows.len(), 2, "{windows:?}");
+        summary.warnings.iter().find(|warning| warning.contains("validation windows")).cloned()
+    };
+    let scratch = prepared(&yaml);
+    assert_eq!(told(&scratch), None, "all rows of both symbols have their windows");
+    // The first validation row is that of bar 900.
+    let scratch = prepared(&yaml);
+    listed_late(&scratch.path("market.parquet"), 895);
+    let warning = told(&scratch).unwrap();
+    let counts: Vec<usize> =
+        warning.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(counts.len(), 2, "{warning}");
+    assert_eq!(counts[1] - counts[0], 34, "{warning}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Sweeps as they are written: every mistake at once, each at its place; every value tried on the experiment.
 
 use crate::config::BASE;
-use candlewick::config::{ConfigError, Goal, SweepPlan, Text, load_sweep, sweep_schema_text};
+use candlewick::config::{ConfigError, Goal, JudgedFigure, SweepPlan, Text, load_sweep, sweep_schema_text};
+use candlewick::metrics::ForecastMetrics;
 use candlewick::search::{MethodConfig, Next};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -9,14 +10,14 @@ use std::path::{Path, PathBuf};
 const SWEEP: &str = "\
 name: demo-sweep
 experiment: demo.yaml
-set: {train.epochs: 3}
+set: {train.epochs: 3, train.early_stopping: null}
 seed: 5
 method: tpe
 trials: 20
 space:
   train.optimizer.adamw.learning_rate: {min: 1e-4, max: 1e-2, log: true}
   models.small.lstm.layers: {values: [[8], [8, 4]]}
-  models.small.lstm.window: {min: 6, max: 18, int: true}
+  train.batch_size: {min: 6, max: 18, int: true}
 ";
 
 fn sweep_of(yaml: &str, experiment: &str, overrides: &[&str]) -> Result<SweepPlan, ConfigError> {
@@ -82,7 +83,7 @@ fn the_experiment_of_a_trial_is_that_of_the_same_overrides() {
     let settings = [
         ("train.optimizer.adamw.learning_rate", json!(0.002)),
         ("models.small.lstm.layers", json!([8, 4])),
-        ("models.small.lstm.window", json!(7)),
+        ("train.batch_size", json!(7)),
     ]
     .map(|(path, value)| (path.to_owned(), value))
     .into_iter()
@@ -90,9 +91,10 @@ fn the_experiment_of_a_trial_is_that_of_the_same_overrides() {
     let trial = plan.plan_of(&settings).unwrap();
     let overrides = [
         "train.epochs=3",
+        "train.early_stopping=null",
         "train.optimizer.adamw.learning_rate=0.002",
         "models.small.lstm.layers=[8, 4]",
-        "models.small.lstm.window=7",
+        "train.batch_size=7",
     ];
     let expected = crate::config::plan(BASE, &overrides).unwrap();
     assert_eq!(trial, expected);
@@ -101,7 +103,7 @@ fn the_experiment_of_a_trial_is_that_of_the_same_overrides() {
 #[test]
 fn every_trial_of_every_method_is_an_experiment() {
     for method in MethodConfig::NAMES {
-        let optimizer_only = "  models.small.lstm.layers: {values: [[8], [8, 4]]}\n  models.small.lstm.window: {min: 6, max: 18, int: true}\n";
+        let optimizer_only = "  models.small.lstm.layers: {values: [[8], [8, 4]]}\n  train.batch_size: {min: 6, max: 18, int: true}\n";
         let yaml = if *method == "pbt" { with(optimizer_only, "") } else { SWEEP.to_owned() };
         let name = if *method == "grid" { "{grid: {steps: 3, partial: true}}" } else { method };
         let yaml = yaml.replace("method: tpe", &format!("method: {name}"));
@@ -137,8 +139,8 @@ fn mistakes_of_the_space_stand_at_their_place_with_what_was_meant() {
             "sweep.yaml:9:44",
             &["`layers` is the text `eight`, expected a list"],
         ),
-        ("max: 18, int: true", "max: 18", "sweep.yaml:10:35", &["expected a whole number", "int: true"]),
-        ("min: 6", "min: 0", "sweep.yaml:10:35", &["`window` is 0, expected at least 1"]),
+        ("max: 18, int: true", "max: 18", "sweep.yaml:10:27", &["expected a whole number", "int: true"]),
+        ("min: 6", "min: 0", "sweep.yaml:10:27", &["`batch_size` is 0, expected at least 1"]),
         ("min: 1e-4", "min: 1e-1", "sweep.yaml:8:40", &["`min` is 0.1, above `max`"]),
         (rate, "train.epochs: {min: 1, max: 0.5, log: true}", "sweep.yaml:8:17", &["above `max`"]),
         (rate, "data.path: {values: [a, b]}", "sweep.yaml:8:3", &["decides on which rows"]),
@@ -166,6 +168,117 @@ fn mistakes_of_the_space_stand_at_their_place_with_what_was_meant() {
         let yaml = with(from, &to.replace("huber: {delta: 1.0}", "{huber: {delta: 1.0}}"));
         only(&mistakes(sweep(&yaml, &[])), place, words);
     }
+}
+
+/// What may not vary, though it is a setting: what would make trials unlike each other, or the best of them a cheat.
+#[test]
+fn settings_that_would_make_values_incomparable_may_not_vary() {
+    let rate = "train.optimizer.adamw.learning_rate: {min: 1e-4, max: 1e-2, log: true}";
+    let refused = |metric: &str, path: &str, values: &str, words: &[&str]| {
+        let yaml = with(rate, &format!("{path}: {{values: {values}}}"));
+        let yaml = yaml.replace("seed: 5", &format!("metric: validation.{metric}"));
+        only(&mistakes(sweep(&yaml, &[])), "sweep.yaml:8:3", words);
+    };
+    // The world and the yardstick are not the trader's to choose.
+    for (path, values) in [
+        ("backtest.costs", "[[], [{proportional: {fee_bps: 2}}]]"),
+        ("backtest.costs.0.proportional.fee_bps", "[0, 2]"),
+        ("backtest.cash", "[1, 2]"),
+        ("backtest.fill", "[next_open, same_close]"),
+        ("backtest.margin", "[{}]"),
+        ("backtest.periods_per_year", "[252, 100000]"),
+        ("backtest", "[{}]"),
+    ] {
+        refused("sharpe", path, values, &["under which conditions", "sizing, exits and books"]);
+    }
+    refused(
+        "sharpe",
+        "backtest.exits.intrabar",
+        "[worst_first, best_first]",
+        &["assumption about the market"],
+    );
+    for metric in ["loss", "rank_ic", "sharpe"] {
+        refused(metric, "train", "[{epochs: 2}, {epochs: 9}]", &["whole of `train`", "one by one"]);
+        refused(metric, "train.seeds", "[1, 3]", &["own `seeds`"]);
+    }
+    let unit: &[&str] = &["changes the unit of `validation.loss`", "validation.mse"];
+    refused("loss", "train.stride_bars", "[1, 2]", unit);
+    refused("loss", "features", "[[{rsi: {period: 3}}]]", unit);
+    refused("loss", "features.0.log_return.lags", "[[1], [2]]", unit);
+    refused("loss", "scaler", "[{rows: part}]", unit);
+    refused("loss", "models.small.lstm.window", "[6, 12]", unit);
+    refused("loss", "models.small", "[{lstm: {window: 6}}]", unit);
+    for metric in ["loss", "mse", "ic", "rank_ic", "hit_rate"] {
+        let horizons = "target.forward_return.horizons_bars";
+        refused(metric, horizons, "[[4], [8]]", &["different targets", "validation.sharpe"]);
+    }
+    // What is allowed where it means the same in every trial.
+    for (metric, path, values) in [
+        ("sharpe", "backtest.exits.stop_loss_percent", "[1.0, 5.0]"),
+        ("sharpe", "backtest.sizing", "[{all_in: {}}, {fraction: {of_equity: 0.5}}]"),
+        ("sharpe", "target", "[{forward_return: {horizons_bars: [4, 8]}}]"),
+        ("mse", "train.stride_bars", "[1, 2]"),
+        ("mse", "models.small.lstm.window", "[6, 12]"),
+        ("rank_ic", "features.0.log_return.lags", "[[1], [2]]"),
+    ] {
+        let yaml = with(rate, &format!("{path}: {{values: {values}}}"));
+        let yaml = yaml.replace("seed: 5", &format!("metric: validation.{metric}"));
+        assert!(sweep(&yaml, &[]).is_ok(), "{metric} {path}: {:#?}", mistakes(sweep(&yaml, &[])));
+    }
+}
+
+#[test]
+fn errors_of_changes_are_in_units_of_the_training_windows() {
+    let experiment = BASE
+        .replace("forward_return", "forward_change")
+        .replace("model_signal: {model: small, horizon_bars: 4}", "sma_cross: {fast: 5, slow: 20}");
+    let yaml = with(
+        "  train.batch_size: {min: 6, max: 18, int: true}\n",
+        "  train.stride_bars: {min: 1, max: 2, int: true}\n",
+    )
+    .replace("seed: 5", "metric: validation.mse");
+    only(&mistakes(sweep_of(&yaml, &experiment, &[])), "sweep.yaml:10:3", &["changes the unit", "rank_ic"]);
+    let whole_part = experiment.replace("train: {epochs: 2}", "train: {epochs: 2}\nscaler: {rows: part}");
+    assert!(sweep_of(&yaml, &whole_part, &[]).is_ok(), "{:#?}", mistakes(sweep_of(&yaml, &whole_part, &[])));
+}
+
+#[test]
+fn a_figure_of_series_of_different_scales_is_the_scaled_one() {
+    let metrics = ForecastMetrics {
+        mse: Some(9.0),
+        mae: Some(3.0),
+        scaled_mse: Some(0.4),
+        scaled_mae: Some(0.5),
+        ..ForecastMetrics::default()
+    };
+    assert_eq!(JudgedFigure::MeanSquaredError.of(&metrics), Some(0.4));
+    assert_eq!(JudgedFigure::MeanAbsoluteError.of(&metrics), Some(0.5));
+    let plain = ForecastMetrics { scaled_mse: None, scaled_mae: None, ..metrics };
+    assert_eq!(JudgedFigure::MeanSquaredError.of(&plain), Some(9.0));
+    assert_eq!(JudgedFigure::MeanAbsoluteError.of(&plain), Some(3.0));
+    assert_eq!(JudgedFigure::RankInformationCoefficient.of(&plain), Some(0.0), "a constant forecast");
+    assert_eq!(JudgedFigure::Loss.of(&plain), None);
+}
+
+#[test]
+fn a_population_that_copies_does_not_stop_early() {
+    let layers = "  models.small.lstm.layers: {values: [[8], [8, 4]]}\n";
+    let batch = "  train.batch_size: {min: 6, max: 18, int: true}\n";
+    let yaml = with("method: tpe", "method: pbt").replace(layers, "").replace(batch, "");
+    assert!(sweep(&yaml, &[]).is_ok());
+    let stops = yaml.replace(", train.early_stopping: null", "");
+    only(&mistakes(sweep(&stops, &[])), "sweep.yaml:5:9", &["stopped early", "train.early_stopping: null"]);
+}
+
+#[test]
+fn a_trial_may_ask_for_all_epochs_of_every_branch() {
+    let line = "  train.epochs: {values: [1, 2], when: {models.small.lstm.layers: [8]}}\n";
+    assert_eq!(
+        sweep(&format!("{SWEEP}{line}"), &[]).unwrap().epochs,
+        3,
+        "those of the experiment where it does not vary"
+    );
+    assert_eq!(sweep(&format!("{SWEEP}  train.epochs: {{values: [1, 7]}}\n"), &[]).unwrap().epochs, 7);
 }
 
 #[test]

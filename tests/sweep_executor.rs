@@ -94,6 +94,7 @@ impl Laboratory for Pretended {
             _ => Ok(PartFinding {
                 value: Some((digest >> 11) as f64 / (1_u64 << 53) as f64),
                 parameters: 5,
+                windows: 3,
                 shape: "digest".into(),
                 curve: (1..=epochs).map(|epoch| (epoch, at(digest, epoch) as f64)).collect(),
                 sharpe: Some(x(settings)),

@@ -5,7 +5,7 @@ use super::{Fit, FitError};
 use crate::kernels::arena::Arena;
 use crate::seed::Seed;
 use crate::table::Windows;
-use crate::train::{AdamWConfig, Advance, EpochRecord, Training};
+use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Training};
 
 /// A fit that was started.
 pub enum Started<'a> {
@@ -27,7 +27,7 @@ pub struct Member<'a> {
     pub(super) training: Box<Training<'a>>,
 }
 
-/// Steps of a slice where a member goes to its end: often enough to tell people how far it is.
+/// Steps of a slice where a member goes on for whole epochs: often enough to tell people how far it is.
 const SLICE: u64 = 64;
 
 impl<'a> Member<'a> {
@@ -50,6 +50,20 @@ impl<'a> Member<'a> {
     pub fn to_end(mut self, arena: &Arena) -> Result<Fit, FitError> {
         while !matches!(self.advance(SLICE, arena)?, Advance::Done(_)) {}
         self.finish()
+    }
+
+    /// Goes on until so many epochs are done in all, or until there is nothing left to do.
+    ///
+    /// # Errors
+    /// As [`Member::advance`].
+    pub fn to_epoch(&mut self, epochs: u64, arena: &Arena) -> Result<(), FitError> {
+        while self.epoch() < epochs && !matches!(self.advance(SLICE, arena)?, Advance::Done(_)) {}
+        Ok(())
+    }
+
+    /// Where its loss stopped being a number, if it did after a whole epoch.
+    pub fn divergence(&self) -> Option<Divergence> {
+        self.training.divergence()
     }
 
     /// Whole epochs that are done.

@@ -16,7 +16,7 @@ mod network;
 mod patch_transformer;
 mod transformer;
 
-pub use crate::train::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use crate::train::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use linear::Linear;
 pub use lstm::Lstm;
 pub use member::{Member, Started};

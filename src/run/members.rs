@@ -7,6 +7,7 @@ use crate::data::Fold;
 use crate::kernels::arena::Arena;
 use crate::model::{Fit, FitError, FitReport, FitTask, ModelConfig, Started};
 use crate::rundir::{Column, RunDirError, TableFile, read_json};
+use crate::seed::Seed;
 use crate::table::{Sample, Scaler, Windows};
 use crate::train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,36 @@ pub(super) struct Place {
     pub fold: usize,
     /// Number of the network among those of its model and fold.
     pub seed: usize,
+}
+
+/// A network by its name: from it follow its label and its random numbers, the same in a run and in a trial of a sweep.
+#[derive(Clone, Copy)]
+pub(super) struct NetworkName<'a> {
+    /// The user's name of its model.
+    pub model: &'a str,
+    /// Number of its fold in the split.
+    pub fold: usize,
+    /// Its number among those of its model and fold.
+    pub number: usize,
+    /// How many those are.
+    pub seeds: usize,
+}
+
+impl NetworkName<'_> {
+    /// "fold 2 lstm", "fold 2 lstm seed 3".
+    pub(super) fn label(&self) -> String {
+        let label = format!("fold {} {}", self.fold, self.model);
+        if self.seeds == 1 { label } else { format!("{label} seed {}", self.number) }
+    }
+
+    /// From the experiment's seed. The first network of an ensemble is the one that would have been alone.
+    pub(super) fn seed(&self, experiment: Seed) -> Seed {
+        let seed = experiment.child(&format!("model {}", self.model), self.fold as u64);
+        match self.number {
+            0 => seed,
+            number => seed.child("network of an ensemble", number as u64),
+        }
+    }
 }
 
 /// What one network learned on one fold.
@@ -160,10 +191,9 @@ impl Job<'_> {
         &self.shelf.folds[self.place.fold]
     }
 
-    /// "fold 2 lstm", "fold 2 lstm seed 3".
-    fn label(&self) -> String {
-        let label = format!("fold {} {}", self.fold().index, self.name);
-        if self.seeds == 1 { label } else { format!("{label} seed {}", self.place.seed) }
+    fn network(&self) -> NetworkName<'_> {
+        let (fold, number) = (self.fold().index, self.place.seed);
+        NetworkName { model: self.name, fold, number, seeds: self.seeds }
     }
 
     fn folder(&self) -> PathBuf {
@@ -196,18 +226,13 @@ impl Job<'_> {
 
     fn fit(&self, prepared: &Prepared, checkpoint: &Path, arena: &Arena) -> Result<Fit, FitError> {
         let Work { labels, context, .. } = self.work;
-        let seed = self.work.seed.child(&format!("model {}", self.name), self.fold().index as u64);
         let task = FitTask {
-            label: self.label(),
+            label: self.network().label(),
             train: prepared.train.clone(),
             validation: prepared.validation.clone(),
             kind: labels.kind(),
             config: self.train.clone(),
-            // The first network of an ensemble is the one that would have been alone.
-            seed: match self.place.seed {
-                0 => seed,
-                number => seed.child("network of an ensemble", number as u64),
-            },
+            seed: self.network().seed(self.work.seed),
             device: context.device.device.clone(),
             checkpoint: Some(checkpoint.to_path_buf()),
             stop: context.stop,
@@ -224,7 +249,7 @@ impl Job<'_> {
             FitError::Interrupted => {
                 RunError::Interrupted { run_dir: self.work.directory.path().display().to_string() }
             }
-            source => RunError::Fit { task: self.label(), source },
+            source => RunError::Fit { task: self.network().label(), source },
         }
     }
 

@@ -4,7 +4,7 @@
 use super::RunError;
 use super::books::{self, Market};
 use super::fit::{self, Fitted, metrics_by_horizon, prepare};
-use super::members::restore_units;
+use super::members::{NetworkName, restore_units};
 use super::shelf::Shelf;
 use crate::audit::{Prepared, Tables};
 use crate::config::{JudgedFigure, Plan};
@@ -12,13 +12,13 @@ use crate::data::{self, Fold, Loaded};
 use crate::device::ChosenDevice;
 use crate::kernels::arena::Arena;
 use crate::kernels::instructions::Instructions;
-use crate::metrics::{ForecastMetrics, returns, sharpe, stretch_returns};
-use crate::model::{Fit, FitError, FitTask, Member, ModelConfig, Started, StopReason};
+use crate::metrics::{returns, sharpe, stretch_returns};
+use crate::model::{Divergence, Fit, FitError, FitTask, Member, ModelConfig, Started};
 use crate::progress::Silent;
 use crate::rundir::sha256_hex;
 use crate::seed::Seed;
 use crate::table::{Bars, BookResult, Features, Labels, ModelPredictions, Predictions};
-use crate::train::{Advance, TrainConfig};
+use crate::train::TrainConfig;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -39,9 +39,6 @@ pub struct Judging {
 
 /// Stretches of the first fold's validation bars over which a book's returns are kept.
 const STRETCHES: usize = 128;
-
-/// Steps between two looks at the clock.
-const SLICE: u64 = 64;
 
 /// A trial that can be trained: its plan, and by which keys its data are shared.
 pub struct Trial {
@@ -79,6 +76,8 @@ pub struct Figures {
     pub value: f64,
     /// Numbers that were fitted.
     pub parameters: usize,
+    /// Validation windows on which it was judged.
+    pub windows: usize,
     /// The network's shape in words.
     pub shape: String,
     /// Epoch and validation loss.
@@ -152,7 +151,7 @@ impl<'a> Workshop<'a> {
             .map(|name| (name, experiment.strategies.get(name), &experiment.backtest));
         let facts = [
             env!("CARGO_PKG_VERSION").to_owned(),
-            format!("{} {:?}", self.device.name, Instructions::widest()),
+            format!("{} {}", self.device.name, Instructions::fingerprint()),
             loaded.sha256.clone(),
             windows_key.clone(),
             json(&experiment.seed),
@@ -226,17 +225,15 @@ impl<'a> Workshop<'a> {
 
     fn start(&self, trial: &Trial, part: usize) -> Result<Network<'a>, RunError> {
         let ground = self.ground(trial, part)?;
-        let (fold, number) = (&ground.fold, part % self.judging.seeds);
-        let experiment = &trial.plan.experiment;
-        // The very seed that the network has in an ordinary run of this experiment.
-        let seed = Seed(experiment.seed).child(&format!("model {}", self.judging.model), fold.index as u64);
+        // The very network of an ordinary run of this experiment.
+        let name = NetworkName { fold: ground.fold.index, ..self.name(part) };
         let task = FitTask {
-            label: self.label(part),
+            label: name.label(),
             train: ground.prepared.train.clone(),
             validation: ground.prepared.validation.clone(),
             kind: ground.tables.1.kind(),
             config: trial.train.clone(),
-            seed: if number == 0 { seed } else { seed.child("network of an ensemble", number as u64) },
+            seed: name.seed(Seed(trial.plan.experiment.seed)),
             device: self.device.device.clone(),
             checkpoint: None,
             stop: self.stop,
@@ -257,18 +254,15 @@ impl<'a> Workshop<'a> {
         arena: &Arena,
     ) -> Result<(), RunError> {
         let Network::Trained(member) = network else { return Ok(()) };
-        while member.epoch() < epochs {
-            match member.advance(SLICE, arena).map_err(|error| self.failed(part, error))? {
-                Advance::Done(StopReason::Diverged) => {
-                    let (task, epoch) = (self.label(part), member.epoch() + 1);
-                    let loss = f64::NAN;
-                    return Err(self.failed(part, FitError::Diverged { task, epoch, step: 0, loss }));
-                }
-                Advance::Done(_) => break,
-                Advance::Stepping | Advance::Epoch(_) => {}
+        member.to_epoch(epochs, arena).map_err(|error| self.failed(part, error))?;
+        match member.divergence() {
+            None => Ok(()),
+            // It has forecasts of its best epoch before; but settings that diverge are not to be trained longer.
+            Some(Divergence { epoch, step, loss }) => {
+                let task = self.name(part).label();
+                Err(self.failed(part, FitError::Diverged { task, epoch, step, loss }))
             }
         }
-        Ok(())
     }
 
     /// The figures of a network on the validation rows of its fold, with the weights that it would keep if it ended now.
@@ -296,6 +290,7 @@ impl<'a> Workshop<'a> {
                 ..Figures::default()
             },
         };
+        figures.windows = ground.prepared.validation.len();
         let metric = self.judging.metric;
         let first = part < self.judging.seeds;
         let trades = self.judging.strategy.is_some() && (first || metric == JudgedFigure::SharpeRatio);
@@ -315,7 +310,7 @@ impl<'a> Workshop<'a> {
         let value = match (metric, &predictions) {
             (JudgedFigure::Loss, _) => loss(&trial.train, &figures.curve),
             (JudgedFigure::SharpeRatio, _) => ratio,
-            (_, Some(predictions)) => figure(metric, &metrics_by_horizon(&ground.loaded.bars, predictions).0),
+            (_, Some(predictions)) => metric.of(&metrics_by_horizon(&ground.loaded.bars, predictions).0),
             (_, None) => None,
         };
         let none = || FitError::Settings(format!("{} is not defined for it", metric.name()));
@@ -397,15 +392,13 @@ impl<'a> Workshop<'a> {
         trial.plan.experiment.models.get(&self.judging.model).ok_or_else(missing)
     }
 
-    /// "fold 2 lstm", "fold 2 lstm seed 3".
-    fn label(&self, part: usize) -> String {
+    fn name(&self, part: usize) -> NetworkName<'_> {
         let Judging { model, seeds, .. } = &self.judging;
-        let label = format!("fold {} {model}", part / seeds);
-        if *seeds == 1 { label } else { format!("{label} seed {}", part % seeds) }
+        NetworkName { model, fold: part / seeds, number: part % seeds, seeds: *seeds }
     }
 
     fn failed(&self, part: usize, source: FitError) -> RunError {
-        RunError::Fit { task: self.label(part), source }
+        RunError::Fit { task: self.name(part).label(), source }
     }
 }
 
@@ -438,18 +431,6 @@ fn loss(train: &TrainConfig, curve: &[(u64, f64)]) -> Option<f64> {
     match train.early_stopping {
         Some(_) => losses.min_by(f64::total_cmp),
         None => losses.next_back(),
-    }
-}
-
-/// A forecast that never varies has no correlation with what came; that counts as 0.
-fn figure(metric: JudgedFigure, metrics: &ForecastMetrics) -> Option<f64> {
-    match metric {
-        JudgedFigure::Loss | JudgedFigure::SharpeRatio => None,
-        JudgedFigure::MeanSquaredError => metrics.mse,
-        JudgedFigure::MeanAbsoluteError => metrics.mae,
-        JudgedFigure::InformationCoefficient => Some(metrics.ic.unwrap_or(0.0)),
-        JudgedFigure::RankInformationCoefficient => Some(metrics.rank_ic.unwrap_or(0.0)),
-        JudgedFigure::HitRate => metrics.directional_accuracy,
     }
 }
 

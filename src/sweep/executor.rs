@@ -86,6 +86,8 @@ pub struct PartFinding {
     pub value: Option<f64>,
     /// Numbers that were fitted.
     pub parameters: usize,
+    /// Validation windows on which it was judged.
+    pub windows: usize,
     /// Its shape in words.
     pub shape: String,
     /// Epoch and validation loss.

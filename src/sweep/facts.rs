@@ -43,6 +43,9 @@ pub struct Sitting {
     pub data_sha256: String,
     /// `cpu` or `cuda:0`.
     pub device: String,
+    /// On what the bits of the kernels depend ([`crate::kernels::instructions::Instructions::fingerprint`]).
+    #[serde(default)]
+    pub instructions: String,
 }
 
 /// How a job ended.
@@ -102,6 +105,9 @@ pub struct Finding {
     pub parameters: usize,
     /// The networks' shape in words.
     pub shape: String,
+    /// Validation windows on which each network was judged, in the order of `values`.
+    #[serde(default)]
+    pub windows: Vec<usize>,
     /// Epoch and validation loss, the mean over the networks that came so far.
     pub curve: Vec<(u64, f64)>,
     /// Sharpe ratio a year of the book on the first fold's validation bars, the mean over seeds; absent where nothing is

@@ -101,6 +101,17 @@ impl History {
         self.by_job.values().map(|[_, last]| &self.outcomes[*last])
     }
 
+    /// Different settings of all jobs: a trial whose settings changed while it trained has tried several.
+    pub fn settings_tried(&self) -> usize {
+        let written = |outcome: &Outcome| {
+            let mut settings: Vec<String> =
+                outcome.settings.iter().map(|(path, value)| format!("{path}={value}")).collect();
+            settings.sort();
+            settings
+        };
+        self.outcomes().map(written).collect::<BTreeSet<_>>().len()
+    }
+
     /// Jobs that were begun and have no outcome, with their trials.
     pub fn open(&self) -> impl Iterator<Item = (usize, usize)> {
         let open = |(job, _): &(&usize, &usize)| !self.by_job.contains_key(job);

@@ -54,6 +54,7 @@ impl<'a> Laboratory for Experiments<'a> {
                 found: Ok(PartFinding {
                     value: Some(figures.value),
                     parameters: figures.parameters,
+                    windows: figures.windows,
                     shape: figures.shape,
                     curve: figures.curve,
                     sharpe: figures.sharpe,
@@ -106,6 +107,7 @@ pub fn join(found: &[&PartFinding]) -> Finding {
         values,
         parameters: found.first().map_or(0, |part| part.parameters),
         shape: found.first().map(|part| part.shape.clone()).unwrap_or_default(),
+        windows: found.iter().map(|part| part.windows).collect(),
         curve: (0..longest).map(at).collect(),
         sharpe: (!sharpes.is_empty()).then(|| mean(&sharpes)),
         returns: (0..periods).map(|period| summed(period) / traded.len() as f32).collect(),

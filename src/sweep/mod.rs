@@ -25,6 +25,7 @@ pub use winner::experiment_of;
 use crate::config::{Fuse, SweepPlan};
 use crate::data::{self, Loaded, SplitConfig};
 use crate::device::ChosenDevice;
+use crate::kernels::instructions::Instructions;
 use crate::progress::{Event, Progress};
 use crate::report;
 use crate::run::{Judging, RunError, Workshop};
@@ -74,6 +75,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
         version: env!("CARGO_PKG_VERSION").into(),
         data_sha256: loaded.sha256.clone(),
         device: context.device.name.clone(),
+        instructions: Instructions::fingerprint(),
     };
     same_as_it_began(&history, &sitting)?;
     let parent = directory.path().parent().unwrap_or(Path::new("."));
@@ -100,6 +102,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     });
     table::trials_table(&ranking.trials).write(&directory.file("trials.parquet"))?;
     judge_of_all(&ranking)?;
+    summary.warnings.extend(doubt_of_rows(&history));
     (summary.seconds, summary.cpu_seconds) = (history.seconds(), history.cpu_seconds());
     summary.stop_reason = match ended {
         Ended::Completed => "completed".into(),
@@ -189,6 +192,7 @@ fn same_as_it_began(history: &History, now: &Sitting) -> Result<(), SweepError> 
         ("data", &now.data_sha256, &before.data_sha256),
         ("version of the program", &now.version, &before.version),
         ("device", &now.device, &before.device),
+        ("instruction set of the processor", &now.instructions, &before.instructions),
     ] {
         if found != expected {
             return Err(SweepError::Changed { what, found: found.clone(), expected: expected.clone() });
@@ -290,8 +294,22 @@ fn blank(plan: &SweepPlan, directory: &RunDir, loaded: &Loaded, context: &Contex
 /// What the whole run of a trial cannot repeat.
 fn doubt_of_copies(plan: &SweepPlan) -> Option<String> {
     copies(plan).then(|| {
-        "population based training changed settings while networks trained; the winner's run trains anew with the settings          that the best trial had at its end"
+        "population based training changed settings while networks trained; the winner's run trains anew with the settings \
+         that the best trial had at its end"
             .into()
+    })
+}
+
+/// That trials were judged on different rows.
+fn doubt_of_rows(history: &History) -> Option<String> {
+    let judged = history.outcomes().filter(|outcome| outcome.found.value.is_some());
+    let windows: Vec<usize> = judged.map(|outcome| outcome.found.windows.iter().sum()).collect();
+    let (least, most) = (windows.iter().min()?, windows.iter().max()?);
+    (least < most).then(|| {
+        format!(
+            "trials were judged on different numbers of validation windows, from {least} to {most}: longer windows and \
+             warm-ups leave out the first rows of symbols that were listed late; their values are not quite comparable"
+        )
     })
 }
 

@@ -86,7 +86,11 @@ fn summary(outcomes: &[&Outcome], rules: Rules, waits: bool) -> TrialSummary {
         settings: last.settings.clone(),
         value: last.found.value,
         values: last.found.values.clone(),
-        epochs: if last.ending == Ending::Done { last.epochs } else { last.found.curve.len() as u64 },
+        // A closed form has no curve, and early stopping may have ended the training before the epochs asked for.
+        epochs: match (last.ending, last.found.curve.len() as u64) {
+            (Ending::Done, 0) => last.epochs,
+            (_, trained) => trained,
+        },
         parameters: last.found.parameters,
         curve: last.found.curve.clone(),
         validation_sharpe: last.found.sharpe,

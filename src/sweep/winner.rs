@@ -5,7 +5,6 @@ use super::history::History;
 use super::ranking::Ranking;
 use super::{Context, SweepError};
 use crate::config::{JudgedFigure, Plan, SweepPlan};
-use crate::metrics::ForecastMetrics;
 use crate::run::{self, ChosenAmong, RunError};
 use crate::rundir::{Ledger, RunDir, Summary, TrialSummary, WinnerSummary, read_json};
 use std::path::Path;
@@ -48,7 +47,7 @@ pub(super) fn run_winner(
             let chosen = ChosenAmong {
                 sweep_dir: directory.path().display().to_string(),
                 trial: best.number,
-                trials: ranking.trials.len(),
+                trials: history.settings_tried(),
                 sharpe_variance: ranking.sharpe_variance,
             };
             chosen.write(&run)?;
@@ -85,14 +84,6 @@ fn summarize(plan: &SweepPlan, trial: usize, summary: &Summary) -> WinnerSummary
         let name = book.name.split('@').next().unwrap_or(&book.name);
         wanted.map_or(book.model.as_deref() == Some(plan.model()), |wanted| name == wanted)
     });
-    let figure = |metrics: &ForecastMetrics| match plan.config.metric {
-        JudgedFigure::Loss | JudgedFigure::SharpeRatio => None,
-        JudgedFigure::MeanSquaredError => metrics.mse,
-        JudgedFigure::MeanAbsoluteError => metrics.mae,
-        JudgedFigure::InformationCoefficient => metrics.ic,
-        JudgedFigure::RankInformationCoefficient => metrics.rank_ic,
-        JudgedFigure::HitRate => metrics.directional_accuracy,
-    };
     let sharpe = book.and_then(|book| book.metrics.sharpe);
     WinnerSummary {
         trial,
@@ -101,7 +92,7 @@ fn summarize(plan: &SweepPlan, trial: usize, summary: &Summary) -> WinnerSummary
         deflated_sharpe: book.and_then(|book| book.deflated_sharpe),
         test_value: match plan.config.metric {
             JudgedFigure::SharpeRatio => sharpe,
-            _ => model.and_then(|model| figure(&model.metrics)),
+            _ => model.and_then(|model| plan.config.metric.of(&model.metrics)),
         },
         verdict: summary.verdict.clone(),
     }

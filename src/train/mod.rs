@@ -15,5 +15,5 @@ pub use config::{
     TrainConfig,
 };
 pub use targets::TargetScaling;
-pub use task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use training::{Network, Training, evaluate};

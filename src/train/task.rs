@@ -104,6 +104,17 @@ pub enum StopReason {
     ClosedForm,
 }
 
+/// Where a loss stopped being a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Divergence {
+    /// From 1.
+    pub epoch: u64,
+    /// From 1, over all epochs.
+    pub step: u64,
+    /// What the loss became.
+    pub loss: f64,
+}
+
 /// A model could not be fitted, saved, loaded or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
@@ -112,7 +123,7 @@ pub enum FitError {
     Settings(String),
     /// A part of the fold holds no window.
     #[error(
-        "{task}: there is no {part} window; make `split` give the {part} part more bars than the window and the horizon need"
+        "there is no {part} window; make `split` give the {part} part more bars than the window and the horizon need"
     )]
     NoWindows {
         /// Which fit.
@@ -136,7 +147,7 @@ pub enum FitError {
     },
     /// The loss is no longer a number.
     #[error(
-        "{task}: the loss became {loss} in epoch {epoch}, step {step}; use a lower learning rate or a `gradient_clip`, and look for extreme feature values"
+        "the loss became {loss} in epoch {epoch}, step {step}; use a lower learning rate or a `gradient_clip`, and look for extreme feature values"
     )]
     Diverged {
         /// Which fit.
@@ -150,7 +161,7 @@ pub enum FitError {
     },
     /// The normal equations have no unique solution.
     #[error(
-        "{task}: the features depend on each other linearly; use `linear: {{penalty: 1.0}}` or any penalty above 0"
+        "the features depend on each other linearly; use `linear: {{penalty: 1.0}}` or any penalty above 0"
     )]
     Singular {
         /// Which fit.

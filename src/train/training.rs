@@ -5,7 +5,7 @@ use super::clock::{Clock, process_age};
 use super::config::{AdamWConfig, ChosenPrecision, OptimizerConfig, ScheduleConfig};
 use super::optimizer::{Optimizer, gradients};
 use super::targets::TargetScaling;
-use super::task::{Advance, EpochRecord, FitError, FitReport, FitTask, StopReason};
+use super::task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 use crate::kernels::arena::Arena;
 use crate::kernels::memory::keep_freed_memory;
 use crate::kernels::precision::Precision;
@@ -70,6 +70,7 @@ pub struct Training<'a> {
     fingerprint: String,
     current: CurrentEpoch,
     ended: Option<StopReason>,
+    divergence: Option<Divergence>,
 }
 
 /// The epoch that is under way.
@@ -121,6 +122,7 @@ impl<'a> Training<'a> {
             fingerprint,
             current: CurrentEpoch::default(),
             ended: None,
+            divergence: None,
         };
         training.resume()?;
         let (label, steps) = (training.task.label.clone(), training.steps());
@@ -169,6 +171,11 @@ impl<'a> Training<'a> {
     /// One row a whole epoch.
     pub fn curve(&self) -> &[EpochRecord] {
         &self.state.curves
+    }
+
+    /// Where its loss stopped being a number, if it did after a whole epoch.
+    pub fn divergence(&self) -> Option<Divergence> {
+        self.divergence
     }
 
     /// What is trained.
@@ -391,6 +398,7 @@ impl<'a> Training<'a> {
         self.task.progress.on(&Event::Warning { text });
         self.current = CurrentEpoch::default();
         self.ended = Some(StopReason::Diverged);
+        self.divergence = Some(Divergence { epoch, step, loss });
         self.network.parameters().set(&self.best_weights)?;
         Ok(Advance::Done(StopReason::Diverged))
     }
@@ -423,7 +431,7 @@ impl<'a> Training<'a> {
         self.optimizer.set(&other.optimizer.values()?, other.optimizer.steps())?;
         self.best_weights.clone_from(&other.best_weights);
         self.state = State { optimizer: self.state.optimizer, cost: self.state.cost, ..other.state.clone() };
-        self.ended = other.ended;
+        (self.ended, self.divergence) = (other.ended, other.divergence);
         Ok(())
     }
 

@@ -365,9 +365,15 @@ impl Trying<'_> {
 
 /// The most epochs that a trial may ask for.
 fn most_epochs(experiment: &Plan, space: &Space) -> u64 {
-    let varied = space.get("train.epochs").map(|dimension| match &dimension.values {
+    let written = experiment.experiment.train.epochs;
+    let Some(dimension) = space.get("train.epochs") else { return written };
+    let varied = match &dimension.values {
         Some(values) => values.iter().filter_map(Json::as_u64).max(),
         None => dimension.max.map(|most| most as u64),
-    });
-    varied.flatten().unwrap_or(experiment.experiment.train.epochs)
+    };
+    match varied {
+        Some(most) if dimension.when.is_empty() => most,
+        // Where its condition does not hold a trial has the experiment's own.
+        most => most.unwrap_or(0).max(written),
+    }
 }

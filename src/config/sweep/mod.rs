@@ -9,6 +9,7 @@ pub use load::{load_sweep, sweep_schema_text};
 pub use plan::SweepPlan;
 
 use crate::data::BarDuration;
+use crate::metrics::ForecastMetrics;
 use crate::search::{MethodConfig, Space, Tpe};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -86,10 +87,10 @@ pub enum JudgedFigure {
     #[default]
     #[serde(rename = "validation.loss")]
     Loss,
-    /// Mean squared error of the forecasts.
+    /// Mean squared error of the forecasts; for changes, in units of each symbol's own standard deviation.
     #[serde(rename = "validation.mse")]
     MeanSquaredError,
-    /// Mean absolute error of the forecasts.
+    /// Mean absolute error of the forecasts; for changes, in units of each symbol's own standard deviation.
     #[serde(rename = "validation.mae")]
     MeanAbsoluteError,
     /// Correlation of forecasts and outcomes.
@@ -117,6 +118,21 @@ impl JudgedFigure {
             JudgedFigure::RankInformationCoefficient => "validation.rank_ic",
             JudgedFigure::HitRate => "validation.hit_rate",
             JudgedFigure::SharpeRatio => "validation.sharpe",
+        }
+    }
+
+    /// It among the figures of forecasts; none where it is no such figure, or is not defined for them.
+    ///
+    /// Errors of series of different scales are those in units of each series, as benchmarks state them. A forecast that
+    /// never varies has no correlation with what came; that counts as 0.
+    pub fn of(self, metrics: &ForecastMetrics) -> Option<f64> {
+        match self {
+            JudgedFigure::Loss | JudgedFigure::SharpeRatio => None,
+            JudgedFigure::MeanSquaredError => metrics.scaled_mse.or(metrics.mse),
+            JudgedFigure::MeanAbsoluteError => metrics.scaled_mae.or(metrics.mae),
+            JudgedFigure::InformationCoefficient => Some(metrics.ic.unwrap_or(0.0)),
+            JudgedFigure::RankInformationCoefficient => Some(metrics.rank_ic.unwrap_or(0.0)),
+            JudgedFigure::HitRate => metrics.directional_accuracy,
         }
     }
 

@@ -4,11 +4,15 @@
 use super::super::ExperimentConfig;
 use super::{JudgedFigure, SweepConfig};
 use crate::data::SplitConfig;
-use crate::model::ModelConfig;
+use crate::search::MethodConfig;
 use crate::suggest::closest;
+use crate::table::{LabelKind, ScalerRows};
 
 /// A mistake: the sweep's key at which it stands, the message, and a hint.
 pub(super) type Fault = (&'static str, String, String);
+
+/// What of `backtest` is a decision of the trader; the rest is the world and the yardstick.
+const SEARCHED: [&str; 3] = ["sizing", "exits", "books"];
 
 /// Who judges.
 pub(super) struct Judge<'a> {
@@ -43,14 +47,18 @@ impl<'a> Judge<'a> {
     }
 
     fn is_closed_form(&self) -> bool {
-        let model = self.experiment.models.get(&self.model);
-        matches!(model, Some(ModelConfig::Naive(_) | ModelConfig::Linear(_)))
+        self.experiment.models.get(&self.model).is_some_and(|model| model.build().is_closed_form())
     }
 
     fn method_fault(&self, config: &SweepConfig) -> Option<Fault> {
         let model = &self.model;
         if !self.is_closed_form() {
-            return None;
+            let stops = self.experiment.train.early_stopping.is_some();
+            let message =
+                "`pbt` cannot train on a network that stopped early, and the experiment stops early";
+            let hint = "write `set: {train.early_stopping: null}`";
+            let pbt = matches!(config.method, MethodConfig::Pbt(_));
+            return (pbt && stops).then(|| ("method", message.into(), hint.into()));
         }
         if self.metric == JudgedFigure::Loss {
             let message = format!("`{model}` is solved in closed form and has no training loss");
@@ -79,12 +87,19 @@ impl<'a> Judge<'a> {
                 format!("`{section}` decides on which rows trials are judged, so they could not be compared"),
                 "leave it out",
             ),
-            "target" if self.is_error() => say(
+            "target" if self.metric != JudgedFigure::SharpeRatio => say(
                 format!(
-                    "errors about different targets cannot be compared, and `metric` is {}",
+                    "forecasts of different targets cannot be compared, and `metric` is {}",
                     self.metric.name()
                 ),
-                "use `metric: validation.rank_ic` or `validation.sharpe`, or leave it out",
+                "use `metric: validation.sharpe`, or leave it out",
+            ),
+            _ if self.changes_unit(path) => say(
+                format!(
+                    "`{path}` changes the unit of `{}`, so trials could not be compared",
+                    self.metric.name()
+                ),
+                self.other_unit(),
             ),
             "train" => self.train_refusal(path),
             "models" => self.model_refusal(name),
@@ -92,15 +107,59 @@ impl<'a> Judge<'a> {
                 format!("`{}` does not depend on `{section}`", self.metric.name()),
                 "use `metric: validation.sharpe`, or leave it out",
             ),
+            _ if path.split('.').any(|segment| segment == "intrabar") => say(
+                "`intrabar` is an assumption about the market, and the search would take the kindest".into(),
+                "leave it out",
+            ),
             "strategies" => self.strategy_refusal(name),
+            "backtest" if !SEARCHED.contains(&name) => say(
+                format!(
+                    "`{path}` decides under which conditions trials are judged, so they could not be compared"
+                ),
+                "leave it out; of `backtest` only sizing, exits and books may vary",
+            ),
             _ => None,
         }
     }
 
-    /// Whether the metric is an error in units of the target.
-    fn is_error(&self) -> bool {
+    /// Whether this setting decides by which numbers targets are divided before the judging error is taken: those of the
+    /// trial's own training windows, whose rows and number it changes.
+    fn changes_unit(&self, path: &str) -> bool {
         use JudgedFigure::{Loss, MeanAbsoluteError, MeanSquaredError};
-        matches!(self.metric, Loss | MeanSquaredError | MeanAbsoluteError)
+        let segments: Vec<&str> = path.split('.').collect();
+        let part_alone = match self.metric {
+            // Classes are learned as they are.
+            Loss if self.target_kind() == Some(LabelKind::Class) => return false,
+            Loss => false,
+            MeanSquaredError | MeanAbsoluteError if self.judges_changes() => {
+                self.experiment.scaler.rows == ScalerRows::Part
+            }
+            _ => return false,
+        };
+        match segments[0] {
+            "features" | "scaler" => true,
+            "train" => path == "train.stride_bars" && !part_alone,
+            // A whole model has a window as well.
+            "models" => (segments.len() < 4 || segments[3] == "window") && !part_alone,
+            _ => false,
+        }
+    }
+
+    /// Whether errors are in units of each symbol's own deviation.
+    fn judges_changes(&self) -> bool {
+        self.target_kind() == Some(LabelKind::Change)
+    }
+
+    fn target_kind(&self) -> Option<LabelKind> {
+        self.experiment.target.as_ref().map(|target| target.build().kind())
+    }
+
+    fn other_unit(&self) -> &'static str {
+        if self.judges_changes() {
+            "use `metric: validation.rank_ic`, or leave it out"
+        } else {
+            "use `metric: validation.mse` or `validation.rank_ic`, or leave it out"
+        }
     }
 
     fn train_refusal(&self, path: &str) -> Option<(String, String)> {
@@ -108,12 +167,20 @@ impl<'a> Judge<'a> {
             let message = format!("`{}` is solved in closed form and does not use `train`", self.model);
             return Some((message, "leave it out".into()));
         }
+        if path == "train" {
+            let message = "the whole of `train` cannot vary at once".into();
+            return Some((message, "write its settings one by one, such as `train.batch_size`".into()));
+        }
         let under = |section: &str| path == section || path.starts_with(&format!("{section}."));
         if under("train.loss") && self.metric == JudgedFigure::Loss {
             let message = "values of different losses cannot be compared".into();
             return Some((message, "write `metric: validation.mse`".into()));
         }
-        if (path == "train" || under("train.epochs")) && self.rungs {
+        if under("train.seeds") {
+            let message = "how many networks a trial has is said by the sweep's own `seeds`".into();
+            return Some((message, "leave it out; write `seeds: 5` beside `trials`".into()));
+        }
+        if under("train.epochs") && self.rungs {
             let message = "how many epochs a trial is trained is what the method decides".into();
             return Some((message, "leave it out; `set: {train.epochs: 20}` gives the most".into()));
         }
