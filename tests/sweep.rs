@@ -117,6 +117,8 @@ fn describe(scratch: &Scratch, summary: &SweepSummary) {
         assert_eq!(table.float("value").unwrap()[row], trial.value.unwrap());
         let rate = trial.settings["train.optimizer.adamw.learning_rate"].as_f64().unwrap();
         assert_eq!(table.float("train.optimizer.adamw.learning_rate").unwrap()[row], rate);
+        let window = trial.settings["models.lstm.lstm.window"].as_i64().unwrap();
+        assert_eq!(table.integer("models.lstm.lstm.window").unwrap()[row], window);
         let layers = trial.settings["models.lstm.lstm.layers"].to_string();
         assert_eq!(*table.text("models.lstm.lstm.layers").unwrap()[row], *layers);
         assert_eq!(trial.curve.len(), 2);
@@ -330,7 +332,10 @@ fn interrupted_by_ctrl_c_a_sweep_names_the_command_that_ends_it() {
     assert_eq!(done.status.code(), Some(130), "{words}");
     assert!(words.contains("candlewick sweep --resume sweeps/"), "{words}");
     let status = scratch.candlewick(&["sweep", "status"]).exits(0).stdout;
-    assert!(status.contains("unfinished"), "{status}");
+    assert!(
+        status.contains("unfinished") && status.contains("candlewick sweep --resume sweeps/"),
+        "{status}"
+    );
     let resume = [&["sweep", "--resume", "latest"], &QUICK[..]].concat();
     let found: SweepSummary = serde_json::from_value(scratch.candlewick(&resume).exits(0).json()).unwrap();
     let expected = sweep(&twin(&scratch), &[]);
@@ -541,6 +546,11 @@ fn a_sweep_ends_when_its_time_is_up() {
     let scratch = prepared(&SWEEP.replace("trials: 5", "trials: 5000\ntime: 1s"));
     let summary = sweep(&scratch, &[]);
     assert_eq!(summary.stop_reason, "time");
+    let shown = ["report", &summary.sweep_dir, &summary.sweep_dir];
+    let refused = scratch.candlewick(&shown).exits(2);
+    assert!(refused.stderr.contains("only runs can be compared"), "{}", refused.stderr);
+    let latest = scratch.candlewick(&["sweep", "latest"]).exits(2);
+    assert!(latest.stderr.contains("candlewick sweep --resume latest"), "{}", latest.stderr);
     assert!(summary.trials.len() < 2000, "{}", summary.trials.len());
     assert!(summary.winner.is_some());
 }
@@ -554,8 +564,17 @@ fn bad_sweeps_are_refused_with_the_right_exit_codes() {
     };
     refused(&[], 2, "required");
     refused(&["nothing.yaml"], 2, "cannot read nothing.yaml");
+    refused(&["small.yaml"], 2, "looks like an experiment; use `candlewick run small.yaml`");
+    for verb in ["run", "check"] {
+        let done = scratch.candlewick(&[verb, "sweep.yaml"]).exits(2);
+        assert!(
+            done.stderr.contains("looks like a sweep; use `candlewick sweep sweep.yaml`"),
+            "{}",
+            done.stderr
+        );
+    }
     refused(&["sweep.yaml", "--set", "metric=test.sharpe"], 2, "test.sharpe");
-    refused(&["sweep.yaml", "--set", "experiment=missing.yaml"], 2, "missing.yaml");
+    refused(&["sweep.yaml", "--set", "experiment=missing.yaml"], 2, "cannot read missing.yaml");
     refused(&["sweep.yaml", "--set", "folds=3"], 2, "folds");
     refused(&["sweep.yaml", "--runs", "sweeps"], 2, "the same folder");
     refused(&["--resume", "latest"], 2, "there is no sweep in sweeps");
@@ -572,6 +591,34 @@ fn bad_sweeps_are_refused_with_the_right_exit_codes() {
     for word in ["status", "best", "retry", "--resume", "--sweeps", "--threads"] {
         assert!(help.contains(word), "{word}: {help}");
     }
+}
+
+#[test]
+fn a_goal_against_the_metric_and_values_that_are_all_equal_are_doubted() {
+    // Steps so small that no weight changes.
+    let yaml = SWEEP.replace("{min: 1e-4, max: 1e-2, log: true}", "{values: [1e-30, 1e-31, 1e-32]}");
+    let yaml = yaml.replace("{values: [[6], [8, 4]]}", "{values: [[6]]}").replace("trials: 5", "trials: 3");
+    let yaml = yaml.replace("{min: 6, max: 12, int: true}", "{values: [6]}");
+    let scratch = prepared(&yaml.replace("seed: 5", "seed: 5\ngoal: maximize"));
+    let told = scratch.candlewick(&["sweep", "sweep.yaml", "--no-audit"]).exits(0).stderr;
+    assert!(
+        told.contains("small values of validation.loss are good, but `goal` takes the largest"),
+        "{told}"
+    );
+    assert!(told.contains("all 3 finished trials have the same value of validation.loss"), "{told}");
+    let plain = sweep(&prepared(SWEEP), &[]);
+    assert!(
+        plain.warnings.iter().all(|warning| !warning.contains("goal") && !warning.contains("same value"))
+    );
+}
+
+#[test]
+fn trials_that_diverge_are_not_advised_to_be_tried_again() {
+    let yaml = SWEEP.replace("{min: 1e-4, max: 1e-2, log: true}", "{values: [1e30, 1e31]}");
+    let scratch = prepared(&yaml.replace("train.epochs: 2", "train.epochs: 2, train.gradient_clip: null"));
+    let done = scratch.candlewick(&["sweep", "sweep.yaml", "--no-audit"]).exits(1);
+    assert!(done.stderr.contains("smaller learning rates"), "{}", done.stderr);
+    assert!(!done.stderr.contains("sweep retry"), "{}", done.stderr);
 }
 
 #[test]

@@ -454,3 +454,40 @@ space:
     }
     println!("plan_of: median {:.4} ms of {}", crate::search_reference::median(times.clone()), times.len());
 }
+
+#[test]
+fn a_list_in_a_condition_means_any_of_its_values_or_the_one_list() {
+    let exists = |parent: &str, wanted: &str| {
+        let yaml = with("  models.small.lstm.window: {min: 6, max: 18, int: true}\n", "");
+        let yaml = yaml.replace("method: tpe", "method: grid").replace("trials: 20\n", "").replace(
+            "  train.optimizer.adamw.learning_rate: {min: 1e-4, max: 1e-2, log: true}\n",
+            "  models.small.lstm.dropout: {values: [0.1, 0.2, 0.3]}\n  models.small.lstm.window: {values: [6], when: {PARENT: WANTED}}\n",
+        );
+        let plan = sweep(&yaml.replace("PARENT", parent).replace("WANTED", wanted), &[]).unwrap();
+        let mut search = plan.config.method.build().start(plan.task());
+        let mut found = Vec::new();
+        while let Next::Job(job) = search.next() {
+            if job.settings.contains_key("models.small.lstm.window") {
+                found.push(job.settings[parent].clone());
+            }
+            search.tell(job.trial, job.epochs, Some(0.0));
+        }
+        found.sort_by_key(ToString::to_string);
+        found.dedup();
+        Value::from(found)
+    };
+    let (plain, lists) = ("models.small.lstm.dropout", "models.small.lstm.layers");
+    assert_eq!(exists(plain, "0.2"), json!([0.2]));
+    assert_eq!(exists(plain, "[0.1, 0.3]"), json!([0.1, 0.3]));
+    assert_eq!(exists(lists, "[8, 4]"), json!([[8, 4]]));
+    assert_eq!(exists(lists, "[8]"), json!([[8]]));
+    assert_eq!(exists(lists, "[[8], [8, 4]]"), json!([[8, 4], [8]]));
+}
+
+#[test]
+fn the_loss_huber_may_be_written_without_its_delta() {
+    let short = sweep(&with("train.epochs: 3", "train.epochs: 3, train.loss: {huber: {}}"), &[]).unwrap();
+    let long =
+        sweep(&with("train.epochs: 3", "train.epochs: 3, train.loss: {huber: {delta: 1.0}}"), &[]).unwrap();
+    assert_eq!(short.experiment.experiment, long.experiment.experiment);
+}

@@ -40,7 +40,18 @@ pub(super) struct Options {
 /// Reads a configuration file with its overrides.
 pub(super) fn read_plan(config: &Path, overrides: &[String]) -> Result<Plan, Failure> {
     let yaml = read_text(config)?;
-    Ok(load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides })?)
+    load(&Text { name: &config.display().to_string(), yaml: &yaml, overrides }).map_err(|error| {
+        if has_key(&yaml, "space") && has_key(&yaml, "experiment") {
+            let path = config.display();
+            return Failure::new(2, format!("{path} looks like a sweep; use `candlewick sweep {path}`"));
+        }
+        error.into()
+    })
+}
+
+/// Whether a YAML text has this key at its top.
+pub(super) fn has_key(yaml: &str, key: &str) -> bool {
+    yaml.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
 }
 
 /// Reads a file that should be YAML.

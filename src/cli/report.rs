@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::report;
 use crate::rundir::find_run;
+use crate::sweep::LEDGER;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,18 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     {
         report::render_sweep(Path::new(one))?;
         return told(output, &Path::new(one).join("report.html"));
+    }
+    if let Some(sweep) = arguments.runs_to_show.iter().find(|wanted| Path::new(wanted).join(LEDGER).is_file())
+    {
+        let message = match arguments.runs_to_show.len() {
+            1 => format!(
+                "{sweep} is a sweep without results yet; `candlewick sweep --resume {sweep}` continues it"
+            ),
+            _ => format!(
+                "{sweep} is a sweep; only runs can be compared, `candlewick report {sweep}` draws it alone"
+            ),
+        };
+        return Err(Failure::new(2, message));
     }
     let found = arguments
         .runs_to_show

@@ -9,7 +9,7 @@ use crate::device::ChosenDevice;
 use crate::progress::Console;
 use crate::report;
 use crate::ruled_table::ruled_table;
-use crate::rundir::{RunDir, Summary, SweepSummary, TrialStatus, find_sweep, read_json};
+use crate::rundir::{RunDir, Summary, SweepSummary, TrialStatus, TrialSummary, find_sweep, read_json};
 use crate::search::Settings;
 use crate::sweep::{self, Context, LEDGER, Status};
 use clap::{Args, Subcommand};
@@ -107,10 +107,7 @@ fn start(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let options = &arguments.options;
     // clap asks for it where nothing is resumed.
     let config = arguments.config.clone().unwrap_or_default();
-    let yaml = experiment::read_text(&config)?;
-    let name = config.display().to_string();
-    let text = Text { name: &name, yaml: &yaml, overrides: &arguments.overrides };
-    let plan = load_sweep(&text, &|path| std::fs::read_to_string(path).map_err(|error| error.to_string()))?;
+    let plan = plan_at(&config, arguments)?;
     apart(&arguments.sweeps, &options.runs)?;
     let device = experiment::device(&plan.experiment, options)?;
     let directory = RunDir::create(&arguments.sweeps, &today(), &plan.config.name, &plan.sha256)?;
@@ -124,15 +121,53 @@ fn start(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
             directory.discard()?;
             Err(failure)
         }
-        Err(failure) if failure.code != 130 => {
-            let path = directory.path().display();
-            Err(failure.with_hint(&format!(
-                "what is finished is kept in {path}; continue with `candlewick sweep --resume {path}`, or try failed trials \
-                 again with `candlewick sweep retry {path}`"
-            )))
-        }
+        Err(failure) if failure.code != 130 => Err(failure.with_hint(&way_on(&plan, directory.path()))),
         other => other,
     }
+}
+
+/// Reads a sweep and its experiment.
+fn plan_at(config: &Path, arguments: &Arguments) -> Result<SweepPlan, Failure> {
+    let yaml = experiment::read_text(config).map_err(|failure| {
+        let name = config.display().to_string();
+        match !config.exists() && find_sweep(&arguments.sweeps, &name).is_ok() {
+            true => failure.with_hint(&format!("to continue a sweep: `candlewick sweep --resume {name}`")),
+            false => failure,
+        }
+    })?;
+    let name = config.display().to_string();
+    let text = Text { name: &name, yaml: &yaml, overrides: &arguments.overrides };
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    load_sweep(&text, &read).map_err(|error| {
+        if experiment::has_key(&yaml, "data") && !experiment::has_key(&yaml, "space") {
+            let hint = "a sweep names its experiment under `experiment` and has a `space`";
+            let message = format!("{name} looks like an experiment; use `candlewick run {name}` ({hint})");
+            return Failure::new(2, message);
+        }
+        error.into()
+    })
+}
+
+/// What may help a sweep that ended badly.
+fn way_on(plan: &SweepPlan, directory: &Path) -> String {
+    let path = directory.display();
+    let trials = sweep::ranking_so_far(plan, directory).map(|ranking| ranking.trials).unwrap_or_default();
+    let any = |status: TrialStatus| trials.iter().any(|trial| trial.status == status);
+    let mut text = format!("what is finished is kept in {path}");
+    if any(TrialStatus::Diverged) {
+        text += "; for trials that diverged give the space smaller learning rates, or the experiment a smaller \
+                 `train.gradient_clip`";
+    }
+    if any(TrialStatus::Failed) {
+        text += &format!("; try failed trials again with `candlewick sweep retry {path}`");
+    }
+    let hopeless = |trial: &TrialSummary| matches!(trial.status, TrialStatus::Diverged | TrialStatus::Failed);
+    if !(trials.len() >= plan.trials() && trials.iter().all(hopeless)) {
+        text += &format!("; continue with `candlewick sweep --resume {path}`");
+    }
+    text
 }
 
 fn resume(arguments: &Arguments, wanted: &str, output: &Output) -> Result<(), Failure> {
@@ -195,6 +230,9 @@ fn execute(
         .stack_size(64 << 20)
         .build()
         .map_err(|error| Failure::new(5, format!("cannot start {threads} threads: {error}")))?;
+    if let Some(doubt) = sweep::doubt_of_goal(plan) {
+        output.say(&format!("{:>12} {doubt}", "Warning"));
+    }
     let (console, stop, date) = (Console::default(), experiment::stop_on_interrupt(), today());
     let context = Context {
         device,
@@ -276,6 +314,9 @@ fn status_table(status: &Status, width: usize) -> String {
     text += &format!("\n{:.0} s", status.seconds);
     if let Some(left) = status.seconds_left {
         text += &format!(", about {left:.0} s left");
+    }
+    if status.state == "unfinished" {
+        text += &format!("\ncontinue with `candlewick sweep --resume {}`", status.sweep_dir);
     }
     text
 }

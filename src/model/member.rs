@@ -6,6 +6,7 @@ use crate::kernels::arena::Arena;
 use crate::seed::Seed;
 use crate::table::Windows;
 use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Training};
+use crate::units::counted;
 
 /// A fit that was started.
 pub enum Started<'a> {
@@ -85,11 +86,11 @@ impl<'a> Member<'a> {
     pub fn shape(&self) -> String {
         let shape = self.card.shape;
         format!(
-            "{}, {} bars, {} features, {} outputs",
+            "{}, {}, {}, {}",
             self.architecture.shape(),
-            shape.window,
-            shape.features,
-            shape.outputs
+            counted(shape.window, "bar"),
+            counted(shape.features, "feature"),
+            counted(shape.outputs, "output")
         )
     }
 

@@ -17,6 +17,7 @@ pub enum LossConfig {
     /// Squared error up to `delta`, linear beyond it (Huber 1964); less moved by a few extreme returns.
     Huber {
         /// In standard deviations of the target.
+        #[serde(default = "one_deviation")]
         #[schemars(extend("exclusiveMinimum" = 0.0))]
         delta: f64,
     },
@@ -178,6 +179,10 @@ fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {
 fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
     let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
     ((logits.relu()? - (logits * classes)?)? + tail)?.mean_all()
+}
+
+fn one_deviation() -> f64 {
+    1.0
 }
 
 fn check_levels(levels: &[f64]) -> std::result::Result<(), String> {

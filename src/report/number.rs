@@ -80,8 +80,10 @@ pub(super) fn duration(seconds: f64) -> String {
             return counted((seconds / size) as usize, noun);
         }
     }
-    let noun = if seconds == 1.0 { "second" } else { "seconds" };
-    format!("{}{SPACE}{noun}", significant(seconds))
+    if seconds > 0.0 && seconds.fract() == 0.0 {
+        return counted(seconds as usize, "second");
+    }
+    format!("{}{SPACE}seconds", significant(seconds))
 }
 
 /// The date of an RFC 3339 time: its first ten characters.

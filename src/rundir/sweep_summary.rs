@@ -52,7 +52,7 @@ pub struct SweepSummary {
     pub populations: Vec<PopulationSummary>,
     /// The number of the best trial that was trained to the end.
     pub best: Option<usize>,
-    /// Probability that the best trial of one half of the validation bars is worse than the median on the other
+    /// Probability that the best trial of one half of the validation bars is not above the median on the other
     /// (Bailey et al. 2017); absent where trials trade on nothing.
     pub overfitting_probability: Option<f64>,
     /// The best trial as a whole run on the test bars; absent where none was finished or it was not asked for.
@@ -184,12 +184,15 @@ pub struct WinnerSummary {
     pub trial: usize,
     /// Its run directory.
     pub run_dir: String,
-    /// Sharpe ratio of its first book on the test bars.
+    /// The swept model's book, which the Sharpe ratios are of; absent where it trades on nothing.
+    #[serde(default)]
+    pub book: Option<String>,
+    /// Sharpe ratio of that book on the test bars.
     pub sharpe: Option<f64>,
     /// Probability that its true Sharpe ratio is above what the best of all trials would show by luck.
     pub deflated_sharpe: Option<f64>,
     /// The metric of the sweep on the test bars.
     pub test_value: Option<f64>,
-    /// The run's verdict.
+    /// The run's verdict; it may be about a book on another model.
     pub verdict: Option<Verdict>,
 }

@@ -29,7 +29,8 @@ pub struct Dimension {
     pub int: bool,
     /// Equal ratios are equally likely instead of equal differences.
     pub log: bool,
-    /// The dimension exists only where each of these settings has this value, or one of these values if it is a list.
+    /// The dimension exists only where each of these settings has this value. A list means any of its values; where the
+    /// setting's own values are lists, as `layers: [16, 8]`, it means that one list, and a list of lists any of them.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub when: IndexMap<String, Value>,
 }
@@ -128,7 +129,7 @@ impl Dimension {
     }
 }
 
-/// Whether a condition on a setting holds where it has `value`.
+/// Whether a condition on a setting holds where it has `value`: it is the value, or a list that holds it.
 pub fn holds(wanted: &Value, value: &Value) -> bool {
     let listed = wanted.as_array().is_some_and(|values| values.iter().any(|one| equal(one, value)));
     equal(wanted, value) || listed

@@ -409,7 +409,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
             found,
             reused: spans.is_empty() && ending != Ending::Failed,
             reason,
-            cpu_seconds: spans.iter().map(|(_, seconds)| seconds).sum(),
+            cpu_seconds: spans.iter().fold(0.0, |sum, (_, seconds)| sum + seconds),
             spans: spans.into_iter().map(|(span, _)| span).collect(),
             at: self.work.clock.seconds(),
             sitting_cpu_seconds: self.work.clock.cpu_seconds(),

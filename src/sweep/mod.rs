@@ -2,6 +2,7 @@
 
 mod clock;
 mod crew;
+mod doubts;
 mod error;
 mod executor;
 mod facts;
@@ -13,6 +14,7 @@ mod table;
 mod winner;
 
 pub use clock::SweepClock;
+pub use doubts::of_goal as doubt_of_goal;
 pub use error::SweepError;
 pub use executor::{Ended, Laboratory, Leg, PartFinding, Resolved, Work, Worked, execute};
 pub use facts::{Ending, Fact, Finding, Outcome, Sitting};
@@ -98,11 +100,12 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
         name: "search",
         verb: "Searched",
         detail: counted(ranking.trials.len(), "trial"),
-        seconds: clock.seconds(),
+        // As it stands in the summary.
+        seconds: history.seconds(),
     });
     table::trials_table(&ranking.trials).write(&directory.file("trials.parquet"))?;
     judge_of_all(&ranking)?;
-    summary.warnings.extend(doubt_of_rows(&history));
+    summary.warnings.extend(doubts::of_rows(&history));
     (summary.seconds, summary.cpu_seconds) = (history.seconds(), history.cpu_seconds());
     summary.stop_reason = match ended {
         Ended::Completed => "completed".into(),
@@ -110,6 +113,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     };
     summary.winner = winner::run_winner(plan, directory, (&ranking, &mut history), &mut ledger, context)?;
     summary.best = ranking.best;
+    summary.warnings.extend(doubts::of_values(&ranking.trials, &summary.metric));
     summary.overfitting_probability = ranking.overfitting_probability;
     summary.populations = ranking.populations;
     summary.trials = ranking.trials;
@@ -147,7 +151,11 @@ fn search(
     }
     let copies = copies(plan);
     let laboratory = Experiments { plan, workshop, copies };
-    let board = Mutex::new(Scoreboard::new(plan));
+    let mut board = Scoreboard::new(plan);
+    for outcome in history.outcomes() {
+        board.after(outcome);
+    }
+    let board = Mutex::new(board);
     let told = |outcome: &Outcome| {
         if let Ok(mut board) = board.lock() {
             context.progress.on(&board.after(outcome));
@@ -287,30 +295,8 @@ fn blank(plan: &SweepPlan, directory: &RunDir, loaded: &Loaded, context: &Contex
         overfitting_probability: None,
         winner: None,
         stop_reason: String::new(),
-        warnings: loaded.warnings.iter().cloned().chain(doubt_of_copies(plan)).collect(),
+        warnings: loaded.warnings.iter().cloned().chain(doubts::of_plan(plan)).collect(),
     }
-}
-
-/// What the whole run of a trial cannot repeat.
-fn doubt_of_copies(plan: &SweepPlan) -> Option<String> {
-    copies(plan).then(|| {
-        "population based training changed settings while networks trained; the winner's run trains anew with the settings \
-         that the best trial had at its end"
-            .into()
-    })
-}
-
-/// That trials were judged on different rows.
-fn doubt_of_rows(history: &History) -> Option<String> {
-    let judged = history.outcomes().filter(|outcome| outcome.found.value.is_some());
-    let windows: Vec<usize> = judged.map(|outcome| outcome.found.windows.iter().sum()).collect();
-    let (least, most) = (windows.iter().min()?, windows.iter().max()?);
-    (least < most).then(|| {
-        format!(
-            "trials were judged on different numbers of validation windows, from {least} to {most}: longer windows and \
-             warm-ups leave out the first rows of symbols that were listed late; their values are not quite comparable"
-        )
-    })
 }
 
 /// Whether trials take over the state of others.

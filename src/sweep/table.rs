@@ -41,9 +41,14 @@ fn paths(trials: &[TrialSummary]) -> Vec<&str> {
     paths
 }
 
-/// Numbers where all are numbers, else text.
+/// Whole numbers where every trial has one, numbers where all are numbers, else text.
 fn setting(trials: &[TrialSummary], path: &str) -> Column {
     let values: Vec<Option<&Value>> = trials.iter().map(|trial| trial.settings.get(path)).collect();
+    // A column of whole numbers has no null.
+    let whole: Option<Vec<i64>> = values.iter().map(|value| value.and_then(Value::as_i64)).collect();
+    if let Some(whole) = whole {
+        return Column::Integer(whole);
+    }
     if values.iter().flatten().all(|value| value.is_number()) {
         let number = |value: &Option<&Value>| value.and_then(Value::as_f64).unwrap_or(f64::NAN);
         return Column::Float(values.iter().map(number).collect());

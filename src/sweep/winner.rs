@@ -88,6 +88,7 @@ fn summarize(plan: &SweepPlan, trial: usize, summary: &Summary) -> WinnerSummary
     WinnerSummary {
         trial,
         run_dir: summary.run_dir.clone(),
+        book: book.map(|book| book.name.clone()),
         sharpe,
         deflated_sharpe: book.and_then(|book| book.deflated_sharpe),
         test_value: match plan.config.metric {

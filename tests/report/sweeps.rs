@@ -76,7 +76,7 @@ fn a_mixed_sweep_has_every_part_and_says_what_it_is_worth() {
     assert!(prose.contains(
         "42 complete, 16 pruned, 4 diverged, 1 failed, 1 unfinished, 1 of them taken from an earlier sweep"
     ));
-    assert!(prose.contains("38 members of lstm [32, 16], 24 bars, 6 features, 5 outputs"));
+    assert!(prose.contains("38 of lstm [32, 16], 24 bars"));
     // Ten rows, the best first, its numbers those of the summary.
     let board = part(&page, "leaderboard");
     assert_eq!(board.matches("<tr").count(), 1 + 10);
@@ -232,5 +232,109 @@ fn higher_can_be_better() {
     assert!(
         board.split("<tr").nth(2).unwrap().contains(&format!("data-trial=\"{}\"", summary.best.unwrap()))
     );
-    assert!(words(&page).contains("The highest validation rank ic of 64 trials"));
+    assert!(words(&page).contains("The highest validation rank IC of 64 trials"));
+}
+
+/// A small sweep in which every trial was finished, so that its values can be set by hand.
+fn finished(values: &[f64]) -> SweepSummary {
+    let mut summary =
+        SyntheticSweep { trials: values.len(), fates: false, ..SyntheticSweep::default() }.summary();
+    for (trial, value) in summary.trials.iter_mut().zip(values) {
+        trial.value = Some(*value);
+    }
+    summary.best = Some(0);
+    summary
+}
+
+fn heading(page: &str) -> String {
+    words(page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap())
+}
+
+fn flat(summary: &SweepSummary) -> String {
+    sweep_terminal(summary, 100, false).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_median_of_an_even_number_of_trials_is_the_mean_of_the_middle_two() {
+    for (values, median) in
+        [(&[1.0, 2.0, 4.0, 9.0][..], "3.00"), (&[1.0, 2.0, 9.0], "2.00"), (&[1.0, 2.0], "1.50")]
+    {
+        let summary = finished(values);
+        let page = drawn(&summary);
+        assert!(heading(&page).contains(&format!(", against {median} at the median")), "{}", heading(&page));
+        assert!(flat(&summary).contains(&format!("against {median} at the median")), "{}", flat(&summary));
+        let tile = words(page.split("Median of").nth(1).unwrap().split("</dd>").next().unwrap());
+        assert!(tile.contains(median), "{tile}");
+    }
+}
+
+#[test]
+fn a_verdict_on_another_model_is_not_told_as_the_swept_one_s() {
+    let mut summary = SyntheticSweep::default().summary();
+    let own = words(&drawn(&summary));
+    assert!(own.contains("Its book, lstm_signal, has a Sharpe ratio of 0.84 there."), "{own}");
+    assert!(own.contains("It is about the swept trial's book."));
+    assert!(flat(&summary).contains("lstm_signal, has a Sharpe ratio of 0.84. Deflated by 64 trials: 41%."));
+    for book in [Some("lstm_signal".to_owned()), None] {
+        let winner = summary.winner.as_mut().unwrap();
+        winner.verdict.as_mut().unwrap().best_model = "transformer_signal".into();
+        winner.book = book;
+        let page = drawn(&summary);
+        let title = heading(&page);
+        assert!(title.ends_with("The verdict of its run, on transformer_signal: not proven."), "{title}");
+        assert!(!title.contains("on the test bars"), "{title}");
+        assert!(words(&page).contains("The run's verdict is about transformer_signal, the book on a model"));
+        let text = flat(&summary);
+        assert!(text.contains("The run's verdict is about transformer_signal: not proven."), "{text}");
+        assert!(!text.contains("Verdict: not proven."), "{text}");
+    }
+    assert!(flat(&summary).contains("the swept model has no book of its own"));
+}
+
+#[test]
+fn overfitting_says_by_which_figure_it_counts() {
+    let mut summary = SyntheticSweep::default().summary();
+    let by = "by the Sharpe ratios of the trials' books";
+    let said = |summary: &SweepSummary| [words(&drawn(summary)), flat(summary)].map(|text| text.contains(by));
+    assert_eq!(said(&summary), [true; 2]);
+    assert!(words(&drawn(&summary)).contains("was not above the median on the other"));
+    summary.metric = "validation.sharpe".into();
+    assert_eq!(said(&summary), [false; 2]);
+    assert!(flat(&summary).contains("validation Sharpe"));
+}
+
+#[test]
+fn the_terminal_names_reasons_the_end_of_the_time_and_small_times() {
+    let mut summary = SyntheticSweep::default().summary();
+    for trial in &mut summary.trials {
+        trial.cpu_seconds = 0.0123;
+        if matches!(trial.status, TrialStatus::Failed | TrialStatus::Diverged) {
+            trial.reason = Some("the loss became NaN.".into());
+        }
+    }
+    let best = summary.best.unwrap();
+    (summary.trials[best].reused, summary.trials[best].cpu_seconds) = (true, -0.0);
+    (summary.stop_reason, summary.seconds_allowed) = ("time".into(), Some(1.0));
+    summary.trials_asked = 100_000;
+    let text = flat(&summary);
+    assert!(text.contains("Stopped after its 1 second; 64 of 100,000 trials."), "{text}");
+    assert!(text.contains("Without a value: 5 trials, as the loss became NaN."), "{text}");
+    let table = sweep_terminal(&summary, 200, false);
+    assert!(table.contains("0.0123") && !table.contains("-0.0"), "{table}");
+}
+
+#[test]
+fn notes_say_what_empty_cells_and_shares_are() {
+    let mut summary = SyntheticSweep::default().summary();
+    for bars in 30..40 {
+        let shape = format!("lstm [16], {bars} bars, 6 features, 1 output");
+        summary.populations.push(candlewick::rundir::PopulationSummary { shape, members: 2 });
+    }
+    let page = drawn(&summary);
+    assert!(words(part(&page, "map")).contains("No trial was finished in an empty cell."));
+    let note = words(part(&page, "importance"));
+    assert!(note.contains("over 42 finished trials") && note.contains("more than 100 %"), "{note}");
+    let tile = page.split("<dt>Trained together</dt><dd>").nth(1).unwrap().split("</dd>").next().unwrap();
+    assert_eq!(tile.matches("<br>").count(), 3, "{tile}");
+    assert!(words(tile).ends_with("and 18 in 9 other shapes"), "{tile}");
 }

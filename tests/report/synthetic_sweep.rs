@@ -206,6 +206,7 @@ fn winner(trial: usize) -> WinnerSummary {
     WinnerSummary {
         trial,
         run_dir: "runs/2026-11-20_quickstart_5e6f7a8b".into(),
+        book: Some("lstm_signal".into()),
         sharpe: Some(0.84),
         deflated_sharpe: Some(0.41),
         test_value: Some(0.9731),

@@ -7,7 +7,7 @@ use super::opening::{fates, metric_words};
 use crate::rundir::SweepSummary;
 
 /// Shapes that are named one by one.
-const SHOWN: usize = 4;
+const SHOWN: usize = 3;
 
 /// Facts that frame every number below.
 pub(super) fn facts(sweep: &Sweep<'_>) -> String {
@@ -74,14 +74,28 @@ fn populations(summary: &SweepSummary) -> String {
         .iter()
         .take(SHOWN)
         .map(|population| {
-            format!("{} of {}", counted(population.members, "member"), escape(&population.shape))
+            let (shape, rest) = brief(&population.shape);
+            format!(
+                "<span title=\"{}\">{} of {}</span>",
+                escape(rest),
+                count(population.members),
+                escape(shape)
+            )
         })
         .collect();
     let rest: usize = all.iter().skip(SHOWN).map(|population| population.members).sum();
     if rest > 0 {
-        lines.push(format!("{} of {}", counted(rest, "member"), counted(all.len() - SHOWN, "further shape")));
+        lines.push(format!("and {} in {}", count(rest), counted(all.len() - SHOWN, "other shape")));
     }
     lines.join("<br>")
+}
+
+/// `lstm [32, 16], 24 bars` of `lstm [32, 16], 24 bars, 6 features, 5 outputs`, and the whole: a tile is narrow.
+fn brief(shape: &str) -> (&str, &str) {
+    match shape.find(" bars,") {
+        Some(end) => (&shape[..end + " bars".len()], shape),
+        None => (shape, shape),
+    }
 }
 
 /// Fingerprints, settings of the sweep, commands.

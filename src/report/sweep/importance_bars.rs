@@ -1,19 +1,20 @@
 //! How much of the spread of the metric each setting explains by itself.
 
 use super::super::markup::{escape, scrolling};
-use super::super::number::{NONE, percent};
+use super::super::number::{NONE, counted, percent};
 use super::super::svg::share;
 use super::Sweep;
 
 /// How to read the bars.
-const NOTE: &str = "Share of the variance of the metric over the finished trials that each setting explains by \
-     itself. What is left comes from settings acting together and from chance. A search that has settled on good values \
+const NOTE: &str = "that each setting explains by itself. What no setting explains comes from settings acting together and \
+     from chance. The shares may add up to more than 100\u{a0}% where settings changed together, as under an adaptive search. A search that has settled on good values \
      tries few others, so a setting can look small because it was soon settled.";
 
 /// [`NOTE`] where there is a bar.
 pub(super) fn note(sweep: &Sweep<'_>) -> String {
     let known = sweep.dimensions.iter().any(|dimension| dimension.summary.importance.is_some());
-    if known { NOTE.to_owned() } else { String::new() }
+    let finished = counted(sweep.ranked.len(), "finished trial");
+    if known { format!("Share of the variance of the metric over {finished} {NOTE}") } else { String::new() }
 }
 
 /// A bar a setting, the most important first; a sentence where nothing is known.

@@ -94,7 +94,9 @@ fn row(sweep: &Sweep<'_>, trial: &TrialSummary, trades: bool, link: Option<&str>
     }
     html += &figure_cell(Some(trial.parameters as f64), &count(trial.parameters));
     html += &figure_cell(Some(trial.epochs as f64), &decimal(trial.epochs as f64, 0));
-    html + &figure_cell(Some(trial.cpu_seconds), &significant(trial.cpu_seconds)) + "</tr>\n"
+    // Who took its outcome from an earlier sweep spent nothing.
+    let spent = if trial.reused { NONE.to_owned() } else { significant(trial.cpu_seconds) };
+    html + &figure_cell(Some(trial.cpu_seconds), &spent) + "</tr>\n"
 }
 
 /// The lowest and the highest value of the folds and seeds.

@@ -83,6 +83,14 @@ impl Sweep<'_> {
         self.ranked.get(rank).and_then(|position| known(&self.summary.trials[*position]))
     }
 
+    /// The median of the finished values; of an even number the mean of the two in the middle.
+    fn median(&self) -> Option<f64> {
+        let last = self.ranked.len().checked_sub(1)?;
+        let at = |rank: usize| known(&self.summary.trials[self.ranked[rank]]);
+        // Halves first: the sum of two huge values is no number.
+        Some(at(last / 2)? / 2.0 + at(last.div_ceil(2))? / 2.0)
+    }
+
     /// Positions of the trials with a value, those to be seen best last, at most `most`: the `best` first ranks always, of
     /// the others every so manieth.
     fn drawn(&self, most: usize, best: usize) -> Vec<usize> {

@@ -1,12 +1,15 @@
 //! The honest answer: what the best trial reached, against the others, and what is left of it on the test bars.
 
 use super::super::markup::escape;
-use super::super::number::{NONE, SPACE, count, counted, maybe, percent};
+use super::super::number::{NONE, SPACE, count, counted, decimal, maybe, percent};
 use super::super::selection::{CERTAIN, COIN};
 use super::super::verdict::{claim, class, interval_plot};
 use super::{Sweep, known};
-use crate::rundir::{SweepSummary, TrialStatus, WinnerSummary};
+use crate::rundir::{SweepSummary, TrialStatus, Verdict, WinnerSummary};
 use std::path::{Component, Path, PathBuf};
+
+/// The metric by which overfitting is measured whatever judges.
+pub(super) const SHARPE: &str = "validation.sharpe";
 
 /// Reasons that are named.
 const REASONS: usize = 3;
@@ -17,8 +20,9 @@ pub(super) fn opening(sweep: &Sweep<'_>) -> String {
         return format!("<h1>{}</h1>\n{}", headline(sweep), reasons(sweep.summary));
     }
     let mut html = format!("<h1>{}</h1>\n<div class=\"verdict\">\n<div>\n", headline(sweep));
-    let verdict = sweep.summary.winner.as_ref().and_then(|winner| winner.verdict.as_ref());
-    html += &verdict.map(interval_plot).unwrap_or_default();
+    let verdict = sweep.summary.winner.as_ref().and_then(|winner| Some((winner, winner.verdict.as_ref()?)));
+    let own = verdict.filter(|(winner, verdict)| is_of_swept(winner, verdict));
+    html += &own.map(|(_, verdict)| interval_plot(verdict)).unwrap_or_default();
     html += &rivals(sweep);
     html += "</div>\n<div class=\"prose\">\n";
     for paragraph in paragraphs(sweep) {
@@ -27,8 +31,13 @@ pub(super) fn opening(sweep: &Sweep<'_>) -> String {
     html + "</div>\n</div>\n"
 }
 
-/// Why trials ended without a value, the most frequent reason first.
-fn reasons(summary: &SweepSummary) -> String {
+/// Whether the run's verdict is about the swept model's book: validation may have chosen a book on another model.
+pub(super) fn is_of_swept(winner: &WinnerSummary, verdict: &Verdict) -> bool {
+    winner.book.as_ref() == Some(&verdict.best_model)
+}
+
+/// Why trials ended without a value and how often, the most frequent reason first.
+pub(super) fn reasons_found(summary: &SweepSummary) -> Vec<(&str, usize)> {
     let mut found: Vec<(&str, usize)> = Vec::new();
     for reason in summary.trials.iter().filter_map(|trial| trial.reason.as_deref()) {
         match found.iter_mut().find(|(known, _)| *known == reason) {
@@ -37,8 +46,13 @@ fn reasons(summary: &SweepSummary) -> String {
         }
     }
     found.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    let shown = found.iter().take(REASONS);
-    shown
+    found
+}
+
+fn reasons(summary: &SweepSummary) -> String {
+    reasons_found(summary)
+        .iter()
+        .take(REASONS)
         .map(|(reason, times)| {
             format!(
                 "<p class=\"lead\">{}: {}.</p>\n",
@@ -49,9 +63,14 @@ fn reasons(summary: &SweepSummary) -> String {
         .collect()
 }
 
-/// `validation.rank_ic` as words.
+/// `validation.rank_ic` as words: `validation rank IC`.
 pub(super) fn metric_words(metric: &str) -> String {
-    metric.replace(['.', '_'], " ")
+    let word = |word: &str| match word {
+        "ic" | "mse" | "mae" => word.to_uppercase(),
+        "sharpe" => "Sharpe".to_owned(),
+        other => other.to_owned(),
+    };
+    metric.split(['.', '_']).map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn headline(sweep: &Sweep<'_>) -> String {
@@ -72,12 +91,18 @@ fn headline(sweep: &Sweep<'_>) -> String {
             sweep.values.text(value)
         ),
     };
-    if let Some(median) = sweep.value_at(0.5).filter(|_| sweep.ranked.len() > 1) {
+    if let Some(median) = sweep.median().filter(|_| sweep.ranked.len() > 1) {
         text += &format!(", against {} at the median", sweep.values.text(median));
     }
     let winner = summary.winner.as_ref().filter(|winner| winner.trial == best.number);
-    match winner.and_then(|winner| winner.verdict.as_ref()) {
-        Some(verdict) => format!(
+    match winner.and_then(|winner| Some((winner, winner.verdict.as_ref()?))) {
+        Some((winner, verdict)) if !is_of_swept(winner, verdict) => format!(
+            "{text}. The verdict of its run, on {}: <span class=\"conclusion {}\">{}</span>.",
+            escape(&verdict.best_model),
+            class(verdict.conclusion),
+            verdict.conclusion
+        ),
+        Some((_, verdict)) => format!(
             "{text}: on the test bars <span class=\"conclusion {}\">{}</span>.",
             class(verdict.conclusion),
             verdict.conclusion
@@ -96,7 +121,7 @@ fn rivals(sweep: &Sweep<'_>) -> String {
     html += &side("model", &format!("Best, trial {}", best.number), sweep.values.maybe(known(best)));
     if sweep.ranked.len() > 1 {
         let finished = format!("Median of {} finished", count(sweep.ranked.len()));
-        html += &side("", &finished, sweep.values.maybe(sweep.value_at(0.5)));
+        html += &side("", &finished, sweep.values.maybe(sweep.median()));
     }
     if let Some(first) = sweep.trial(0).filter(|first| first.number != best.number) {
         html += &side("", "First trial", sweep.values.maybe(known(first)));
@@ -142,9 +167,11 @@ fn choice(summary: &SweepSummary) -> String {
 
 fn judgement(summary: &SweepSummary, winner: &WinnerSummary) -> Vec<String> {
     let mut text = String::from("<strong>Test bars.</strong> The best trial alone was run on them. ");
-    text += &match &winner.verdict {
-        Some(verdict) => format!("{}: {}.", escape(&claim(verdict)), verdict.conclusion),
-        None => "The run has no model and baseline to compare, so there is no verdict.".to_owned(),
+    text += &match winner.book.as_deref().zip(winner.sharpe) {
+        Some((book, sharpe)) => {
+            format!("Its book, {}, has a Sharpe ratio of {} there.", escape(book), decimal(sharpe, 2))
+        }
+        None => "The swept model has no book of its own with a Sharpe ratio there.".to_owned(),
     };
     if let Some(link) = run_report(summary) {
         text += &format!(" <a href=\"{}\">The report of this run</a>.", escape(&link));
@@ -157,14 +184,33 @@ fn judgement(summary: &SweepSummary, winner: &WinnerSummary) -> Vec<String> {
             "below 95\u{a0}%, the usual bar, money staked on it trusts in luck"
         };
         found.push(format!(
-            "<strong>Deflated.</strong> Its Sharpe ratio on the test bars is {}. Counting all {}, the probability that the true \
+            "<strong>Deflated.</strong> The Sharpe ratio of the swept trial's book on the test bars is {}. Counting all {}, the probability that the true \
              ratio is above what the best of so many would show by luck is {}; {meaning}.",
             maybe(winner.sharpe, 2),
             counted(summary.trials.len(), "trial"),
             percent(Some(probability), 0)
         ));
     }
+    found.push(verdict_of_run(winner));
     found
+}
+
+/// The run's verdict, and about which book it is.
+fn verdict_of_run(winner: &WinnerSummary) -> String {
+    let Some(verdict) = &winner.verdict else {
+        return "<strong>Verdict.</strong> The run has no model and baseline to compare, so there is none."
+            .to_owned();
+    };
+    let about = if is_of_swept(winner, verdict) {
+        "It is about the swept trial's book.".to_owned()
+    } else {
+        format!(
+            "The run's verdict is about {}, the book on a model that the validation bars chose there, and not about the swept \
+             trial's book.",
+            escape(&verdict.best_model)
+        )
+    };
+    format!("<strong>Verdict.</strong> {about} {}: {}.", escape(&claim(verdict)), verdict.conclusion)
 }
 
 fn overfitting(summary: &SweepSummary) -> String {
@@ -178,9 +224,14 @@ fn overfitting(summary: &SweepSummary) -> String {
     } else {
         "from 50\u{a0}% on, choosing this way would be no better than a coin"
     };
+    let by = if summary.metric == SHARPE {
+        ""
+    } else {
+        ", by the Sharpe ratios of the trials' books on validation bars, not by the metric"
+    };
     format!(
         "<strong>Overfitting.</strong> In {} of the ways to halve the validation bars, the trial that was best on one half was \
-         worse than the median on the other; {meaning}.",
+         not above the median on the other{by}; {meaning}.",
         percent(Some(share), 0)
     )
 }

@@ -40,7 +40,7 @@ pub(super) fn map_note(sweep: &Sweep<'_>) -> String {
     let Some([across, up]) = most_important(sweep) else { return String::new() };
     format!(
         "Medians of the {} of the finished trials: <b>{}</b> to the right, <b>{}</b> upwards. A cell's colour is the fifth in which \
-         its median lies; the small number is how many trials it has, where it is more than one. Empty cells were not tried.",
+         its median lies; the small number is how many trials it has, where it is more than one. No trial was finished in an empty cell.",
         escape(&metric_words(&sweep.summary.metric)),
         escape(&across.name),
         escape(&up.name)

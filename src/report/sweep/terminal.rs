@@ -1,12 +1,12 @@
 //! The table that is printed after a sweep.
 
-use super::super::number::{NONE, counted, percent};
+use super::super::number::{NONE, count, counted, decimal, duration, percent, significant};
 use super::super::terminal_text::{cut, paint, plain, wrapped};
 use super::axes::setting;
-use super::opening::{fates, metric_words};
+use super::opening::{SHARPE, fates, is_of_swept, metric_words, reasons_found};
 use super::{Sweep, known};
 use crate::ruled_table::ruled_table;
-use crate::rundir::{Conclusion, SweepSummary, TrialSummary};
+use crate::rundir::{Conclusion, SweepSummary, TrialSummary, WinnerSummary};
 use comfy_table::CellAlignment;
 
 /// Rows of the table.
@@ -23,8 +23,33 @@ pub fn sweep_terminal(summary: &SweepSummary, width: usize, colour: bool) -> Str
         &plain(&format!("{}: {}.", counted(summary.trials.len(), "trial"), fates(summary))),
         width,
     ) + "\n");
-    text += &(wrapped(&plain(&outcome(&sweep)), width) + "\n");
+    for line in [stop(summary), reason(summary), outcome(&sweep)].into_iter().filter(|line| !line.is_empty())
+    {
+        text += &(wrapped(&plain(&line), width) + "\n");
+    }
     text + &judgement(&sweep, width, colour)
+}
+
+/// `Stopped after its 10 minutes; 189 of 100,000 trials.` where the time ended it.
+fn stop(summary: &SweepSummary) -> String {
+    if summary.stop_reason != "time" {
+        return String::new();
+    }
+    let allowed = summary.seconds_allowed.map_or_else(|| "time".to_owned(), duration);
+    format!(
+        "Stopped after its {allowed}; {} of {}.",
+        count(summary.trials.len()),
+        counted(summary.trials_asked, "trial")
+    )
+}
+
+/// The commonest reason for which trials failed or diverged.
+fn reason(summary: &SweepSummary) -> String {
+    reasons_found(summary).first().map_or_else(String::new, |(reason, times)| {
+        let sentence =
+            format!("Without a value: {}, as {}.", counted(*times, "trial"), reason.trim_end_matches('.'));
+        cut(&sentence, usize::MAX)
+    })
 }
 
 /// The table with as many columns as fit.
@@ -59,7 +84,7 @@ fn table(sweep: &Sweep<'_>, dimensions: &[usize], columns: usize) -> String {
             trial.number.to_string(),
             plain(&sweep.values.maybe(known(trial))),
             trial.epochs.to_string(),
-            format!("{:.1}", trial.cpu_seconds),
+            if trial.reused { NONE.to_owned() } else { plain(&significant(trial.cpu_seconds)) },
         ];
         row.extend(dimensions.iter().map(|index| written(sweep, trial, *index)));
         table.add_row(row.into_iter().take(columns));
@@ -85,7 +110,7 @@ fn outcome(sweep: &Sweep<'_>) -> String {
     let metric = metric_words(&sweep.summary.metric);
     let mut text = format!("Best: trial {}, {metric} {}", best.number, sweep.values.maybe(known(best)));
     let mut rivals = Vec::new();
-    if let Some(median) = sweep.value_at(0.5).filter(|_| sweep.ranked.len() > 1) {
+    if let Some(median) = sweep.median().filter(|_| sweep.ranked.len() > 1) {
         rivals.push(format!("{} at the median", sweep.values.text(median)));
     }
     if let Some(first) = sweep.trial(0).filter(|first| first.number != best.number).and_then(known) {
@@ -94,33 +119,63 @@ fn outcome(sweep: &Sweep<'_>) -> String {
     if !rivals.is_empty() {
         text += &format!(", against {}", rivals.join(" and "));
     }
+    text += ".";
     if let Some(share) = sweep.summary.overfitting_probability {
-        text += &format!("; PBO {}", percent(Some(share), 0));
+        text += &format!(
+            " PBO {}: the share of the ways to halve the validation bars in which the best of one half is not above the median \
+             of the other",
+            percent(Some(share), 0)
+        );
+        text += if sweep.summary.metric == SHARPE {
+            "."
+        } else {
+            ", by the Sharpe ratios of the trials' books, not by the metric."
+        };
     }
-    cut(&(text + "."), usize::MAX)
+    cut(&text, usize::MAX)
 }
 
 /// What the test bars say.
 fn judgement(sweep: &Sweep<'_>, width: usize, colour: bool) -> String {
-    let winner = sweep.summary.winner.as_ref();
-    let Some(verdict) = winner.and_then(|winner| winner.verdict.as_ref()) else {
+    let Some(winner) = &sweep.summary.winner else {
         return "Verdict: none, the best trial was not judged on test bars.\n".to_owned();
     };
-    let deflated = winner.and_then(|winner| winner.deflated_sharpe);
-    let deflated = deflated.map_or(String::new(), |probability| {
-        let trials = counted(sweep.summary.trials.len(), "trial");
-        format!(" Deflated by {trials}: {}.", percent(Some(probability), 0))
-    });
+    let swept = wrapped(&plain(&swept_book(sweep.summary, winner)), width) + "\n";
+    let Some(verdict) = &winner.verdict else {
+        return swept + "Verdict: none, its run has no model and baseline to compare.\n";
+    };
     let code = match verdict.conclusion {
         Conclusion::Proven => "1;32",
         Conclusion::NotProven => "1;33",
         Conclusion::Worse => "1;31",
     };
-    let start = format!("Verdict: {}.", verdict.conclusion);
+    let about = if is_of_swept(winner, verdict) {
+        "Verdict".to_owned()
+    } else {
+        cut(&format!("The run's verdict is about {}", verdict.best_model), usize::MAX)
+    };
+    let start = format!("{about}: {}.", verdict.conclusion);
     let claim = cut(&super::super::verdict::claim(verdict), usize::MAX);
-    let sentence = wrapped(&plain(&format!("{start} {claim}.{deflated}")), width);
+    let sentence = wrapped(&plain(&format!("{start} {claim}.")), width);
     match sentence.strip_prefix(&start) {
-        Some(rest) => format!("{}{rest}\n", paint(&start, code, colour)),
-        None => sentence + "\n",
+        Some(rest) => format!("{swept}{}{rest}\n", paint(&start, code, colour)),
+        None => swept + &sentence + "\n",
     }
+}
+
+/// `Test bars: the book of trial 17, lstm_signal, has a Sharpe ratio of 1.61. Deflated by 24 trials: 29%.`
+fn swept_book(summary: &SweepSummary, winner: &WinnerSummary) -> String {
+    let Some((book, sharpe)) = winner.book.as_deref().zip(winner.sharpe) else {
+        return "Test bars: the swept model has no book of its own with a Sharpe ratio there.".to_owned();
+    };
+    let mut text = format!(
+        "Test bars: the book of trial {}, {book}, has a Sharpe ratio of {}.",
+        winner.trial,
+        decimal(sharpe, 2)
+    );
+    if let Some(probability) = winner.deflated_sharpe {
+        let trials = counted(summary.trials.len(), "trial");
+        text += &format!(" Deflated by {trials}: {}.", percent(Some(probability), 0));
+    }
+    cut(&text, usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! Every trial, in the fewest bytes: a thousand rows are most of the page.
 
 use super::super::markup::{escape, folded, scrolling};
-use super::super::number::{counted, decimal, maybe, significant};
+use super::super::number::{NONE, counted, decimal, maybe, significant};
 use super::axes::setting;
 use super::opening::metric_words;
 use super::{Sweep, known, status_words};
@@ -26,7 +26,7 @@ pub(super) fn trials(sweep: &Sweep<'_>) -> String {
     table += &heading("Ended", false);
     table += &heading(&escape(&metric_words(&sweep.summary.metric)), true);
     for dimension in &sweep.dimensions {
-        table += &heading(&escape(&dimension.name).replace('_', "_<wbr>"), !dimension.is_choice());
+        table += &heading(&escape(&dimension.name).replace('_', "_<wbr>"), true);
     }
     if trades {
         table += &heading("Validation Sharpe", true);
@@ -60,7 +60,7 @@ fn row(sweep: &Sweep<'_>, trial: &TrialSummary, trades: bool, reasons: bool) -> 
     }
     cell(&trial.parameters.to_string());
     cell(&decimal(trial.epochs as f64, 0));
-    cell(&significant(trial.cpu_seconds));
+    cell(&if trial.reused { NONE.to_owned() } else { significant(trial.cpu_seconds) });
     if reasons {
         cell(&escape(trial.reason.as_deref().unwrap_or_default()));
     }
