@@ -44,7 +44,7 @@ fn ending(summary: &SweepSummary) -> String {
         }
         "completed" => format!("completed, {asked} asked for"),
         "time" => {
-            let allowed = summary.seconds_allowed.map_or_else(|| "time".to_owned(), clock);
+            let allowed = summary.seconds_allowed.map_or_else(|| "time".to_owned(), duration);
             format!("its {allowed} were used up, {asked} asked for")
         }
         other => format!("{}, {asked} asked for", escape(other)),

@@ -167,10 +167,9 @@ fn choice(summary: &SweepSummary) -> String {
 
 fn judgement(summary: &SweepSummary, winner: &WinnerSummary) -> Vec<String> {
     let mut text = String::from("<strong>Test bars.</strong> The best trial alone was run on them. ");
-    text += &match winner.book.as_deref().zip(winner.sharpe) {
-        Some((book, sharpe)) => {
-            format!("Its book, {}, has a Sharpe ratio of {} there.", escape(book), decimal(sharpe, 2))
-        }
+    let book = winner.book.as_ref().map_or_else(String::new, |book| format!(", {},", escape(book)));
+    text += &match winner.sharpe {
+        Some(sharpe) => format!("Its book{book} has a Sharpe ratio of {} there.", decimal(sharpe, 2)),
         None => "The swept model has no book of its own with a Sharpe ratio there.".to_owned(),
     };
     if let Some(link) = run_report(summary) {
@@ -204,9 +203,9 @@ fn verdict_of_run(winner: &WinnerSummary) -> String {
     let about = if is_of_swept(winner, verdict) {
         "It is about the swept trial's book.".to_owned()
     } else {
+        let other = if winner.book.is_some() { ", and not about the swept trial's book" } else { "" };
         format!(
-            "The run's verdict is about {}, the book on a model that the validation bars chose there, and not about the swept \
-             trial's book.",
+            "The run's verdict is about {}, the book on a model that the validation bars chose there{other}.",
             escape(&verdict.best_model)
         )
     };

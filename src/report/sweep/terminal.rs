@@ -165,11 +165,12 @@ fn judgement(sweep: &Sweep<'_>, width: usize, colour: bool) -> String {
 
 /// `Test bars: the book of trial 17, lstm_signal, has a Sharpe ratio of 1.61. Deflated by 24 trials: 29%.`
 fn swept_book(summary: &SweepSummary, winner: &WinnerSummary) -> String {
-    let Some((book, sharpe)) = winner.book.as_deref().zip(winner.sharpe) else {
+    let Some(sharpe) = winner.sharpe else {
         return "Test bars: the swept model has no book of its own with a Sharpe ratio there.".to_owned();
     };
+    let book = winner.book.as_ref().map_or_else(String::new, |book| format!(", {book},"));
     let mut text = format!(
-        "Test bars: the book of trial {}, {book}, has a Sharpe ratio of {}.",
+        "Test bars: the book of trial {}{book} has a Sharpe ratio of {}.",
         winner.trial,
         decimal(sharpe, 2)
     );
