@@ -117,8 +117,8 @@ fn describe(scratch: &Scratch, summary: &SweepSummary) {
         assert_eq!(table.float("value").unwrap()[row], trial.value.unwrap());
         let rate = trial.settings["train.optimizer.adamw.learning_rate"].as_f64().unwrap();
         assert_eq!(table.float("train.optimizer.adamw.learning_rate").unwrap()[row], rate);
-        let window = trial.settings["models.lstm.lstm.window"].as_i64().unwrap();
-        assert_eq!(table.integer("models.lstm.lstm.window").unwrap()[row], window);
+        let dropout = trial.settings["models.lstm.lstm.dropout"].as_f64().unwrap();
+        assert_eq!(table.float("models.lstm.lstm.dropout").unwrap()[row], dropout);
         let layers = trial.settings["models.lstm.lstm.layers"].to_string();
         assert_eq!(*table.text("models.lstm.lstm.layers").unwrap()[row], *layers);
         assert_eq!(trial.curve.len(), 2);

@@ -458,16 +458,16 @@ space:
 #[test]
 fn a_list_in_a_condition_means_any_of_its_values_or_the_one_list() {
     let exists = |parent: &str, wanted: &str| {
-        let yaml = with("  models.small.lstm.window: {min: 6, max: 18, int: true}\n", "");
+        let yaml = with("  train.batch_size: {min: 6, max: 18, int: true}\n", "");
         let yaml = yaml.replace("method: tpe", "method: grid").replace("trials: 20\n", "").replace(
             "  train.optimizer.adamw.learning_rate: {min: 1e-4, max: 1e-2, log: true}\n",
-            "  models.small.lstm.dropout: {values: [0.1, 0.2, 0.3]}\n  models.small.lstm.window: {values: [6], when: {PARENT: WANTED}}\n",
+            "  models.small.lstm.dropout: {values: [0.1, 0.2, 0.3]}\n  train.batch_size: {values: [6], when: {PARENT: WANTED}}\n",
         );
         let plan = sweep(&yaml.replace("PARENT", parent).replace("WANTED", wanted), &[]).unwrap();
         let mut search = plan.config.method.build().start(plan.task());
         let mut found = Vec::new();
         while let Next::Job(job) = search.next() {
-            if job.settings.contains_key("models.small.lstm.window") {
+            if job.settings.contains_key("train.batch_size") {
                 found.push(job.settings[parent].clone());
             }
             search.tell(job.trial, job.epochs, Some(0.0));
