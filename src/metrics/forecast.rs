@@ -17,6 +17,19 @@ struct Coefficient {
     ratio: Option<f64>,
 }
 
+/// Time, forecast and outcome of every row whose outcome is known, in the order of time.
+pub(super) fn known_rows(times: &[Time], predictions: &[f64], actual: &[f64]) -> Vec<(Time, f64, f64)> {
+    let mut rows: Vec<(Time, f64, f64)> = times
+        .iter()
+        .zip(predictions.iter().zip(actual))
+        .filter(|(_, (_, actual))| !actual.is_nan())
+        .map(|(time, (prediction, actual))| (*time, *prediction, *actual))
+        .collect();
+    // A stable sort: rows of one time keep their order, so that sums keep their bits.
+    rows.sort_by_key(|row| row.0);
+    rows
+}
+
 /// Scores forecasts row by row: `times`, `predictions` and `actual` are `[N]`, a row a symbol and time in any order.
 /// Rows whose outcome is null are skipped. The information coefficients are means over times of the correlation across
 /// symbols where there are three symbols a time on average, otherwise one correlation over all rows.
@@ -26,14 +39,7 @@ pub fn forecast_metrics(
     predictions: &[f64],
     actual: &[f64],
 ) -> ForecastMetrics {
-    let mut rows: Vec<(Time, f64, f64)> = times
-        .iter()
-        .zip(predictions.iter().zip(actual))
-        .filter(|(_, (_, actual))| !actual.is_nan())
-        .map(|(time, (prediction, actual))| (*time, *prediction, *actual))
-        .collect();
-    // A stable sort: rows of one time keep their order, so that sums keep their bits.
-    rows.sort_by_key(|row| row.0);
+    let rows = known_rows(times, predictions, actual);
     let count = rows.len() as f64;
     let mean = |error: &dyn Fn(f64) -> f64| {
         finite(rows.iter().map(|(_, prediction, actual)| error(prediction - actual)).sum::<f64>() / count)

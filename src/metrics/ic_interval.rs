@@ -1,7 +1,7 @@
 //! How sure an information coefficient is.
 
 use super::finite;
-use super::forecast::{FEWEST_SYMBOLS, correlation, correlations_by_time};
+use super::forecast::{FEWEST_SYMBOLS, correlation, correlations_by_time, known_rows};
 use super::lanes::lane_product;
 use crate::units::Time;
 
@@ -26,13 +26,7 @@ pub fn ic_interval(
     actual: &[f64],
     horizon_bars: usize,
 ) -> Option<[f64; 2]> {
-    let mut rows: Vec<(Time, f64, f64)> = times
-        .iter()
-        .zip(predictions.iter().zip(actual))
-        .filter(|(_, (_, actual))| !actual.is_nan())
-        .map(|(time, (prediction, actual))| (*time, *prediction, *actual))
-        .collect();
-    rows.sort_by_key(|row| row.0);
+    let rows = known_rows(times, predictions, actual);
     let groups = rows.chunk_by(|a, b| a.0 == b.0).count();
     if groups < FEWEST_TIMES.max(4 * horizon_bars) {
         return None;
