@@ -59,6 +59,7 @@ pub(crate) fn forecasts(bars: &Bars, kind: LabelKind, value: impl Fn(usize, usiz
         fold: vec![0; samples.len()],
         values: samples.iter().map(|one| value(one.symbol as usize, one.row as usize)).collect(),
         actual: vec![NULL; samples.len()],
+        alarm_at: Vec::new(),
         units: Vec::new(),
         samples,
     }])

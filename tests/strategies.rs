@@ -47,6 +47,7 @@ fn forecasts(kind: LabelKind, horizon: u32, values: &[f64]) -> Predictions {
         fold: vec![0; made.len()],
         values: made.iter().map(|row| values[*row]).collect(),
         actual: vec![NULL; made.len()],
+        alarm_at: Vec::new(),
         units: Vec::new(),
     }])
 }

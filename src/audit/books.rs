@@ -123,6 +123,7 @@ fn empty(model: &str, labels: &Labels) -> ModelPredictions {
         fold: Vec::new(),
         values: Vec::new(),
         actual: Vec::new(),
+        alarm_at: Vec::new(),
         units: Vec::new(),
     }
 }
@@ -132,8 +133,8 @@ fn stand_in(seed: Seed, kind: LabelKind, (time, symbol, horizon): (i64, usize, u
     let mut stream = seed.child("bar", time as u64).stream("forecast", (symbol * 1000 + horizon) as u64);
     match kind {
         LabelKind::Return => 0.01 * stream.normal(),
-        LabelKind::Class => stream.uniform(),
-        LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => stream.normal(),
+        LabelKind::Class | LabelKind::Event => stream.uniform(),
+        LabelKind::Change | LabelKind::Value | LabelKind::Scaled | LabelKind::Direction => stream.normal(),
     }
 }
 

@@ -206,13 +206,20 @@ fn check_series(experiment: &ExperimentConfig, complain: &mut Complain) {
         complain("strategies", message.into(), "leave `strategies` out, or load prices".into());
     }
     if let Some(target) = &experiment.target
-        && !matches!(target, LabelConfig::ForwardChange(_) | LabelConfig::Sign(_))
+        && !matches!(
+            target,
+            LabelConfig::ForwardChange(_) | LabelConfig::ForwardValue(_) | LabelConfig::Sign(_)
+        )
     {
         let message = format!(
             "`{}` is made of returns, which series that may be 0 or negative do not have",
             target.name()
         );
-        complain(&format!("target.{}", target.name()), message, "use `forward_change` or `sign`".into());
+        complain(
+            &format!("target.{}", target.name()),
+            message,
+            "use `forward_change`, `forward_value` or `sign`".into(),
+        );
     }
 }
 

@@ -122,6 +122,7 @@ fn decile_spread(rows: &[(Time, f64, f64)]) -> Option<f64> {
 /// Share of forecasts on the side of the outcome, and of the more frequent side. A forecast at neutral is on no side.
 fn directions(kind: LabelKind, rows: &[(Time, f64, f64)]) -> (Option<f64>, Option<f64>) {
     let neutral = match kind {
+        LabelKind::Value | LabelKind::Event => return (None, None),
         LabelKind::Class => 0.5,
         LabelKind::Return | LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => 0.0,
     };

@@ -161,7 +161,7 @@ fn check_windows(
 
 /// A forecast of a class is a probability, whatever a regression says.
 fn bounded(kind: LabelKind, forecast: f64) -> f64 {
-    if kind == LabelKind::Class { forecast.clamp(0.0, 1.0) } else { forecast }
+    if kind.is_probability() { forecast.clamp(0.0, 1.0) } else { forecast }
 }
 
 /// A card that cannot become JSON is a fault of the program, not of the disk; it is told as a damaged file.

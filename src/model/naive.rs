@@ -59,7 +59,7 @@ impl Model for Naive {
         let outputs = task.train.outputs();
         let constant = |values: Vec<f64>| (values, vec![0.0; outputs]);
         let (level, slope) = match self.forecast {
-            Forecast::Zero => constant(vec![if task.kind == LabelKind::Class { 0.5 } else { 0.0 }; outputs]),
+            Forecast::Zero => constant(vec![if task.kind.is_probability() { 0.5 } else { 0.0 }; outputs]),
             Forecast::Mean => constant(targets.mean().to_vec()),
             Forecast::Last => persistence(&task.train, &targets),
         };

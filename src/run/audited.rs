@@ -161,6 +161,7 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
             samples: prepared.test.samples().to_vec(),
             fold: vec![fold.index as u32; prepared.test.len()],
             actual: Vec::new(),
+            alarm_at: Vec::new(),
             units: Vec::new(),
             values,
         });

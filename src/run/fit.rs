@@ -195,6 +195,7 @@ fn joined(work: &Work, name: &str, parts: &[Forecasts]) -> ModelPredictions {
         fold: Vec::new(),
         values: Vec::new(),
         actual: Vec::new(),
+        alarm_at: Vec::new(),
         units: Vec::new(),
     };
     for part in parts {

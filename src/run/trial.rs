@@ -346,6 +346,7 @@ impl<'a> Workshop<'a> {
             fold: vec![ground.fold.index as u32; validation.len()],
             values,
             actual,
+            alarm_at: Vec::new(),
             units,
         })
     }

@@ -13,10 +13,22 @@ pub enum LabelKind {
     Change,
     /// A return divided by the volatility known at the decision; 0 is neutral.
     Scaled,
+    /// A level of the series itself; it has no neutral value, so no strategy can trade on it.
+    Value,
     /// 0 or 1; a forecast is a probability and 0.5 is neutral.
     Class,
+    /// 0 or 1, whether something rare happens that nobody wants; a forecast is a probability, to be read as a risk beside a
+    /// threshold that validation chose.
+    Event,
     /// -1, 0 or 1 (triple barrier); 0 is neutral.
     Direction,
+}
+
+impl LabelKind {
+    /// Whether a label is 0 or 1 and a forecast of it a probability.
+    pub fn is_probability(self) -> bool {
+        matches!(self, LabelKind::Class | LabelKind::Event)
+    }
 }
 
 /// Labels row for row beside the bars, one column a horizon. A row's labels carry the time at which the last of them is

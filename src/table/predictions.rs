@@ -20,6 +20,9 @@ pub struct ModelPredictions {
     pub values: Vec<f64>,
     /// `[N, horizons]` row-major: what came; null where the future is not there yet.
     pub actual: Vec<f64>,
+    /// `[N, horizons]` row-major: the risk from which on there is an alarm, chosen on the validation rows of the fold that
+    /// made the forecast; null where they held too few events to choose. Empty unless the labels are events.
+    pub alarm_at: Vec<f64>,
     /// `[N]`: the unit in which an error is judged beside symbols of other size; empty where labels have their own.
     pub units: Vec<f64>,
 }
@@ -28,10 +31,19 @@ impl ModelPredictions {
     /// `[symbol][row]`: the forecast of one horizon beside the bars, null where none was made. `rows` gives each
     /// symbol's number of bars.
     pub fn beside(&self, horizon: usize, rows: &[usize]) -> Vec<Vec<f64>> {
+        self.spread(&self.values, horizon, rows)
+    }
+
+    /// The same of `alarm_at`; null everywhere where that is empty.
+    pub fn alarm_beside(&self, horizon: usize, rows: &[usize]) -> Vec<Vec<f64>> {
+        self.spread(&self.alarm_at, horizon, rows)
+    }
+
+    fn spread(&self, values: &[f64], horizon: usize, rows: &[usize]) -> Vec<Vec<f64>> {
         let mut columns: Vec<Vec<f64>> = rows.iter().map(|rows| vec![super::NULL; *rows]).collect();
-        for (index, sample) in self.samples.iter().enumerate() {
-            columns[sample.symbol as usize][sample.row as usize] =
-                self.values[index * self.horizons.len() + horizon];
+        let of_horizon = values.iter().skip(horizon).step_by(self.horizons.len().max(1));
+        for (sample, value) in self.samples.iter().zip(of_horizon) {
+            columns[sample.symbol as usize][sample.row as usize] = *value;
         }
         columns
     }

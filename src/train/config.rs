@@ -282,11 +282,11 @@ impl TrainConfig {
                 "train.early_stopping.min_delta must be 0 or above",
             ),
             (
-                !self.loss.uses(&LossConfig::Bce) || kind == LabelKind::Class,
+                !self.loss.uses(&LossConfig::Bce) || kind.is_probability(),
                 "train.loss bce needs a target of 0 or 1; use mse, huber or quantile with this target",
             ),
             (
-                !self.loss.uses(&LossConfig::Direction) || kind != LabelKind::Class,
+                !self.loss.uses(&LossConfig::Direction) || !kind.is_probability(),
                 "train.loss direction needs a target with a sign; use bce with a target of 0 or 1",
             ),
         ];

@@ -20,7 +20,7 @@ impl TargetScaling {
     pub fn fit(windows: &Windows, kind: LabelKind) -> Self {
         let outputs = windows.outputs();
         let count = windows.len() as f64;
-        if kind == LabelKind::Class || windows.is_empty() {
+        if kind.is_probability() || windows.is_empty() {
             return TargetScaling { mean: vec![0.0; outputs], deviation: vec![1.0; outputs] };
         }
         let average = |value: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {

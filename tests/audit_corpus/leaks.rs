@@ -519,6 +519,7 @@ fn in_sample() -> Pipeline<'static> {
             fold: vec![0; rows.len()],
             values: rows.iter().map(|row| slope * past[*row]).collect(),
             actual: Vec::new(),
+            alarm_at: Vec::new(),
             units: Vec::new(),
         }])
     }));

@@ -129,7 +129,7 @@ impl<'a> Judge<'a> {
         let segments: Vec<&str> = path.split('.').collect();
         let part_alone = match self.metric {
             // Classes are learned as they are.
-            Loss if self.target_kind() == Some(LabelKind::Class) => return false,
+            Loss if self.target_kind().is_some_and(LabelKind::is_probability) => return false,
             Loss => false,
             MeanSquaredError | MeanAbsoluteError if self.judges_changes() => {
                 self.experiment.scaler.rows == ScalerRows::Part

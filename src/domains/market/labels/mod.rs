@@ -4,8 +4,11 @@ use crate::domains::market::indicators::rolling_volatility::volatility;
 use crate::table::{Bars, LabelKind, Labels, NULL};
 use crate::units::Time;
 
+pub mod bars_to_drawdown;
+pub mod drawdown_within;
 pub mod forward_change;
 pub mod forward_return;
+pub mod forward_value;
 mod horizons;
 pub mod sign;
 pub mod triple_barrier;
@@ -41,12 +44,18 @@ crate::registry! {
     forward_return: ForwardReturn,
     /// Change of the close over one or several horizons, in the unit of the series.
     forward_change: ForwardChange,
+    /// The close itself at one or several horizons, in the unit of the series.
+    forward_value: ForwardValue,
     /// Return of the close over one or several horizons, in units of the volatility known at the row.
     volatility_scaled_return: VolatilityScaledReturn,
     /// Whether the close rises over one or several horizons.
     sign: Sign,
     /// Which of two barriers around the close the price reaches first, within a time limit.
     triple_barrier: TripleBarrier,
+    /// Whether the close falls by a share of itself within one or several horizons.
+    drawdown_within: DrawdownWithin,
+    /// How many bars until the close has fallen by a share of itself.
+    bars_to_drawdown: BarsToDrawdown,
 }
 
 /// When bar `row` of `symbol` is known: at its close, one interval after its start.
@@ -95,6 +104,14 @@ fn check_horizons(horizons: &[u32]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses a fall that is none, or leaves nothing.
+fn check_fall(percent: f64) -> Result<(), String> {
+    if percent > 0.0 && percent < 100.0 {
+        return Ok(());
+    }
+    Err(format!("`fall_percent` is {percent}; write a number above 0 and below 100"))
 }
 
 /// `[symbol][row]`: the volatility of one bar over the last `period` returns, known at the row's close.

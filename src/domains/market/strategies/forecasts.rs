@@ -38,10 +38,29 @@ pub(super) fn traded(world: &World, model: &str, horizon_bars: Option<u32>) -> R
     })
 }
 
+/// Refuses targets without a direction.
+pub(super) fn fits_direction(kind: LabelKind) -> Result<(), String> {
+    match kind {
+        LabelKind::Value => {
+            Err("the target is a level, which says nothing of a rise or a fall; use a target that is a \
+                                 return or a change"
+                .into())
+        }
+        LabelKind::Event => {
+            Err("the target is a risk, not a rise or a fall; use the strategy `circuit_breaker`".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The forecast that says nothing: an even chance for classes, otherwise no move.
 pub(super) fn neutral(kind: LabelKind) -> f64 {
     match kind {
-        LabelKind::Class => 0.5,
-        LabelKind::Return | LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => 0.0,
+        LabelKind::Class | LabelKind::Event => 0.5,
+        LabelKind::Return
+        | LabelKind::Change
+        | LabelKind::Value
+        | LabelKind::Scaled
+        | LabelKind::Direction => 0.0,
     }
 }

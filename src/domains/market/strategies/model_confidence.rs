@@ -1,6 +1,6 @@
 //! Positions in proportion to the forecasts of a model.
 
-use super::forecasts::{neutral, traded};
+use super::forecasts::{fits_direction, neutral, traded};
 use super::{Direction, Strategy, World};
 use crate::table::{LabelKind, Positions};
 use crate::units::BASIS_POINT;
@@ -70,6 +70,7 @@ impl Strategy for ModelConfidence {
     }
 
     fn fits(&self, kind: LabelKind) -> Result<(), String> {
+        fits_direction(kind)?;
         self.scale(kind).map(|_| ())
     }
 
@@ -114,9 +115,7 @@ impl ModelConfidence {
                     .into());
             }
             LabelKind::Class => ("scale", self.scale.unwrap_or(0.5), 1.0),
-            LabelKind::Change | LabelKind::Scaled | LabelKind::Direction => {
-                ("scale", self.scale.unwrap_or(1.0), 1.0)
-            }
+            _ => ("scale", self.scale.unwrap_or(1.0), 1.0),
         };
         if value.is_finite() && value > 0.0 {
             return Ok(value * unit);

@@ -1,10 +1,10 @@
 //! A portfolio of the symbols whose forecasts are best.
 
 use super::cross_section::{CrossSection, Weighting};
-use super::forecasts::traded;
+use super::forecasts::{fits_direction, traded};
 use super::schedule::Rebalance;
 use super::{Direction, Strategy, World};
-use crate::table::Positions;
+use crate::table::{LabelKind, Positions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,10 @@ impl Strategy for ModelRanking {
 
     fn model(&self) -> Option<(&str, Option<u32>)> {
         Some((&self.model, self.horizon_bars))
+    }
+
+    fn fits(&self, kind: LabelKind) -> Result<(), String> {
+        fits_direction(kind)
     }
 
     fn fits_symbols(&self, names: &[&str]) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Trades on the out-of-sample forecasts of a model.
 
-use super::forecasts::{Traded, neutral, traded};
+use super::forecasts::{Traded, fits_direction, neutral, traded};
 use super::{Direction, Strategy, World};
 use crate::table::{LabelKind, Positions};
 use crate::units::BASIS_POINT;
@@ -86,6 +86,7 @@ impl Strategy for ModelSignal {
     }
 
     fn fits(&self, kind: LabelKind) -> Result<(), String> {
+        fits_direction(kind)?;
         let (suffix, enter) = match kind {
             LabelKind::Return => {
                 for (name, value) in [("threshold", self.threshold), ("exit_threshold", self.exit_threshold)]
@@ -98,7 +99,7 @@ impl Strategy for ModelSignal {
                 }
                 ("_bps", self.threshold_bps)
             }
-            LabelKind::Change | LabelKind::Scaled | LabelKind::Class | LabelKind::Direction => {
+            _ => {
                 let values = [("threshold", self.threshold_bps), ("exit_threshold", self.exit_threshold_bps)];
                 for (name, value) in values {
                     if value.is_some() {
@@ -169,9 +170,7 @@ impl ModelSignal {
     fn thresholds(&self, kind: LabelKind) -> (f64, f64) {
         let (enter, leave, unit) = match kind {
             LabelKind::Return => (self.threshold_bps, self.exit_threshold_bps, BASIS_POINT),
-            LabelKind::Change | LabelKind::Class | LabelKind::Scaled | LabelKind::Direction => {
-                (self.threshold, self.exit_threshold, 1.0)
-            }
+            _ => (self.threshold, self.exit_threshold, 1.0),
         };
         let enter = enter.unwrap_or(0.0);
         (enter * unit, leave.unwrap_or(enter) * unit)
