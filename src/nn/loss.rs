@@ -1,5 +1,6 @@
 //! What training makes small. Every loss is a mean over windows and horizons.
 
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{D, Result, Tensor, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,13 +146,38 @@ impl LossConfig {
                 first.loss.forecast(&outputs.narrow(1, 0, width)?.contiguous()?)
             }
             LossConfig::Quantile { levels } => {
-                let median = levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2);
+                let median = median(levels);
                 let (rows, columns) = outputs.dims2()?;
                 let outputs = outputs.reshape((rows, columns / levels.len(), levels.len()))?;
                 outputs.narrow(D::Minus1, median, 1)?.squeeze(D::Minus1)
             }
         }
     }
+
+    /// The same as [`LossConfig::forecast`] in a graph, for so many horizons.
+    pub fn graph(&self, graph: &mut GraphBuilder, outputs: &Value, horizons: usize) -> Value {
+        match self {
+            LossConfig::Mse | LossConfig::Huber { .. } => outputs.clone(),
+            LossConfig::Bce | LossConfig::Direction => graph.sigmoid(outputs),
+            LossConfig::Mixed { heads } => match heads.first() {
+                Some(first) => {
+                    let width = horizons * first.loss.outputs_per_horizon();
+                    let outputs = graph.slice(outputs, 1, 0..width);
+                    first.loss.graph(graph, &outputs, horizons)
+                }
+                None => outputs.clone(),
+            },
+            LossConfig::Quantile { levels } => {
+                let place = |horizon: usize| (horizon * levels.len() + median(levels)) as i64;
+                graph.gather(outputs, 1, &(0..horizons).map(place).collect::<Vec<i64>>())
+            }
+        }
+    }
+}
+
+/// Place of the level whose quantile is the forecast.
+fn median(levels: &[f64]) -> usize {
+    levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2)
 }
 
 fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {
