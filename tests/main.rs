@@ -23,6 +23,7 @@ mod datasets;
 mod doubtful_data;
 mod doubts;
 mod ensembles;
+mod events;
 mod exit_rules;
 mod generate;
 mod gradients;
