@@ -5,6 +5,8 @@ mod books;
 mod doubts;
 mod error;
 mod exported;
+mod event_doubts;
+mod events;
 mod fit;
 mod grids;
 mod members;
