@@ -39,6 +39,7 @@ mod markets;
 mod metric_figures;
 mod metrics;
 mod models;
+mod noise_floor;
 mod peer_curves;
 mod planted;
 mod population;

@@ -6,7 +6,7 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
+use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors, standard_errors};
 use crate::model::{FitReport, ModelConfig};
 use crate::rundir::RunDir;
 use crate::seed::Seed;
@@ -214,20 +214,27 @@ fn joined(work: &Work, name: &str, parts: &[Forecasts]) -> ModelPredictions {
 /// The figures of one horizon.
 pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: usize) -> ForecastMetrics {
     let horizons = predictions.horizons.len();
-    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
-    let times: Vec<Time> = predictions.samples.iter().map(time).collect();
+    let times = times_of(bars, predictions);
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
     let (values, actual) = (column(&predictions.values), column(&predictions.actual));
     let mut metrics = forecast_metrics(&times, predictions.kind, &values, &actual);
     let ahead = predictions.horizons[horizon] as usize;
     metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
+    let one = &predictions.horizons[horizon..=horizon];
+    metrics.standard_errors = standard_errors(&times, predictions.kind, &values, &actual, one);
     if let Some((squared, absolute)) =
         scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
     {
         (metrics.scaled_mse, metrics.scaled_mae) = (Some(squared), Some(absolute));
     }
     metrics
+}
+
+/// When each forecast was made.
+fn times_of(bars: &Bars, predictions: &ModelPredictions) -> Vec<Time> {
+    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
+    predictions.samples.iter().map(time).collect()
 }
 
 /// The figures of each horizon, and their means.
@@ -239,5 +246,8 @@ pub(super) fn metrics_by_horizon(
         .into_par_iter()
         .map(|horizon| metrics_of(bars, predictions, horizon))
         .collect();
-    (ForecastMetrics::mean(&each), each)
+    let mut all = ForecastMetrics::mean(&each);
+    let ModelPredictions { kind, horizons, values, actual, .. } = predictions;
+    all.standard_errors = standard_errors(&times_of(bars, predictions), *kind, values, actual, horizons);
+    (all, each)
 }

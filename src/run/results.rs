@@ -146,8 +146,15 @@ impl<'a> Outcome<'a> {
         let look_ahead = super::audited::warnings(self.audit.as_ref());
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
         let of_data = loaded.warnings.iter().cloned();
-        let warnings =
-            look_ahead.into_iter().chain(of_data).chain(self.doubts(bars)).chain(of_books).collect();
+        let models = self.models(bars, fitted);
+        let leaks = models.iter().filter_map(doubts::below_noise_floor);
+        let warnings = look_ahead
+            .into_iter()
+            .chain(leaks)
+            .chain(of_data)
+            .chain(self.doubts(bars))
+            .chain(of_books)
+            .collect();
         let mut summary = Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
@@ -174,7 +181,9 @@ impl<'a> Outcome<'a> {
                 .flat_map(|record| &record.fits)
                 .filter_map(|(_, fit)| fit.seconds_to_first_step)
                 .reduce(f64::min),
-            models: self.models(bars, fitted),
+            target: experiment.target.as_ref().map(|target| target.build().kind()),
+            noise_floor: experiment.noise_floor,
+            models,
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
             audit: self.audit.clone(),
@@ -220,7 +229,12 @@ impl<'a> Outcome<'a> {
             let samples: u64 = fits().map(|fit| fit.samples).sum();
             let chosen = fits().find_map(|fit| fit.precision.as_ref());
             let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
-            let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
+            let (mut metrics, mut by_horizon) = metrics_by_horizon(bars, predictions);
+            if let Some(floor) = &self.plan.experiment.noise_floor {
+                for metrics in by_horizon.iter_mut().chain([&mut metrics]) {
+                    metrics.above_floor = Some(floor.beside(metrics));
+                }
+            }
             let shown = shown_horizons(by_horizon.len());
             ModelSummary {
                 name: record.name.clone(),

@@ -1,6 +1,7 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
-use crate::metrics::{BenchmarkMetrics, ForecastMetrics, TradingMetrics};
+use crate::metrics::{BenchmarkMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
+use crate::table::LabelKind;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
@@ -26,6 +27,12 @@ pub struct Summary {
     pub data: DataSummary,
     /// The stages of the story in order.
     pub stages: Vec<Stage>,
+    /// What the models forecast; absent without models, and in runs of older versions.
+    #[serde(default)]
+    pub target: Option<LabelKind>,
+    /// The figures of the best possible forecast, where the experiment knows them: the same for each horizon.
+    #[serde(default)]
+    pub noise_floor: Option<NoiseFloor>,
     /// Every model, in the order of the configuration.
     pub models: Vec<ModelSummary>,
     /// From the start of the process to the end of its first training step, up to 10 ms too many; absent where no network

@@ -126,6 +126,21 @@ fn check_lags(lags: &[usize]) -> Result<(), String> {
     lags.iter().try_for_each(|lag| at_least(1, "lags", *lag))
 }
 
+/// Refuses a choice of columns that is empty or names one twice.
+fn check_columns<Column: Copy + PartialEq>(
+    columns: &[Column],
+    name: fn(Column) -> &'static str,
+) -> Result<(), String> {
+    let twice = columns.iter().enumerate().find(|(index, column)| columns[..*index].contains(column));
+    match twice {
+        _ if columns.is_empty() => {
+            Err("`columns` is empty; name at least one, or leave it out for all".into())
+        }
+        Some((_, column)) => Err(format!("`columns` names `{}` twice; remove one", name(*column))),
+        None => Ok(()),
+    }
+}
+
 /// A column's name with the mark of its relative form.
 fn stem(name: String, relative: bool) -> String {
     if relative { name + "_relative" } else { name }
