@@ -30,9 +30,8 @@ fn times(rows: usize) -> Vec<Time> {
 fn accuracy_is_that_of_rounded_forecasts_of_whole_numbers() {
     let forecasts = [0.5, -0.5, 2.49, -1.5, 7.0];
     let outcomes = [1.0, -1.0, 2.0, -1.0, NULL];
-    let of = |kind, outcomes: &[f64]| {
-        forecast_metrics(&times(5), kind, &forecasts, outcomes).rounded_accuracy
-    };
+    let of =
+        |kind, outcomes: &[f64]| forecast_metrics(&times(5), kind, &forecasts, outcomes).rounded_accuracy;
     assert_eq!(of(LabelKind::Value, &outcomes), Some(0.75), "halves go away from zero, the null is skipped");
     assert_eq!(of(LabelKind::Change, &outcomes), Some(0.75));
     for kind in [LabelKind::Return, LabelKind::Class, LabelKind::Event, LabelKind::Direction] {
@@ -66,7 +65,8 @@ fn standard_errors_are_those_of_the_definition() {
     let actual: Vec<f64> = (0..rows * 3).map(|_| (3.0 * random.normal()).round()).collect();
     let forecasts: Vec<f64> = actual.iter().map(|outcome| outcome + random.normal()).collect();
     let losses = |of: &dyn Fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
-        let column = |horizon| (horizon..rows * 3).step_by(3).map(|place| of(forecasts[place], actual[place]));
+        let column =
+            |horizon| (horizon..rows * 3).step_by(3).map(|place| of(forecasts[place], actual[place]));
         (0..3).map(|horizon| column(horizon).collect()).collect()
     };
     let found = standard_errors(&times(rows), LabelKind::Value, &forecasts, &actual, &horizons).unwrap();
