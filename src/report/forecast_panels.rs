@@ -139,7 +139,7 @@ fn drawing(panel: &Panel, (up, across): (&Axis, &Axis), last: bool) -> String {
     });
     let errors = errors.collect::<Vec<String>>().join(", ");
     format!(
-        "<figure>\n<figcaption><b>{ahead} ahead</b> <small>MSE over all test rows: {errors}</small></figcaption>\n\
+        "<figure>\n<figcaption><b>{ahead} ahead</b> <small>MSE of all test rows: {errors}</small></figcaption>\n\
          <div class=\"plot\">{scale}{svg}</div>\n</figure>\n"
     )
 }

@@ -67,12 +67,6 @@ impl Figure {
         if self.share { percent(value, 1) } else { maybe(value, places(size)) }
     }
 
-    /// The 95 % interval of the figure, from its standard error.
-    fn interval(&self, metrics: &ForecastMetrics) -> Option<[f64; 2]> {
-        let (value, error) = ((self.of)(metrics)?, (self.error)(metrics)?);
-        Some([value - NORMAL_975 * error, value + NORMAL_975 * error])
-    }
-
     /// The heading of the column beside the figure.
     fn beside(&self) -> &'static str {
         match (self.floor, self.share) {
@@ -82,20 +76,20 @@ impl Figure {
         }
     }
 
-    /// What stands beside the figure: by how much it is worse than the floor, or without a floor its interval.
+    /// What stands beside the figure: by how much it is worse than the floor, or without a floor nothing, and half the
+    /// width of its 95 % interval.
     fn beside_text(&self, metrics: &ForecastMetrics) -> String {
         let size = (self.of)(metrics);
-        let ends = |interval: Option<[f64; 2]>| {
-            interval.map(|ends| {
-                ends.map(|end| self.text(Some(end), size).replace(&format!("{SPACE}%"), "")).join(" to ")
-            })
-        };
-        match (self.excess)(metrics) {
-            Some(excess) => {
-                let value = self.text(Some(excess.value), size);
-                ends(excess.interval).map_or(value.clone(), |ends| format!("{value} ({ends})"))
+        let half = (self.error)(metrics).map(|error| {
+            let text = self.text(Some(NORMAL_975 * error), size);
+            format!("\u{b1}{SPACE}{text}")
+        });
+        let excess = (self.excess)(metrics).map(|excess| self.text(Some(excess.value), size));
+        match (excess, half) {
+            (None, None) => NONE.to_owned(),
+            (excess, half) => {
+                excess.into_iter().chain(half).collect::<Vec<String>>().join(&SPACE.to_string())
             }
-            None => ends(self.interval(metrics)).unwrap_or_else(|| NONE.to_owned()),
         }
     }
 }
