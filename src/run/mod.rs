@@ -4,6 +4,7 @@ mod audited;
 mod books;
 mod doubts;
 mod error;
+mod event_doubts;
 mod events;
 mod fit;
 mod grids;
