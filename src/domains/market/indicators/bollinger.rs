@@ -1,6 +1,6 @@
 //! Bollinger bands.
 
-use super::{Indicator, at_least, price_level, ratio, stem};
+use super::{Indicator, Memory, at_least, price_level, ratio, stem};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -52,6 +52,10 @@ impl Indicator for Bollinger {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| self.columns(symbol.close())).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }
 
