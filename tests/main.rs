@@ -52,6 +52,7 @@ mod rankings;
 mod real_data;
 mod report;
 mod resume;
+mod running_features;
 mod search;
 mod search_reference;
 mod selection;

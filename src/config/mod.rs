@@ -73,4 +73,7 @@ pub struct ExperimentConfig {
     /// How books are run.
     #[serde(default)]
     pub backtest: BacktestConfig,
+    /// Whether the run keeps its bars and features in `history.parquet`, for `candlewick query` and for other programs.
+    #[serde(default)]
+    pub keep_history: bool,
 }

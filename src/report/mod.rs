@@ -44,6 +44,7 @@ pub use compare::compare;
 pub use sweep::{render_sweep, sweep_terminal};
 pub use tensorboard::export_tensorboard;
 pub use terminal::terminal;
+pub use terminal_text::{fixed, readable};
 
 use crate::rundir::{RunDirError, write_atomic};
 use run_files::RunFiles;

@@ -2,6 +2,7 @@
 
 use super::events::{Thresholds, Truth};
 use super::members::{self, Forecasts, Part, Place};
+use super::saved;
 use super::{Context, RunError};
 use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
@@ -55,6 +56,8 @@ pub(super) struct ModelRecord {
     pub validation: ForecastMetrics,
     /// The figures of the shown horizons, where the target is an event.
     pub events: Vec<EventSummary>,
+    /// Of each fold: see [`super::saved::version`].
+    pub versions: Vec<String>,
 }
 
 /// The features and labels of a plan that has models.
@@ -152,9 +155,24 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
             training_windows: by_fold.iter().map(|parts| parts[0].record.windows[0]).sum(),
             validation: metrics_by_horizon(work.bars, &validation).0,
             events: events.unwrap_or_default(),
+            versions: versions(work, &fitted.folds, (name, config))?,
         });
     }
     Ok(fitted)
+}
+
+/// The version of a model on each fold.
+fn versions(
+    work: &Work,
+    folds: &[(Fold, [usize; 3])],
+    (name, config): (&str, &ModelConfig),
+) -> Result<Vec<String>, RunError> {
+    let networks = members::networks(config, &work.plan.experiment.train);
+    let of = |(fold, _): &(Fold, _)| {
+        let folders = members::folders(work.directory.path(), fold.index, name, networks);
+        Ok(saved::version(&folders)?)
+    };
+    folds.iter().map(of).collect()
 }
 
 /// What a model is given on a fold. The audit proves this very function.

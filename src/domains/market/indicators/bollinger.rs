@@ -1,6 +1,6 @@
 //! Bollinger bands.
 
-use super::{Indicator, at_least, check_columns, price_level, ratio, stem};
+use super::{Indicator, Memory, at_least, check_columns, price_level, ratio, stem};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -94,6 +94,10 @@ impl Indicator for Bollinger {
             self.columns.iter().map(|column| all[*column as usize].clone()).collect()
         };
         bars.symbols().iter().map(|symbol| of(symbol.close())).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Moving average convergence divergence.
 
-use super::ema::exponential_mean;
-use super::{Indicator, at_least, check_columns, price_difference, stem};
+use super::ema::{ExponentialMean, exponential_mean};
+use super::{Bar, Indicator, Memory, Recursion, at_least, check_columns, price_difference, stem};
 use crate::domains::market::rolling;
-use crate::table::Bars;
+use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,16 @@ impl Indicator for Macd {
         };
         bars.symbols().iter().map(|symbol| of(symbol.close())).collect()
     }
+
+    fn memory(&self) -> Memory {
+        Memory::recursion(RunningMacd {
+            settings: self.clone(),
+            skipped: 0,
+            fast: ExponentialMean::new(self.fast),
+            slow: ExponentialMean::new(self.slow),
+            signal: ExponentialMean::new(self.signal),
+        })
+    }
 }
 
 impl Macd {
@@ -108,5 +118,30 @@ impl Macd {
             .into_iter()
             .map(|column| price_difference(rolling::padded(close.len(), column), close, self.relative))
             .collect()
+    }
+}
+
+/// The columns as they grow.
+struct RunningMacd {
+    settings: Macd,
+    /// Closes before the fast mean starts.
+    skipped: usize,
+    fast: ExponentialMean,
+    slow: ExponentialMean,
+    signal: ExponentialMean,
+}
+
+impl Recursion for RunningMacd {
+    fn next(&mut self, bar: &Bar) -> Vec<f64> {
+        let Macd { fast, slow, relative, .. } = self.settings;
+        // A fast mean starts at the same row as the slow one.
+        let skips = self.skipped < slow.saturating_sub(fast);
+        self.skipped += usize::from(skips);
+        let fast = if skips { None } else { self.fast.next(bar.close) };
+        let line = self.slow.next(bar.close).zip(fast).map(|(slow, fast)| fast - slow);
+        let signal = line.and_then(|line| self.signal.next(line));
+        let row = line.zip(signal).map_or([NULL; 3], |(line, signal)| [line, signal, line - signal]);
+        let chosen = self.settings.columns.iter().map(|column| row[*column as usize]);
+        chosen.flat_map(|value| price_difference(vec![value], &[bar.close], relative)).collect()
     }
 }

@@ -5,8 +5,8 @@ use crate::table::{Bars, LabelKind, Labels};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Bars from the row to the first later close that lies by `fall_percent` or more below the row's close; `limit_bars` where
-/// none of the next `limit_bars` closes does (the time is censored there). Known when the limit is over.
+/// Bars from the row to the first later close that lies by `fall_percent` or more below the row's close; one more than
+/// `limit_bars` where none of the next `limit_bars` closes does (the time is censored there). Known when the limit is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BarsToDrawdown {
@@ -46,7 +46,7 @@ impl Label for BarsToDrawdown {
             let close = bars.symbols()[symbol].close();
             let limit = close[row] * kept;
             let first = close[row + 1..=later].iter().position(|close| *close <= limit);
-            first.map_or(f64::from(self.limit_bars), |first| (first + 1) as f64)
+            first.map_or(f64::from(self.limit_bars) + 1.0, |first| (first + 1) as f64)
         })
     }
 }
