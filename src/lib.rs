@@ -13,7 +13,7 @@
 //! | 6 | [`config`]: from YAML to a plan |
 //! | 7 | [`audit`]: the look-ahead proof |
 //! | 8 | [`mod@run`]: the story of one experiment |
-//! | 9 | [`sweep`]: one experiment becomes hundreds |
+//! | 9 | [`sweep`]: one experiment becomes hundreds; [`query`]: rows of a run's tables; [`stream`]: a run's model live |
 //! | 10 | [`cli`]: one verb a file |
 //!
 //! Letters in shapes: `N` rows, `B` batch, `T` time steps of a window, `F` features, `H` hidden units or horizons,
@@ -33,6 +33,7 @@ pub mod nn;
 pub mod onnx;
 pub mod progress;
 pub mod protobuf;
+pub mod query;
 pub mod registry;
 pub mod report;
 pub mod ruled_table;
@@ -40,6 +41,7 @@ pub mod run;
 pub mod rundir;
 pub mod search;
 pub mod seed;
+pub mod stream;
 pub mod suggest;
 pub mod sweep;
 pub mod table;

@@ -29,6 +29,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("audit", 7),
     ("run", 8),
     ("sweep", 9),
+    ("query", 9),
+    ("stream", 9),
     ("cli", 10),
 ];
 

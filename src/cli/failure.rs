@@ -3,9 +3,11 @@
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
+use crate::query::QueryError;
 use crate::report::ReportError;
 use crate::run::{RunError, run_dir_exit_code};
 use crate::rundir::RunDirError;
+use crate::stream::StreamError;
 use crate::sweep::SweepError;
 
 /// A message for people and the exit code of the process.
@@ -85,6 +87,21 @@ impl From<RunDirError> for Failure {
 
 impl From<SweepError> for Failure {
     fn from(error: SweepError) -> Failure {
+        Failure::new(error.exit_code(), error.to_string())
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Failure {
+        match error {
+            QueryError::RunDir(error) => error.into(),
+            error => Failure::new(2, error.to_string()),
+        }
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Failure {
         Failure::new(error.exit_code(), error.to_string())
     }
 }

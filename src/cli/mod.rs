@@ -8,10 +8,12 @@ mod experiment;
 mod export;
 mod failure;
 mod output;
+mod query;
 mod report;
 mod run;
 mod runs;
 mod schema;
+mod stream;
 mod sweep;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,10 @@ enum Verb {
     /// List runs, or show one
     #[command(subcommand)]
     Runs(runs::Verb),
+    /// Print rows of a result table, or all that a model saw for one forecast
+    Query(query::Arguments),
+    /// Replay test bars through a saved model as if they came live
+    Stream(stream::Arguments),
     /// Describe, import or generate market data
     Data(data::DataArguments),
     /// Write the JSON Schema of experiments or sweeps, for completion in editors
@@ -71,6 +77,8 @@ pub fn main() -> ExitCode {
         Verb::Report(arguments) => report::run(arguments, &output),
         Verb::Export(verb) => export::run(verb, &output),
         Verb::Runs(verb) => runs::run(verb, &output),
+        Verb::Query(arguments) => query::run(arguments, &output),
+        Verb::Stream(arguments) => stream::run(arguments, &output),
         Verb::Data(arguments) => {
             data::run(arguments, &mut std::io::stdout().lock()).map_err(failure::Failure::from)
         }
@@ -93,6 +101,8 @@ impl Verb {
             Verb::Report(arguments) => arguments.json,
             Verb::Export(verb) => verb.json(),
             Verb::Runs(verb) => verb.json(),
+            Verb::Query(arguments) => arguments.json,
+            Verb::Stream(arguments) => arguments.json,
             Verb::Data(arguments) => arguments.json(),
             Verb::Schema(_) => false,
         }

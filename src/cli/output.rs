@@ -41,17 +41,29 @@ impl Output {
     /// # Errors
     /// A full disk behind a redirected stdout.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        self.write(&format!("{text}{end}"))
+    }
+
+    fn write(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
-            true => Ok(()),
-            false => stdout.write_all(b"\n"),
-        });
+        let written = stdout.write_all(text.as_bytes());
         match written.and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(5, format!("cannot write to standard output: {error}")))
             }
             _ => Ok(()),
         }
+    }
+
+    /// A line of the terminal in place of the one before, cut at its width.
+    ///
+    /// # Errors
+    /// As [`Output::print`].
+    pub(super) fn redraw(&self, line: &str) -> Result<(), Failure> {
+        let room = self.width().saturating_sub(1);
+        let line: String = line.chars().take(room).collect();
+        self.write(&format!("\r{line}\x1b[K"))
     }
 
     /// One JSON document on stdout.

@@ -79,6 +79,7 @@ pub(super) fn check_meaning(experiment: &mut ExperimentConfig, tree: &Node, foun
     check_models(experiment, &mut complain);
     check_alarms(experiment, &mut complain);
     check_series(experiment, &mut complain);
+    check_noise_floor(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
     check_backtest(experiment, &mut complain);
 }
@@ -245,6 +246,24 @@ fn check_series(experiment: &ExperimentConfig, complain: &mut Complain) {
             message,
             "use `forward_change`, `forward_value` or `sign`".into(),
         );
+    }
+}
+
+/// A floor under nothing is a mistake, and an accuracy after rounding has a meaning for levels and changes alone.
+fn check_noise_floor(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let Some(floor) = &experiment.noise_floor else { return };
+    if let Err(message) = floor.check() {
+        complain("noise_floor", message, String::new());
+    }
+    if experiment.models.is_empty() {
+        let message = "`noise_floor` stands beside the figures of models, and there are none";
+        complain("noise_floor", message.into(), "leave it out, or add `models`".into());
+    }
+    let kind = experiment.target.as_ref().map(|target| target.build().kind());
+    if floor.accuracy.is_some() && !matches!(kind, None | Some(LabelKind::Value | LabelKind::Change)) {
+        let message = "an accuracy after rounding has a meaning for levels and changes alone";
+        let hint = "leave it out, or forecast `forward_value` or `forward_change`";
+        complain("noise_floor.accuracy", message.into(), hint.into());
     }
 }
 

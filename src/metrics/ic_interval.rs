@@ -9,7 +9,7 @@ use crate::units::Time;
 pub(super) const NORMAL_975: f64 = 1.959_963_984_540_054;
 
 /// With fewer times an interval says nothing.
-const FEWEST_TIMES: usize = 20;
+pub(super) const FEWEST_TIMES: usize = 20;
 
 /// 95 % interval of the information coefficient that [`super::forecast_metrics`] finds in the same rows, for outcomes that
 /// lie `horizon_bars` times ahead. Rows whose outcome is null are skipped.

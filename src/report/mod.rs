@@ -11,7 +11,9 @@ mod costs;
 mod drawdown_table;
 mod equity_plot;
 mod folds;
+mod forecast_panels;
 mod forecast_plot;
+mod forecast_steps;
 mod frame;
 mod grid_line;
 mod grid_map;
@@ -42,6 +44,7 @@ pub use compare::compare;
 pub use sweep::{render_sweep, sweep_terminal};
 pub use tensorboard::export_tensorboard;
 pub use terminal::terminal;
+pub use terminal_text::{fixed, readable};
 
 use crate::rundir::{RunDirError, write_atomic};
 use run_files::RunFiles;

@@ -2,12 +2,13 @@
 
 use super::events::{Thresholds, Truth};
 use super::members::{self, Forecasts, Part, Place};
+use super::saved;
 use super::{Context, RunError};
 use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
+use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors, standard_errors};
 use crate::model::{FitReport, ModelConfig};
 use crate::rundir::{EventSummary, RunDir};
 use crate::seed::Seed;
@@ -55,6 +56,8 @@ pub(super) struct ModelRecord {
     pub validation: ForecastMetrics,
     /// The figures of the shown horizons, where the target is an event.
     pub events: Vec<EventSummary>,
+    /// Of each fold: see [`super::saved::version`].
+    pub versions: Vec<String>,
 }
 
 /// The features and labels of a plan that has models.
@@ -152,9 +155,24 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
             training_windows: by_fold.iter().map(|parts| parts[0].record.windows[0]).sum(),
             validation: metrics_by_horizon(work.bars, &validation).0,
             events: events.unwrap_or_default(),
+            versions: versions(work, &fitted.folds, (name, config))?,
         });
     }
     Ok(fitted)
+}
+
+/// The version of a model on each fold.
+fn versions(
+    work: &Work,
+    folds: &[(Fold, [usize; 3])],
+    (name, config): (&str, &ModelConfig),
+) -> Result<Vec<String>, RunError> {
+    let networks = members::networks(config, &work.plan.experiment.train);
+    let of = |(fold, _): &(Fold, _)| {
+        let folders = members::folders(work.directory.path(), fold.index, name, networks);
+        Ok(saved::version(&folders)?)
+    };
+    folds.iter().map(of).collect()
 }
 
 /// What a model is given on a fold. The audit proves this very function.
@@ -230,20 +248,27 @@ fn joined(work: &Work, name: &str, parts: &[Forecasts]) -> ModelPredictions {
 /// The figures of one horizon.
 pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: usize) -> ForecastMetrics {
     let horizons = predictions.horizons.len();
-    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
-    let times: Vec<Time> = predictions.samples.iter().map(time).collect();
+    let times = times_of(bars, predictions);
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
     let (values, actual) = (column(&predictions.values), column(&predictions.actual));
     let mut metrics = forecast_metrics(&times, predictions.kind, &values, &actual);
     let ahead = predictions.horizons[horizon] as usize;
     metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
+    let one = &predictions.horizons[horizon..=horizon];
+    metrics.standard_errors = standard_errors(&times, predictions.kind, &values, &actual, one);
     if let Some((squared, absolute)) =
         scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
     {
         (metrics.scaled_mse, metrics.scaled_mae) = (Some(squared), Some(absolute));
     }
     metrics
+}
+
+/// When each forecast was made.
+fn times_of(bars: &Bars, predictions: &ModelPredictions) -> Vec<Time> {
+    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
+    predictions.samples.iter().map(time).collect()
 }
 
 /// The figures of each horizon, and their means.
@@ -255,5 +280,8 @@ pub(super) fn metrics_by_horizon(
         .into_par_iter()
         .map(|horizon| metrics_of(bars, predictions, horizon))
         .collect();
-    (ForecastMetrics::mean(&each), each)
+    let mut all = ForecastMetrics::mean(&each);
+    let ModelPredictions { kind, horizons, values, actual, .. } = predictions;
+    all.standard_errors = standard_errors(&times_of(bars, predictions), *kind, values, actual, horizons);
+    (all, each)
 }

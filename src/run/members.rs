@@ -118,6 +118,20 @@ fn diverged(error: &RunError) -> bool {
     matches!(error, RunError::Fit { source: FitError::Diverged { .. }, .. })
 }
 
+/// Networks of a model on each fold; a closed form is the same for every seed.
+pub(super) fn networks(model: &ModelConfig, train: &TrainConfig) -> usize {
+    if model.build().is_closed_form() { 1 } else { train.seeds }
+}
+
+/// The folder of each network of a model and fold below a run directory.
+pub(super) fn folders(directory: &Path, fold: usize, model: &str, networks: usize) -> Vec<PathBuf> {
+    let folder = directory.join(format!("models/fold-{fold}/{model}"));
+    match networks {
+        1 => vec![folder],
+        _ => (0..networks).map(|number| folder.join(format!("seed-{number}"))).collect(),
+    }
+}
+
 /// All jobs, the largest networks first; the seeds of one network stand together, since they share their windows.
 fn work_list<'a>(work: &'a Work, shelf: &'a Shelf, train: &'a Arc<TrainConfig>) -> Vec<Job<'a>> {
     let (features, outputs) = (work.features.names().len(), work.labels.horizons().len());
@@ -125,8 +139,7 @@ fn work_list<'a>(work: &'a Work, shelf: &'a Shelf, train: &'a Arc<TrainConfig>) 
     for (model, (name, config)) in work.plan.experiment.models.iter().enumerate() {
         let built = config.build();
         let size = built.parameters(features, outputs, train).saturating_mul(built.window());
-        // A closed form is the same for every seed.
-        let seeds = if built.is_closed_form() { 1 } else { train.seeds };
+        let seeds = networks(config, train);
         for fold in 0..shelf.folds.len() {
             for seed in 0..seeds {
                 let place = Place { model, fold, seed };
@@ -197,8 +210,8 @@ impl Job<'_> {
     }
 
     fn folder(&self) -> PathBuf {
-        let folder = self.work.directory.file(&format!("models/fold-{}/{}", self.fold().index, self.name));
-        if self.seeds == 1 { folder } else { folder.join(format!("seed-{}", self.place.seed)) }
+        folders(self.work.directory.path(), self.fold().index, self.name, self.seeds)
+            .swap_remove(self.place.seed)
     }
 
     fn run(&self, arena: &Arena) -> Result<Part, RunError> {

@@ -13,6 +13,7 @@ mod members;
 mod memory;
 mod preview;
 mod results;
+mod saved;
 mod score;
 mod selection;
 mod shelf;
@@ -25,6 +26,7 @@ pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
 pub use exported::{OnnxChoice, OnnxExport, export_onnx};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
+pub use saved::SavedModel;
 pub use selection::ChosenAmong;
 pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};
 
@@ -108,6 +110,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
         outcome.warn_of_look_ahead();
     }
 
+    outcome.forecasts = results::judge_forecasts(bars, &fitted, plan.experiment.noise_floor.as_ref());
     stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;
     let summary = outcome.summary(&loaded, &fitted, stages.done())?;
     directory.write_json("summary.json", &summary)?;

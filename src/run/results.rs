@@ -3,25 +3,26 @@
 use super::doubts;
 use super::event_doubts::event_doubts;
 use super::events::alarms_table;
-use super::fit::{Fitted, metrics_by_horizon};
+use super::fit::{Fitted, ModelRecord, metrics_by_horizon};
 use super::grids::GridRun;
 use super::score::Scored;
 use super::selection::Tried;
 use super::tables::{
-    books_table, equity_table, fills_table, folds_table, metrics_table, positions_table, predictions_table,
-    shown_horizons, training_table,
+    books_table, equity_table, fills_table, folds_table, forecast_metrics_table, history_table,
+    metrics_table, positions_table, predictions_table, shown_horizons, training_table,
 };
 use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
 use crate::domains::market::backtest::{frozen_holdings, most_optimistic, optimistic};
-use crate::metrics::order_violations;
+use crate::domains::market::indicators;
+use crate::metrics::{ForecastMetrics, NoiseFloor, order_violations};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
     Verdict, read_json,
 };
-use crate::table::Bars;
+use crate::table::{Bars, ModelPredictions};
 use serde::{Deserialize, Serialize};
 
 /// What is found so far.
@@ -41,6 +42,42 @@ pub(super) struct Outcome<'a> {
     pub verdict: Option<Verdict>,
     /// The look-ahead proof, where it was asked for.
     pub audit: Option<AuditSummary>,
+    /// Of each model.
+    pub forecasts: Vec<ForecastFigures>,
+}
+
+/// How well the forecasts of one model matched what came.
+pub(super) struct ForecastFigures {
+    /// Means over the horizons, all folds together.
+    pub mean: ForecastMetrics,
+    /// `[horizon]`, all folds together.
+    pub all: Vec<ForecastMetrics>,
+    /// `[fold][horizon]`
+    pub by_fold: Vec<Vec<ForecastMetrics>>,
+}
+
+/// The figures of every model over all folds together and over each, the former beside the noise floor, where it is known.
+pub(super) fn judge_forecasts(
+    bars: &Bars,
+    fitted: &Fitted,
+    floor: Option<&NoiseFloor>,
+) -> Vec<ForecastFigures> {
+    let of = |predictions: &ModelPredictions| {
+        let (mut mean, mut all) = metrics_by_horizon(bars, predictions);
+        for metrics in all.iter_mut().chain([&mut mean]) {
+            metrics.above_floor = floor.map(|floor| floor.beside(metrics));
+        }
+        let by_fold = match fitted.folds.len() {
+            1 => vec![all.clone()],
+            _ => {
+                let of_fold = |fold: usize| predictions.of_fold(fold as u32);
+                let folds = fitted.folds.iter().map(|(fold, _)| of_fold(fold.index));
+                folds.map(|part| metrics_by_horizon(bars, &part).1).collect()
+            }
+        };
+        ForecastFigures { mean, all, by_fold }
+    };
+    fitted.predictions.0.iter().map(of).collect()
 }
 
 /// `began.json`: what the run began with, so that a resume cannot mix two data sets, plans, programs or devices.
@@ -99,6 +136,7 @@ impl<'a> Outcome<'a> {
             books: None,
             verdict: None,
             audit: None,
+            forecasts: Vec::new(),
         }
     }
 
@@ -116,6 +154,13 @@ impl<'a> Outcome<'a> {
             predictions_table(bars, fitted).write(&self.directory.file("predictions.parquet"))?;
             folds_table(fitted).write(&self.directory.file("folds.parquet"))?;
             training_table(fitted).write(&self.directory.file("training.parquet"))?;
+            forecast_metrics_table(fitted, &self.forecasts)
+                .write(&self.directory.file("forecast_metrics.parquet"))?;
+        }
+        if self.plan.experiment.keep_history {
+            let features =
+                indicators::compute(&self.plan.experiment.features, bars).map_err(RunError::Features)?;
+            history_table(bars, &features).write(&self.directory.file("history.parquet"))?;
         }
         if let Some(truth) = &fitted.truth {
             truth.events_table(bars, fitted).write(&self.directory.file("events.parquet"))?;
@@ -154,8 +199,11 @@ impl<'a> Outcome<'a> {
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
         let of_events = fitted.truth.iter().flat_map(|_| event_doubts(fitted));
         let of_data = loaded.warnings.iter().cloned();
+        let models = self.models(fitted);
+        let leaks = models.iter().filter_map(doubts::below_noise_floor);
         let warnings = look_ahead
             .into_iter()
+            .chain(leaks)
             .chain(of_data)
             .chain(self.doubts(bars))
             .chain(of_events)
@@ -187,7 +235,9 @@ impl<'a> Outcome<'a> {
                 .flat_map(|record| &record.fits)
                 .filter_map(|(_, fit)| fit.seconds_to_first_step)
                 .reduce(f64::min),
-            models: self.models(bars, fitted),
+            target: experiment.target.as_ref().map(|target| target.build().kind()),
+            noise_floor: experiment.noise_floor,
+            models,
             status: fitted.truth.as_ref().map(|truth| truth.status(bars, fitted)).unwrap_or_default(),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
@@ -228,14 +278,13 @@ impl<'a> Outcome<'a> {
         doubts
     }
 
-    fn models(&self, bars: &Bars, fitted: &Fitted) -> Vec<ModelSummary> {
-        let of = |(record, predictions): (&super::fit::ModelRecord, &crate::table::ModelPredictions)| {
+    fn models(&self, fitted: &Fitted) -> Vec<ModelSummary> {
+        let of = |((record, predictions), figures): ((&ModelRecord, &ModelPredictions), &ForecastFigures)| {
             let fits = || record.fits.iter().map(|(_, fit)| fit);
             let samples: u64 = fits().map(|fit| fit.samples).sum();
             let chosen = fits().find_map(|fit| fit.precision.as_ref());
             let rate = |seconds: f64| (samples > 0 && seconds > 0.0).then(|| samples as f64 / seconds);
-            let (metrics, by_horizon) = metrics_by_horizon(bars, predictions);
-            let shown = shown_horizons(by_horizon.len());
+            let shown = shown_horizons(figures.all.len());
             ModelSummary {
                 name: record.name.clone(),
                 kind: record.kind.into(),
@@ -246,15 +295,15 @@ impl<'a> Outcome<'a> {
                 precision: chosen.map(|chosen| chosen.name.clone()),
                 precision_reason: chosen.map(|chosen| chosen.reason.clone()),
                 training_windows: record.training_windows,
-                metrics,
-                by_horizon: shown.iter().map(|place| by_horizon[*place].clone()).collect(),
+                metrics: figures.mean.clone(),
+                by_horizon: shown.iter().map(|place| figures.all[*place].clone()).collect(),
                 horizons: shown.iter().map(|place| predictions.horizons[*place]).collect(),
                 validation_metrics: record.validation.clone(),
                 events: record.events.clone(),
                 risk_order_violations: fitted.truth.as_ref().and_then(|_| order_violations(predictions)),
             }
         };
-        fitted.models.iter().zip(&fitted.predictions.0).map(of).collect()
+        fitted.models.iter().zip(&fitted.predictions.0).zip(&self.forecasts).map(of).collect()
     }
 
     /// Closes the run for good.

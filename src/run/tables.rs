@@ -1,13 +1,15 @@
 //! The result tables of a run directory.
 
-use super::fit::Fitted;
+use super::fit::{Fitted, ModelRecord};
 use super::grids::GridRun;
+use super::results::ForecastFigures;
 use super::score::Scored;
-use crate::metrics::annual_growth;
+use crate::metrics::{ForecastMetrics, annual_growth};
 use crate::rundir::{Column, StrategySummary, TableFile};
-use crate::table::{Bars, BookFigures, BookResult, Fill, FillReason, Side};
+use crate::table::{Bars, BookFigures, BookResult, Features, Fill, FillReason, NULL, Side, SymbolBars};
 use crate::units::Time;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// With more horizons than this only some are shown: a report of hundreds of tables is read by nobody.
@@ -29,10 +31,11 @@ pub(super) fn shown_horizons(count: usize) -> Vec<usize> {
 pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let (mut model, mut symbol) = (Vec::new(), Vec::new());
     let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut prediction, mut actual) = (Vec::new(), Vec::new());
+    let (mut prediction, mut actual, mut version) = (Vec::new(), Vec::new(), Vec::new());
     let (mut alarm_at, mut close) = (Vec::new(), Vec::new());
     let symbols = shared_names(bars);
-    for predictions in &fitted.predictions.0 {
+    for (record, predictions) in fitted.models.iter().zip(&fitted.predictions.0) {
+        let versions = versions_by_fold(fitted, record);
         let name: Arc<str> = predictions.model.as_str().into();
         let shown = shown_horizons(predictions.horizons.len());
         for (index, sample) in predictions.samples.iter().enumerate() {
@@ -46,6 +49,7 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
                 time.push(source.time()[sample.row as usize]);
                 prediction.push(predictions.values[place]);
                 actual.push(predictions.actual[place]);
+                version.push(versions[&predictions.fold[index]].clone());
                 if let Some(threshold) = predictions.alarm_at.get(place) {
                     alarm_at.push(*threshold);
                     close.push(source.close()[sample.row as usize]);
@@ -60,11 +64,106 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
         .with("timestamp", Column::Time(time))
         .with("horizon", Column::Integer(horizon))
         .with("prediction", Column::Float(prediction))
-        .with("actual", Column::Float(actual));
+        .with("actual", Column::Float(actual))
+        .with("model_version", Column::Text(version));
     if alarm_at.is_empty() {
         return table;
     }
     table.with("alarm_at", Column::Float(alarm_at)).with("close", Column::Float(close))
+}
+
+/// The version of a model by the number of the fold.
+fn versions_by_fold(fitted: &Fitted, record: &ModelRecord) -> BTreeMap<u32, Arc<str>> {
+    let folds = fitted.folds.iter().map(|(fold, _)| fold.index as u32);
+    folds.zip(record.versions.iter().map(|version| Arc::from(version.as_str()))).collect()
+}
+
+/// A row a figure of a model, fold and horizon; a figure that is not defined has none. Figures of all folds together stand
+/// under the fold `all`, with the version `all` unless there is but one.
+pub(super) fn forecast_metrics_table(fitted: &Fitted, figures: &[ForecastFigures]) -> TableFile {
+    let (mut model, mut version, mut fold) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut horizon, mut metric, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for ((record, predictions), figures) in fitted.models.iter().zip(&fitted.predictions.0).zip(figures) {
+        let of_fold = |index: usize| (fitted.folds[index].0.index.to_string(), &*record.versions[index]);
+        let whole = match &record.versions[..] {
+            [one] => ("all".to_owned(), one.as_str()),
+            _ => ("all".to_owned(), "all"),
+        };
+        let each = figures.by_fold.iter().enumerate().map(|(index, part)| (of_fold(index), part));
+        for ((fold_name, fold_version), part) in std::iter::once((whole, &figures.all)).chain(each) {
+            let shared = [record.name.as_str(), fold_version, &fold_name].map(Arc::<str>::from);
+            for (bars, metrics) in predictions.horizons.iter().zip(part) {
+                for (name, figure) in figures_of(metrics) {
+                    model.push(shared[0].clone());
+                    version.push(shared[1].clone());
+                    fold.push(shared[2].clone());
+                    horizon.push(i64::from(*bars));
+                    metric.push(Arc::from(name));
+                    value.push(figure);
+                }
+            }
+        }
+    }
+    TableFile::default()
+        .with("model", Column::Text(model))
+        .with("model_version", Column::Text(version))
+        .with("fold", Column::Text(fold))
+        .with("horizon", Column::Integer(horizon))
+        .with("metric", Column::Text(metric))
+        .with("value", Column::Float(value))
+}
+
+/// The defined figures by their own names, so that a new figure needs no line here; a list becomes one figure an item,
+/// and a group of figures one each: `ic_interval_0`.
+fn figures_of(metrics: &ForecastMetrics) -> Vec<(String, f64)> {
+    fn add(name: &str, value: &Value, found: &mut Vec<(String, f64)>) {
+        let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}_{key}") };
+        match value {
+            Value::Number(number) => found.extend(number.as_f64().map(|number| (name.to_owned(), number))),
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, item)| add(&below(&index.to_string()), item, found));
+            }
+            Value::Object(group) => group.iter().for_each(|(key, item)| add(&below(key), item, found)),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    add("", &serde_json::to_value(metrics).unwrap_or_default(), &mut found);
+    found
+}
+
+/// Every bar with its extra columns and its features, null in their warm-up. A feature with the name of a column that is
+/// there already is called `feature_NAME`.
+pub(super) fn history_table(bars: &Bars, features: &Features) -> TableFile {
+    let symbols = bars.symbols();
+    let rows = |of: &dyn Fn(&SymbolBars) -> Vec<f64>| Column::Float(symbols.iter().flat_map(of).collect());
+    let names = shared_names(bars);
+    let names =
+        symbols.iter().zip(&names).flat_map(|(bars, name)| std::iter::repeat_n(name.clone(), bars.len()));
+    let mut table = TableFile::default()
+        .with("symbol", Column::Text(names.collect()))
+        .with("timestamp", Column::Time(symbols.iter().flat_map(|bars| bars.time()).copied().collect()))
+        .with("open", rows(&|bars| bars.open().to_vec()))
+        .with("high", rows(&|bars| bars.high().to_vec()))
+        .with("low", rows(&|bars| bars.low().to_vec()))
+        .with("close", rows(&|bars| bars.close().to_vec()))
+        .with("volume", rows(&|bars| bars.volume().to_vec()));
+    let extras: BTreeSet<&str> =
+        symbols.iter().flat_map(|bars| bars.extras().keys()).map(String::as_str).collect();
+    for extra in extras {
+        let column = |bars: &SymbolBars| bars.extra(extra).map_or(vec![NULL; bars.len()], <[f64]>::to_vec);
+        table = table.with(extra, rows(&column));
+    }
+    for (feature, name) in features.names().iter().enumerate() {
+        let values = (0..symbols.len()).flat_map(|symbol| features.column(symbol, feature)).copied();
+        let taken = table.columns().any(|(other, _)| other == name);
+        let name = if taken { format!("feature_{name}") } else { name.clone() };
+        table = table.with(&name, Column::Float(values.collect()));
+    }
+    table
 }
 
 pub(super) fn folds_table(fitted: &Fitted) -> TableFile {

@@ -1,7 +1,8 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
 use super::event_summary::{EventSummary, RiskStatus};
-use crate::metrics::{BenchmarkMetrics, ForecastMetrics, TradingMetrics};
+use crate::metrics::{BenchmarkMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
+use crate::table::LabelKind;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
@@ -27,6 +28,12 @@ pub struct Summary {
     pub data: DataSummary,
     /// The stages of the story in order.
     pub stages: Vec<Stage>,
+    /// What the models forecast; absent without models, and in runs of older versions.
+    #[serde(default)]
+    pub target: Option<LabelKind>,
+    /// The figures of the best possible forecast, where the experiment knows them: the same for each horizon.
+    #[serde(default)]
+    pub noise_floor: Option<NoiseFloor>,
     /// Every model, in the order of the configuration.
     pub models: Vec<ModelSummary>,
     /// The newest forecast of every model, symbol and shown horizon, where the target is an event.

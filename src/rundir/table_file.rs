@@ -32,7 +32,9 @@ pub enum Column {
 }
 
 impl Column {
-    fn len(&self) -> usize {
+    /// Number of rows.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks a column whether it is empty")]
+    pub fn len(&self) -> usize {
         match self {
             Column::Float(values) => values.len(),
             Column::Integer(values) => values.len(),
@@ -105,6 +107,27 @@ impl TableFile {
     pub fn with(mut self, name: &str, column: Column) -> TableFile {
         self.columns.push((name.to_owned(), column));
         self
+    }
+
+    /// The columns in their order, each with its name.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (name.as_str(), column))
+    }
+
+    /// The number of rows and the names of the columns of a file, read from its footer alone.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn outline(path: &Path) -> Result<(usize, Vec<String>), RunDirError> {
+        let reader = TableFile::open(path)?;
+        let names = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
+        Ok((reader.metadata().file_metadata().num_rows().max(0) as usize, names))
+    }
+
+    fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>, RunDirError> {
+        let file =
+            std::fs::File::open(path).map_err(|source| RunDirError::Read { path: path.into(), source })?;
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, error.to_string()))
     }
 
     /// The f64 column of that name.
@@ -220,11 +243,8 @@ impl TableFile {
     }
 
     fn read_where(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<TableFile, RunDirError> {
-        let file =
-            std::fs::File::open(path).map_err(|source| RunDirError::Read { path: path.into(), source })?;
         let fail = |reason: String| damaged(path, reason);
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(error.to_string()))?;
+        let reader = TableFile::open(path)?;
         let roots: Vec<usize> = (0..reader.schema().fields().len())
             .filter(|root| wanted(reader.schema().field(*root).name()))
             .collect();

@@ -39,6 +39,28 @@ impl ModelPredictions {
         self.spread(&self.alarm_at, horizon, rows)
     }
 
+    /// The forecasts that one fold made.
+    #[must_use]
+    pub fn of_fold(&self, fold: u32) -> ModelPredictions {
+        let rows: Vec<usize> = (0..self.samples.len()).filter(|row| self.fold[*row] == fold).collect();
+        let horizons = self.horizons.len();
+        let wide = |values: &[f64]| -> Vec<f64> {
+            let own = |row: &usize| values.get(row * horizons..(row + 1) * horizons).unwrap_or_default();
+            rows.iter().flat_map(own).copied().collect()
+        };
+        ModelPredictions {
+            model: self.model.clone(),
+            kind: self.kind,
+            horizons: self.horizons.clone(),
+            samples: rows.iter().map(|row| self.samples[*row]).collect(),
+            fold: vec![fold; rows.len()],
+            values: wide(&self.values),
+            actual: wide(&self.actual),
+            alarm_at: wide(&self.alarm_at),
+            units: rows.iter().filter_map(|row| self.units.get(*row)).copied().collect(),
+        }
+    }
+
     fn spread(&self, values: &[f64], horizon: usize, rows: &[usize]) -> Vec<Vec<f64>> {
         let mut columns: Vec<Vec<f64>> = rows.iter().map(|rows| vec![super::NULL; *rows]).collect();
         let of_horizon = values.iter().skip(horizon).step_by(self.horizons.len().max(1));

@@ -274,6 +274,8 @@ impl Synthetic {
             data: data(),
             stages: stages(),
             seconds_to_first_step: Some(0.05),
+            target: None,
+            noise_floor: None,
             models: MODELS.iter().map(|(name, kind)| model(name, kind)).collect(),
             strategies,
             grids: self.grids().iter().map(SyntheticGrid::summary).collect(),

@@ -1,6 +1,6 @@
 //! The close itself.
 
-use super::Indicator;
+use super::{Indicator, Memory};
 use crate::table::Bars;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,5 +25,9 @@ impl Indicator for Close {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![symbol.close().to_vec()]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(1)
     }
 }

@@ -1,7 +1,7 @@
 //! Cross-sectional rank.
 
 use super::simple_return::simple_returns;
-use super::{Indicator, at_least};
+use super::{Indicator, Memory, at_least};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,10 @@ impl Indicator for CrossSectionalRank {
             }
         }
         rows.into_iter().map(|column| vec![column]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period + 1)
     }
 }
 

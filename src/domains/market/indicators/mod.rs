@@ -21,6 +21,7 @@ pub mod momentum;
 pub mod obv;
 pub mod rolling_volatility;
 pub mod rsi;
+mod running;
 pub mod simple_return;
 pub mod sma;
 pub mod stochastic;
@@ -30,6 +31,8 @@ pub mod trailing_drawdown;
 pub mod volume_ratio;
 pub mod vwap;
 pub mod z_score;
+
+pub use running::{Bar, Memory, Recursion, RunningFeatures};
 
 /// A feature, or several that are computed together, from the bars up to and including each row.
 pub trait Indicator: Send + Sync {
@@ -55,6 +58,12 @@ pub trait Indicator: Send + Sync {
     /// Settings that [`Indicator::check`] refuses give meaningless values, never a panic; without its extra column it is
     /// null.
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>>;
+
+    /// What must be remembered of the past, so that the next row can be computed as its bar arrives, with the same bits.
+    /// All of it, unless the indicator knows better.
+    fn memory(&self) -> Memory {
+        Memory::Whole
+    }
 }
 
 crate::registry! {
@@ -180,6 +189,21 @@ fn check_lags(lags: &[usize]) -> Result<(), String> {
         return Err("`lags` is empty; write at least one number of bars, such as [1]".into());
     }
     lags.iter().try_for_each(|lag| at_least(1, "lags", *lag))
+}
+
+/// Refuses a choice of columns that is empty or names one twice.
+fn check_columns<Column: Copy + PartialEq>(
+    columns: &[Column],
+    name: fn(Column) -> &'static str,
+) -> Result<(), String> {
+    let twice = columns.iter().enumerate().find(|(index, column)| columns[..*index].contains(column));
+    match twice {
+        _ if columns.is_empty() => {
+            Err("`columns` is empty; name at least one, or leave it out for all".into())
+        }
+        Some((_, column)) => Err(format!("`columns` names `{}` twice; remove one", name(*column))),
+        None => Ok(()),
+    }
 }
 
 /// A column's name with the mark of its relative form.

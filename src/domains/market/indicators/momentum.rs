@@ -1,7 +1,7 @@
 //! Momentum: close(t) / close(t - period) - 1.
 
 use super::simple_return::simple_returns;
-use super::{Indicator, at_least};
+use super::{Indicator, Memory, at_least};
 use crate::table::Bars;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,5 +37,9 @@ impl Indicator for Momentum {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![simple_returns(symbol.close(), self.period)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period + 1)
     }
 }

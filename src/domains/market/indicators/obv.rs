@@ -1,6 +1,6 @@
 //! On-balance volume.
 
-use super::{Indicator, at_least, ratio};
+use super::{Bar, Indicator, Memory, Recursion, at_least, ratio};
 use crate::domains::market::rolling;
 use crate::table::{Bars, SymbolBars};
 use schemars::JsonSchema;
@@ -43,6 +43,13 @@ impl Indicator for Obv {
         let column = if self.relative { Self::share } else { Self::total };
         bars.symbols().iter().map(|symbol| vec![column(self, symbol)]).collect()
     }
+
+    fn memory(&self) -> Memory {
+        match self.relative {
+            true => Memory::rows(self.period + 1).in_blocks_of(self.period),
+            false => Memory::recursion(RunningVolume::default()),
+        }
+    }
 }
 
 impl Obv {
@@ -66,14 +73,35 @@ impl Obv {
     }
 }
 
-/// The volume of every bar but the first with the sign of the close's change; 0 where the close did not change.
+/// The volume of every bar but the first with the sign of the close's change.
 fn signed_volumes(bars: &SymbolBars) -> Vec<f64> {
     let (close, volume) = (bars.close(), bars.volume());
-    (1..bars.len())
-        .map(|t| match close[t].total_cmp(&close[t - 1]) {
-            std::cmp::Ordering::Greater => volume[t],
-            std::cmp::Ordering::Equal => 0.0,
-            std::cmp::Ordering::Less => -volume[t],
-        })
-        .collect()
+    (1..bars.len()).map(|t| signed_volume(close[t - 1], close[t], volume[t])).collect()
+}
+
+/// 0 where the close did not change.
+fn signed_volume(before: f64, close: f64, volume: f64) -> f64 {
+    match close.total_cmp(&before) {
+        std::cmp::Ordering::Greater => volume,
+        std::cmp::Ordering::Equal => 0.0,
+        std::cmp::Ordering::Less => -volume,
+    }
+}
+
+/// The total of a growing column.
+#[derive(Default)]
+struct RunningVolume {
+    /// The close before and the total so far.
+    state: Option<(f64, f64)>,
+}
+
+impl Recursion for RunningVolume {
+    fn next(&mut self, bar: &Bar) -> Vec<f64> {
+        let total = match self.state {
+            None => bar.volume + 0.0,
+            Some((before, total)) => total + signed_volume(before, bar.close, bar.volume),
+        };
+        self.state = Some((bar.close, total));
+        vec![total]
+    }
 }

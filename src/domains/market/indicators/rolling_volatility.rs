@@ -1,7 +1,7 @@
 //! Rolling volatility.
 
 use super::log_return::log_returns;
-use super::{Indicator, at_least};
+use super::{Indicator, Memory, at_least};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -37,6 +37,10 @@ impl Indicator for RollingVolatility {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![volatility(symbol.close(), self.period)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period + 1).in_blocks_of(self.period)
     }
 }
 

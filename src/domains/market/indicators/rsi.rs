@@ -1,6 +1,6 @@
 //! Relative strength index.
 
-use super::{Indicator, at_least};
+use super::{Bar, Indicator, Memory, Recursion, at_least};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,26 +38,59 @@ impl Indicator for Rsi {
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![strength(symbol.close(), self.period)]).collect()
     }
+
+    fn memory(&self) -> Memory {
+        Memory::recursion(RelativeStrength::new(self.period))
+    }
 }
 
 fn strength(close: &[f64], period: usize) -> Vec<f64> {
-    let mut column = vec![NULL; close.len()];
-    let (mut gain, mut loss) = (0.0, 0.0);
-    let bars = period as f64;
-    for t in 1..close.len() {
-        let change = close[t] - close[t - 1];
-        let (rise, fall) = (change.max(0.0), (-change).max(0.0));
-        if t <= period {
-            gain += rise / bars;
-            loss += fall / bars;
-        } else {
-            gain += (rise - gain) / bars;
-            loss += (fall - loss) / bars;
+    let mut strength = RelativeStrength::new(period);
+    close.iter().map(|close| strength.next_close(*close)).collect()
+}
+
+/// The index, close by close.
+#[derive(Clone, Debug)]
+struct RelativeStrength {
+    period: usize,
+    /// Closes so far, counted up to `period + 1`.
+    closes: usize,
+    last: f64,
+    gain: f64,
+    loss: f64,
+}
+
+impl RelativeStrength {
+    fn new(period: usize) -> RelativeStrength {
+        RelativeStrength { period, closes: 0, last: NULL, gain: 0.0, loss: 0.0 }
+    }
+
+    fn next_close(&mut self, close: f64) -> f64 {
+        let (bars, change) = (self.period as f64, close - std::mem::replace(&mut self.last, close));
+        if self.closes == 0 {
+            self.closes = 1;
+            return NULL;
         }
-        if t >= period {
-            let movement = gain + loss;
-            column[t] = if movement == 0.0 { 0.0 } else { 100.0 * gain / movement };
+        let (rise, fall) = (change.max(0.0), (-change).max(0.0));
+        if self.closes <= self.period {
+            self.closes += 1;
+            self.gain += rise / bars;
+            self.loss += fall / bars;
+        } else {
+            self.gain += (rise - self.gain) / bars;
+            self.loss += (fall - self.loss) / bars;
+        }
+        let movement = self.gain + self.loss;
+        match () {
+            () if self.closes <= self.period => NULL,
+            () if movement == 0.0 => 0.0,
+            () => 100.0 * self.gain / movement,
         }
     }
-    column
+}
+
+impl Recursion for RelativeStrength {
+    fn next(&mut self, bar: &Bar) -> Vec<f64> {
+        vec![self.next_close(bar.close)]
+    }
 }

@@ -1,6 +1,6 @@
 //! Simple return: close(t) / close(t - lag) - 1.
 
-use super::{Indicator, check_lags};
+use super::{Indicator, Memory, check_lags};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ impl Indicator for SimpleReturn {
             .iter()
             .map(|symbol| self.lags.iter().map(|lag| simple_returns(symbol.close(), *lag)).collect())
             .collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.warm_up() + 1)
     }
 }
 

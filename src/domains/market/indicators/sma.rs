@@ -1,6 +1,6 @@
 //! Simple moving average.
 
-use super::{Indicator, at_least, price_level, stem};
+use super::{Bar, Indicator, Memory, Recursion, at_least, price_level, stem};
 use crate::kernels::running_sums::RunningSums;
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
@@ -44,5 +44,27 @@ impl Indicator for Sma {
             price_level(means, close, self.relative)
         };
         bars.symbols().iter().map(|symbol| vec![column(symbol.close())]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::recursion(RunningMean { settings: self.clone(), sums: RunningSums::default() })
+    }
+}
+
+/// The mean of a growing column.
+struct RunningMean {
+    settings: Sma,
+    sums: RunningSums,
+}
+
+impl Recursion for RunningMean {
+    fn next(&mut self, bar: &Bar) -> Vec<f64> {
+        let period = self.settings.period;
+        self.sums.extend(&[bar.close]);
+        let row = self.sums.rows() - 1;
+        let mut mean = vec![NULL];
+        self.sums.means(period, row, &mut mean);
+        self.sums.forget_before((row + 1).saturating_sub(period));
+        price_level(mean, &[bar.close], self.settings.relative)
     }
 }

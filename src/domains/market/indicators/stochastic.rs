@@ -1,6 +1,6 @@
 //! Stochastic oscillator.
 
-use super::{Indicator, at_least};
+use super::{Indicator, Memory, at_least};
 use crate::domains::market::rolling;
 use crate::table::{Bars, SymbolBars};
 use schemars::JsonSchema;
@@ -49,6 +49,13 @@ impl Indicator for Stochastic {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| self.columns(symbol)).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.warm_up() + 1)
+            .in_blocks_of(self.k)
+            .in_blocks_of(self.smoothing)
+            .in_blocks_of(self.d)
     }
 }
 

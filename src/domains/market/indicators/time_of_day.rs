@@ -1,6 +1,6 @@
 //! Time of the day.
 
-use super::Indicator;
+use super::{Indicator, Memory};
 use crate::table::Bars;
 use crate::units::Time;
 use schemars::JsonSchema;
@@ -33,6 +33,10 @@ impl Indicator for TimeOfDay {
             .iter()
             .map(|symbol| on_circle(symbol.time(), |time| time.0.rem_euclid(DAY) as f64 / DAY as f64))
             .collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(1)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Time of the week.
 
-use super::Indicator;
 use super::time_of_day::{DAY, on_circle};
+use super::{Indicator, Memory};
 use crate::table::Bars;
 use crate::units::Time;
 use schemars::JsonSchema;
@@ -28,6 +28,10 @@ impl Indicator for TimeOfWeek {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| on_circle(symbol.time(), share_of_week)).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(1)
     }
 }
 

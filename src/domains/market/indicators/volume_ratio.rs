@@ -1,6 +1,6 @@
 //! Volume ratio.
 
-use super::{Indicator, at_least, ratio};
+use super::{Indicator, Memory, at_least, ratio};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -41,5 +41,9 @@ impl Indicator for VolumeRatio {
             volume.iter().zip(means).map(|(volume, mean)| ratio(*volume, mean)).collect()
         };
         bars.symbols().iter().map(|symbol| vec![column(symbol.volume())]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }

@@ -1,6 +1,6 @@
 //! Volume-weighted average price.
 
-use super::{Indicator, at_least, price_level, ratio, stem};
+use super::{Indicator, Memory, at_least, price_level, ratio, stem};
 use crate::domains::market::rolling;
 use crate::table::{Bars, SymbolBars};
 use schemars::JsonSchema;
@@ -40,6 +40,10 @@ impl Indicator for Vwap {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![self.column(symbol)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }
 

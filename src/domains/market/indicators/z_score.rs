@@ -1,6 +1,6 @@
 //! Z-score of the close.
 
-use super::{Indicator, at_least, ratio};
+use super::{Indicator, Memory, at_least, ratio};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -37,6 +37,10 @@ impl Indicator for ZScore {
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         bars.symbols().iter().map(|symbol| vec![scores(symbol.close(), self.period)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }
 
