@@ -91,7 +91,7 @@ fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategyS
         name: result.strategy.clone(),
         kind: decided.kind(),
         strategy: decided.config.name().into(),
-        model: decided.config.build().model().map(|(model, _)| model.to_owned()),
+        model: decided.model.clone(),
         metrics,
         sharpe_interval: sharpe_interval(&series, periods, market.seed.child("sharpe interval", 0)),
         validation_sharpe: None,
