@@ -7,8 +7,10 @@ use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
 use crate::domains::market::labels::LabelConfig;
 use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, traded_model};
+use crate::metrics::AlarmConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
+use crate::table::LabelKind;
 
 /// An experiment whose every default is filled in and whose sections fit each other.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,12 +68,16 @@ impl Plan {
 /// section `backtest`.
 pub(super) fn check_meaning(experiment: &mut ExperimentConfig, tree: &Node, found: &mut Vec<Diagnostic>) {
     experiment.strategies.values_mut().for_each(|entry| entry.restrict(&experiment.backtest));
+    if experiment.alarms.is_none() && is_event(experiment) {
+        experiment.alarms = Some(AlarmConfig::default());
+    }
     let experiment = &*experiment;
     let mut complain = |path: &str, message: String, hint: String| {
         found.push(Diagnostic::new(message, tree.origin_at(path)).hint(hint));
     };
     check_names(experiment, &mut complain);
     check_models(experiment, &mut complain);
+    check_alarms(experiment, &mut complain);
     check_series(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
     check_backtest(experiment, &mut complain);
@@ -194,6 +200,20 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
             }
             seen.push(name);
         }
+    }
+}
+
+fn is_event(experiment: &ExperimentConfig) -> bool {
+    experiment.target.as_ref().is_some_and(|target| target.build().kind() == LabelKind::Event)
+}
+
+fn check_alarms(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let Some(alarms) = &experiment.alarms else { return };
+    if !is_event(experiment) {
+        let message = "`alarms` are raised by the risk of an event, and `target` is none";
+        complain("alarms", message.into(), "leave it out, or use the target `drawdown_within`".into());
+    } else if let Err(message) = alarms.check() {
+        complain("alarms", message, String::new());
     }
 }
 

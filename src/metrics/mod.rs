@@ -2,8 +2,10 @@
 
 mod benchmark;
 mod book_figures;
+mod breaker;
 mod drawdown;
 mod equity_curve;
+mod events;
 mod excursion;
 mod forecast;
 mod ic_interval;
@@ -18,8 +20,10 @@ mod trades;
 
 pub use benchmark::{BenchmarkMetrics, benchmark_figures};
 pub use book_figures::{book_figures, stretch_returns};
+pub use breaker::{BreakerMetrics, Stop};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
+pub use events::{AlarmConfig, EventRows, alarm_threshold};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
 pub use ic_interval::ic_interval;

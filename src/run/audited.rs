@@ -8,7 +8,7 @@ use crate::config::Plan;
 use crate::data::{Fold, SplitConfig};
 use crate::domains::market::backtest::{BacktestConfig, Exits, run_books};
 use crate::domains::market::indicators;
-use crate::domains::market::strategies::{BookConfig, StrategyEntry, World};
+use crate::domains::market::strategies::{BookConfig, StrategyEntry, World, decide_guarded};
 use crate::model::{FitTask, ModelConfig};
 use crate::progress::{Progress, Silent};
 use crate::rundir::{AuditCheck, AuditSummary};

@@ -1,5 +1,6 @@
 //! From features and labels to forecasts: what every model is given on every fold, and what all of them forecast.
 
+use super::events::Thresholds;
 use super::members::{self, Forecasts, Part, Place};
 use super::{Context, RunError};
 use crate::audit::{Prepared, Tables};
@@ -127,9 +128,16 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
             by_fold.iter().map(one).collect::<Vec<Forecasts>>()
         };
         let validation = average(|part| &part.validation);
-        fitted.predictions.0.push(joined(work, name, &average(|part| &part.test)));
-        fitted.first_validation.0.push(joined(work, name, &validation[..validation.len().min(1)]));
+        let mut first = joined(work, name, &validation[..validation.len().min(1)]);
         let validation = joined(work, name, &validation);
+        let mut test = joined(work, name, &average(|part| &part.test));
+        if let Some(alarms) = &work.plan.experiment.alarms {
+            let chosen = Thresholds::choose(alarms, &validation, work.bars.interval());
+            chosen.set(&mut first);
+            chosen.set(&mut test);
+        }
+        fitted.predictions.0.push(test);
+        fitted.first_validation.0.push(first);
         fitted.models.push(ModelRecord {
             name: name.clone(),
             kind: config.name(),

@@ -2,8 +2,10 @@
 
 mod audited;
 mod books;
+mod breakers;
 mod doubts;
 mod error;
+mod events;
 mod fit;
 mod grids;
 mod members;
@@ -147,7 +149,7 @@ fn compare(
     let mut scored = stages.time(
         "score",
         "Scored",
-        || Ok(score::score(world, backtested, &chosen)),
+        || score::score(world, backtested, &chosen),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
     outcome.own = selection::own_and_chosen(outcome.directory, (&grids, &scored, &chosen))?;

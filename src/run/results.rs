@@ -1,5 +1,6 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
+use super::breakers::{breakers_table, guarded_table};
 use super::doubts;
 use super::fit::{Fitted, metrics_by_horizon};
 use super::grids::GridRun;
@@ -120,6 +121,10 @@ impl<'a> Outcome<'a> {
             fills_table(bars, &scored.shown).write(&self.directory.file("fills.parquet"))?;
             positions_table(bars, scored).write(&self.directory.file("positions.parquet"))?;
             metrics_table(&scored.strategies).write(&self.directory.file("metrics.parquet"))?;
+            if !scored.breakers.is_empty() {
+                breakers_table(bars, &scored.breakers).write(&self.directory.file("breakers.parquet"))?;
+                guarded_table(&scored.breakers).write(&self.directory.file("guarded.parquet"))?;
+            }
         }
         Ok(())
     }

@@ -14,9 +14,9 @@ pub use directory::{RunDir, find_run, find_sweep, list_runs, read_json};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, hexadecimal, sha256_file, sha256_hex};
 pub use summary::{
-    AuditCheck, AuditSummary, BacktestSummary, Conclusion, CostScenario, DataSummary, GridAxisSummary,
-    GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage, StrategyKind,
-    StrategySummary, Summary, Verdict,
+    AuditCheck, AuditSummary, BacktestSummary, BreakerSummary, Conclusion, CostScenario, DataSummary,
+    GridAxisSummary, GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage,
+    StrategyKind, StrategySummary, Summary, Verdict,
 };
 pub use sweep_summary::{
     DimensionSummary, PopulationSummary, SweepSummary, TrialSpan, TrialStatus, TrialSummary, WinnerSummary,
