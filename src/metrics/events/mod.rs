@@ -15,10 +15,18 @@
 //!   of bars from that row to the strike.
 
 mod alarms;
+mod area;
+mod calibration;
+mod figures;
+mod probability;
 mod row_set;
 mod rows;
 mod threshold;
 
 pub use alarms::AlarmConfig;
-pub use rows::EventRows;
+pub use area::{area_under_curve, area_under_curve_interval, average_precision};
+pub use calibration::{CalibrationBin, calibration_bins, expected_calibration_error, share_interval};
+pub use figures::{AlarmFigures, Beside, EventFigures, HINDSIGHT_RATES, HindsightPoint, event_figures};
+pub use probability::{brier_score, log_loss, order_violations};
+pub use rows::{Alarm, EventRows, RareEvent};
 pub use threshold::alarm_threshold;

@@ -29,6 +29,11 @@ impl RowSet {
         self.words[row / WORD] |= 1 << (row % WORD);
     }
 
+    /// How many rows.
+    pub(super) fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// The first row of the set in the range.
     pub(super) fn first_in(&self, range: Range<usize>) -> Option<usize> {
         first(range, |word| self.words[word])

@@ -36,7 +36,7 @@ impl<'a> Descent<'a> {
 
     /// As [`alarm_threshold`].
     pub(super) fn to_rate(&self, false_alarms_per_day: f64) -> Option<f64> {
-        let allowed = (false_alarms_per_day * self.rows.days()).floor() as usize;
+        let allowed = (false_alarms_per_day * self.rows.days).floor() as usize;
         // Alarms cover the rows with as few spans of one horizon as possible, so more rows never need fewer of them: as
         // long as all alarms together are few enough, false ones are.
         let harmless =
