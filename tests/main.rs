@@ -20,6 +20,7 @@ mod config;
 mod costs;
 mod data;
 mod datasets;
+mod depth_features;
 mod doubtful_data;
 mod doubts;
 mod ensembles;

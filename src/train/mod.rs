@@ -14,6 +14,6 @@ pub use config::{
     AdamWConfig, ChosenPrecision, EarlyStopping, OptimizerConfig, PrecisionConfig, ScheduleConfig,
     TrainConfig,
 };
-pub use targets::TargetScaling;
+pub use targets::{TargetScaling, balance};
 pub use task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use training::{Network, Training, evaluate};
