@@ -6,6 +6,7 @@ mod breakers;
 mod doubts;
 mod error;
 mod events;
+mod exported;
 mod fit;
 mod grids;
 mod members;
@@ -22,6 +23,7 @@ mod verdict;
 
 pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
+pub use exported::{OnnxChoice, OnnxExport, export_onnx};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 pub use selection::ChosenAmong;
 pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};

@@ -182,6 +182,11 @@ pub enum FitError {
         /// Why not.
         reason: &'static str,
     },
+    /// A model whose forecast is more than a function of one window.
+    #[error(
+        "it cannot be exported: its forecast is no function of a window alone; lstm, transformer, patch_transformer, linear and naive are"
+    )]
+    NoGraph,
     /// A tensor operation failed.
     #[error("{0}")]
     Tensor(String),
