@@ -15,6 +15,7 @@ mod bad_input;
 mod batch;
 mod batch_edges;
 mod causality;
+mod circuit_breaker;
 mod cli;
 mod config;
 mod costs;

@@ -7,7 +7,7 @@ use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
 use crate::domains::market::indicators::check_extra_column;
 use crate::domains::market::labels::LabelConfig;
-use crate::domains::market::strategies::StrategyConfig;
+use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, traded_model};
 use crate::metrics::AlarmConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
@@ -55,9 +55,10 @@ impl Plan {
         let mut experiment = self.experiment.clone();
         experiment.strategies.retain(|_, strategy| {
             // A book that matches a book on a model has nothing to match.
-            let matched =
-                strategy.build().matches().flatten().and_then(|name| self.experiment.strategies.get(name));
-            strategy.build().model().is_none() && matched.is_none_or(|other| other.build().model().is_none())
+            let all = &self.experiment.strategies;
+            let plain = |entry: &StrategyEntry| traded_model(all, &entry.first().strategy).is_none();
+            let matched = strategy.build().matches().flatten().and_then(|name| all.get(name));
+            plain(strategy) && matched.is_none_or(plain)
         });
         experiment.models.clear();
         Plan::new(experiment, &self.written)
@@ -320,19 +321,48 @@ fn check_strategy(
         }
     }
     if let Some(Some(other)) = strategy.build().matches() {
-        check_match(experiment, name, other, &path, complain);
+        check_match(experiment, (name, "matches", other), &format!("{path}.match"), complain);
+    }
+    if let Some(other) = strategy.build().guards() {
+        check_match(experiment, (name, "guards", other), &format!("{path}.guards"), complain);
+    }
+    if let Some(column) =
+        strategy.build().column().filter(|name| !experiment.data.columns.extra.contains_key(*name))
+    {
+        let message = format!("strategy `{name}` reads `{column}`, which is no extra column of the data");
+        let hint = match closest(column, experiment.data.columns.extra.keys().map(String::as_str)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add `{column}` to data.columns.extra"),
+        };
+        complain(&format!("{path}.column"), message, hint);
     }
 }
 
-/// A book can only match another strategy that is one book.
-fn check_match(experiment: &ExperimentConfig, name: &str, other: &str, path: &str, complain: &mut Complain) {
-    if experiment.strategies.get(other).is_some_and(|other| !other.is_grid() && other.build().books() == 1) {
-        return;
+/// A book can only match or guard another strategy that is one book, and none that guards it in turn.
+fn check_match(
+    experiment: &ExperimentConfig,
+    (name, relation, other): (&str, &str, &str),
+    path: &str,
+    complain: &mut Complain,
+) {
+    let single = |entry: &&StrategyEntry| !entry.is_grid() && entry.build().books() == 1;
+    let mut next = experiment.strategies.get(other).filter(single);
+    let mut steps = 0;
+    while let Some(entry) = next {
+        let Some(further) = entry.build().guards() else { return };
+        steps += 1;
+        // A chain longer than the list of strategies goes in a circle.
+        next = experiment.strategies.get(further).filter(|_| steps <= experiment.strategies.len());
     }
     let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
         Some(known) if known != name => format!("did you mean `{known}`?"),
         _ => "name another strategy that is one book".into(),
     };
-    let message = format!("strategy `{name}` matches `{other}`, which is no single book");
-    complain(&format!("{path}.match"), message, hint);
+    let message = match steps {
+        0 => format!("strategy `{name}` {relation} `{other}`, which is no single book"),
+        _ => format!(
+            "strategy `{name}` {relation} `{other}`, which guards in a circle or nothing that is there"
+        ),
+    };
+    complain(path, message, hint);
 }

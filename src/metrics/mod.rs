@@ -2,6 +2,7 @@
 
 mod benchmark;
 mod book_figures;
+mod breaker;
 mod drawdown;
 mod equity_curve;
 mod events;
@@ -21,6 +22,7 @@ mod trades;
 
 pub use benchmark::{BenchmarkMetrics, benchmark_figures};
 pub use book_figures::{book_figures, stretch_returns};
+pub use breaker::{BreakerMetrics, Stop};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use events::{

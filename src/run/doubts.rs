@@ -41,6 +41,8 @@ pub(super) fn below_noise_floor(model: &ModelSummary) -> Option<String> {
         )
     })
 }
+/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
+const BLIND: f64 = 0.02;
 
 /// A sentence for every shown book that was ruined, liquidated, or traded more than its market could bear. Random books
 /// are a yardstick and stay out.
@@ -58,6 +60,14 @@ pub(super) fn doubts(scored: &Scored, bars: &Bars) -> Vec<String> {
         if metrics.liquidations > 0 {
             let times = counted(metrics.liquidations, "fill");
             doubts.push(format!("{name} was liquidated on margin, by {times}"));
+        }
+        let blind = strategy.breaker.as_ref().map_or(0.0, |breaker| breaker.figures.blind_share);
+        if blind > BLIND {
+            doubts.push(format!(
+                "{name} was blind in {:.0} % of the bars: no forecast, no value of the column, or no event in the validation \
+                 rows to choose a threshold by; give validation more bars, or write `red`",
+                100.0 * blind
+            ));
         }
         doubts.extend(too_large(name, book, bars));
     }

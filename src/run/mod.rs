@@ -2,11 +2,14 @@
 
 mod audited;
 mod books;
+mod breakers;
 mod doubts;
 mod error;
 mod exported;
 mod event_doubts;
 mod events;
+mod events;
+mod exported;
 mod fit;
 mod grids;
 mod members;
@@ -154,7 +157,7 @@ fn compare(
     let mut scored = stages.time(
         "score",
         "Scored",
-        || Ok(score::score(world, backtested, &chosen)),
+        || score::score(world, backtested, &chosen),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
     outcome.own = selection::own_and_chosen(outcome.directory, (&grids, &scored, &chosen))?;

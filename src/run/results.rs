@@ -1,5 +1,6 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
+use super::breakers::{breakers_table, guarded_table};
 use super::doubts;
 use super::event_doubts::event_doubts;
 use super::events::alarms_table;
@@ -172,6 +173,10 @@ impl<'a> Outcome<'a> {
             fills_table(bars, &scored.shown).write(&self.directory.file("fills.parquet"))?;
             positions_table(bars, scored).write(&self.directory.file("positions.parquet"))?;
             metrics_table(&scored.strategies).write(&self.directory.file("metrics.parquet"))?;
+            if !scored.breakers.is_empty() {
+                breakers_table(bars, &scored.breakers).write(&self.directory.file("breakers.parquet"))?;
+                guarded_table(&scored.breakers).write(&self.directory.file("guarded.parquet"))?;
+            }
         }
         Ok(())
     }

@@ -16,9 +16,9 @@ pub use event_summary::{EventSummary, RiskLevel, RiskStatus};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, hexadecimal, sha256_file, sha256_hex};
 pub use summary::{
-    AuditCheck, AuditSummary, BacktestSummary, Conclusion, CostScenario, DataSummary, GridAxisSummary,
-    GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage, StrategyKind,
-    StrategySummary, Summary, Verdict,
+    AuditCheck, AuditSummary, BacktestSummary, BreakerSummary, Conclusion, CostScenario, DataSummary,
+    GridAxisSummary, GridSummary, HeadlineIntervals, ModelSummary, SelectionSummary, SpreadSummary, Stage,
+    StrategyKind, StrategySummary, Summary, Verdict,
 };
 pub use sweep_summary::{
     DimensionSummary, PopulationSummary, SweepSummary, TrialSpan, TrialStatus, TrialSummary, WinnerSummary,

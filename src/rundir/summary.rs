@@ -3,6 +3,7 @@
 use super::event_summary::{EventSummary, RiskStatus};
 use crate::metrics::{BenchmarkMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
 use crate::table::LabelKind;
+use crate::metrics::{BenchmarkMetrics, BreakerMetrics, ForecastMetrics, TradingMetrics};
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
@@ -127,6 +128,9 @@ impl StrategySummary {
             if interval.take_if(|ends| !ends.iter().all(|end| end.is_finite())).is_some() {
                 lost.push(name);
             }
+        }
+        if self.breaker.take_if(|breaker| !breaker.figures.is_finite()).is_some() {
+            lost.push("breaker");
         }
         if let Some(spread) = &mut self.spread
             && !(keep_numbers(&mut spread.sharpe_quantiles) & keep_numbers(&mut spread.sharpes))
@@ -266,6 +270,18 @@ pub struct StrategySummary {
     /// The book beside the run's first `buy_and_hold` of the same symbols; absent without one.
     #[serde(default)]
     pub benchmark: Option<BenchmarkMetrics>,
+    /// What a circuit breaker was worth; absent for other strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerSummary>,
+}
+
+/// A circuit breaker beside the book that it guards, which is run on the same bars at the same costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BreakerSummary {
+    /// The strategy that it guards; absent where that is to buy every symbol and hold.
+    pub guards: Option<String>,
+    /// The figures.
+    pub figures: BreakerMetrics,
 }
 
 /// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of the resamples.

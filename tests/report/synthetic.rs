@@ -327,6 +327,7 @@ impl Synthetic {
             break_even_cost_multiple: None,
             grid,
             benchmark: None,
+            breaker: None,
         };
         if self.complete {
             synthetic_grids::complete(&mut book);
