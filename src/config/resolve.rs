@@ -5,6 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
+use crate::domains::market::indicators::check_extra_column;
 use crate::domains::market::labels::LabelConfig;
 use crate::domains::market::strategies::StrategyConfig;
 use crate::rundir::sha256_hex;
@@ -182,6 +183,10 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
     for (index, feature) in experiment.features.iter().enumerate() {
         if let Err(message) = feature.build().check() {
             complain(&format!("features.{index}"), message, String::new());
+        }
+        let extras = experiment.data.columns.extra.keys().map(String::as_str);
+        if let Err((message, hint)) = check_extra_column(feature.build(), extras) {
+            complain(&format!("features.{index}"), message, hint);
         }
         for name in feature.build().names() {
             if seen.contains(&name) {

@@ -14,7 +14,7 @@ pub use crate::kernels::encoder::{EncoderShape, NormPlace};
 pub use crate::kernels::row_steps::Activation;
 pub use attention::{EncoderKind, EncoderLayer};
 pub use linear::Linear;
-pub use loss::{Head, LossConfig};
+pub use loss::{Head, LossConfig, PositiveWeight};
 pub use lstm::LstmStack;
 pub use norm::LayerNorm;
 pub use normalisation::{Normalisation, NormalisedGraph, NormalisedWindows};

@@ -145,6 +145,7 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
             train: prepared.train,
             validation: prepared.validation,
             kind: labels.kind(),
+            horizons: labels.horizons().into(),
             config: Arc::new(experiment.train.clone()),
             seed: Seed(experiment.seed).child(&format!("model {name}"), fold.index as u64),
             device: device.clone(),

@@ -232,6 +232,7 @@ impl<'a> Workshop<'a> {
             train: ground.prepared.train.clone(),
             validation: ground.prepared.validation.clone(),
             kind: ground.tables.1.kind(),
+            horizons: ground.tables.1.horizons().into(),
             config: trial.train.clone(),
             seed: name.seed(Seed(trial.plan.experiment.seed)),
             device: self.device.device.clone(),

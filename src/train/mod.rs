@@ -16,6 +16,6 @@ pub use config::{
     TrainConfig,
 };
 pub use network::{Network, evaluate};
-pub use targets::TargetScaling;
+pub use targets::{TargetScaling, balance};
 pub use task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use training::Training;

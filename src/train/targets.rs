@@ -5,6 +5,15 @@ use crate::table::{LabelKind, Windows};
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
+/// Targets of 0 over targets of 1, among all windows and horizons; `None` where one of them is missing.
+pub fn balance(windows: &Windows) -> Option<f64> {
+    let (mut zeros, mut ones) = (0_u64, 0_u64);
+    for target in (0..windows.len()).flat_map(|index| windows.target(index)) {
+        if *target > 0.5 { ones += 1 } else { zeros += 1 }
+    }
+    (zeros > 0 && ones > 0).then(|| zeros as f64 / ones as f64)
+}
+
 /// Mean and population standard deviation of each horizon's targets over the training windows, by which they are
 /// standardised; classes stay as they are. Changes share one deviation, that of all horizons together: they are judged by
 /// the mean over horizons of what they miss by, and so they are learned. A target that never changes becomes 0, and its forecast the mean.

@@ -22,6 +22,8 @@ pub struct FitTask<'a> {
     pub validation: Arc<Windows>,
     /// What the targets mean.
     pub kind: LabelKind,
+    /// `[H]`: how many bars ahead each target lies.
+    pub horizons: Arc<[u32]>,
     /// How networks are trained.
     pub config: Arc<TrainConfig>,
     /// From which the model's random streams come; differs from task to task.
