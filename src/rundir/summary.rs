@@ -1,9 +1,8 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
 use super::event_summary::{EventSummary, RiskStatus};
-use crate::metrics::{BenchmarkMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
+use crate::metrics::{BenchmarkMetrics, BreakerMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
 use crate::table::LabelKind;
-use crate::metrics::{BenchmarkMetrics, BreakerMetrics, ForecastMetrics, TradingMetrics};
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
