@@ -17,7 +17,7 @@ pub(in crate::cli) struct DepthArguments {
     /// The Parquet file to write: timestamp, symbol, mid_price, buy_volume, sell_volume, blr.
     #[arg(long, short)]
     pub output: PathBuf,
-    /// Sum the levels up to so many per cent from the mid price.
+    /// Sum the levels up to so many per cent from the mid price; text holds sums already.
     #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
     pub within_percent: f64,
     /// One row for each interval of this length: 1s, 60s, 1h. It holds the last snapshot of the interval and has the time

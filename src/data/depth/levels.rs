@@ -1,7 +1,7 @@
 //! Snapshots from the levels of a book in Parquet.
 
 use super::counts::PriceLike;
-use super::{DepthOptions, Snapshot, Snapshots, default_symbol};
+use super::{DepthOptions, Snapshot, Snapshots, default_symbol, symbol_twice};
 use crate::data::config::ColumnsConfig;
 use crate::data::layout::Layout;
 use crate::data::parquet_file::ParquetFile;
@@ -29,6 +29,9 @@ pub(super) fn read(path: &Path, options: &DepthOptions, snapshots: &mut Snapshot
         columns.timestamp = Some(TimestampColumn { column: "timestamp".into(), unit: Some(unit) });
     }
     let mut layout = Layout::times_only(path, file.schema(), &columns)?;
+    if let (Some(name), Some(_)) = (&options.symbol, layout.symbol) {
+        return Err(symbol_twice(path, name));
+    }
     layout.extras = level_columns(path, file.schema())?;
     let default = default_symbol(path, options);
     let zone = Zone::named("UTC")?;

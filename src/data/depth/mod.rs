@@ -158,3 +158,9 @@ fn default_symbol(path: &Path, options: &DepthOptions) -> String {
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     options.symbol.clone().unwrap_or_else(stem)
 }
+
+/// A symbol that the user names beside those of the file.
+fn symbol_twice(path: &Path, name: &str) -> DataError {
+    let found = format!("`{name}`, but {} says its symbols itself", path.display());
+    DataError::setting("symbol", found, "leave --symbol out")
+}

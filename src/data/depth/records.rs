@@ -1,15 +1,19 @@
 //! Snapshots from the text files of a crawler that has summed the book already.
 
 use super::counts::PriceLike;
-use super::{DepthOptions, Snapshot, Snapshots, default_symbol};
+use super::{DepthOptions, Snapshot, Snapshots, default_symbol, symbol_twice};
 use crate::data::DataError;
 use crate::data::text_table::{CsvFile, json_lines, scalar, unreadable};
 use crate::data::text_time::instant;
 use crate::data::time_zone::Zone;
+use std::io::Read;
 use std::path::Path;
 
 /// The fields of a record; `symbol` and `blr` need not be there.
 const FIELDS: [&str; 6] = ["timestamp", "mid_price", "buy_volume", "sell_volume", "blr", "symbol"];
+
+/// So many bytes tell an array from objects.
+const LOOKED_AT: u64 = 512;
 
 /// Fields that must be there.
 const NEEDED: usize = 4;
@@ -43,8 +47,10 @@ pub(super) fn read(path: &Path, options: &DepthOptions, snapshots: &mut Snapshot
 }
 
 fn starts_with_bracket(path: &Path) -> Result<bool, DataError> {
-    let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    Ok(text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'['))
+    let fail = |error: std::io::Error| unreadable(path, &error);
+    let mut head = Vec::new();
+    std::fs::File::open(path).map_err(fail)?.take(LOOKED_AT).read_to_end(&mut head).map_err(fail)?;
+    Ok(head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'['))
 }
 
 /// `buyVolume` and `Buy_Volume` are `buy_volume`.
@@ -141,6 +147,9 @@ impl Reader<'_> {
             self.check_ratio(place, blr, [buy_volume, sell_volume])?;
         }
         self.like_prices.take(|| place.into(), mid_price, [buy_volume, sell_volume]);
+        if let (Some(name), Some(_)) = (&self.options.symbol, &fields[5]) {
+            return Err(symbol_twice(self.path, name));
+        }
         let symbol = self.snapshots.names.code(fields[5].as_deref().unwrap_or(&self.default));
         self.snapshots.rows.push(Snapshot { time, symbol, mid_price, buy_volume, sell_volume });
         Ok(())
