@@ -24,6 +24,7 @@ mod depth_features;
 mod doubtful_data;
 mod doubts;
 mod ensembles;
+mod event_runs;
 mod events;
 mod exit_rules;
 mod generate;

@@ -18,7 +18,7 @@ pub(super) const NOTE: &str = "The forecast risk on the test rows. Shaded: event
 const MOST_SERIES: usize = 12;
 
 /// Parts of the whole span of which the lowest and highest risk are drawn.
-const BUCKETS: usize = 420;
+const BUCKETS: usize = 300;
 
 /// An event is drawn at least so wide, as a share of the whole span.
 const NARROWEST: f64 = 0.002;
@@ -84,12 +84,22 @@ fn whole(series: &RiskSeries) -> String {
     LineChart {
         label: format!("Risk of {} within {} bars", series.model, series.horizon),
         height: 260,
-        lines: vec![line("threshold", &series.alarm_at, BUCKETS), line("risk-line", &series.risk, BUCKETS)],
+        lines: vec![
+            line("threshold", &steps(&series.alarm_at), BUCKETS),
+            line("risk-line", &series.risk, BUCKETS),
+        ],
         bands: series.events.iter().map(band).collect(),
         logarithmic: false,
         unit: Unit::Percent,
     }
     .draw()
+}
+
+/// Only the ends of constant parts, which draw the same line.
+fn steps(values: &[f64]) -> Vec<f64> {
+    let equal = |one: usize, other: usize| values[one] == values[other];
+    let inside = |row: usize| row > 0 && row + 1 < values.len() && equal(row, row - 1) && equal(row, row + 1);
+    (0..values.len()).map(|row| if inside(row) { f64::NAN } else { values[row] }).collect()
 }
 
 /// A mark an alarm, below the curve.

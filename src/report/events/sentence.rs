@@ -38,6 +38,21 @@ pub(in crate::report) fn sentence(model: &ModelSummary) -> Option<String> {
     Some(format!("{text}; base rate {}", percent(test.base_rate, 1)))
 }
 
+/// `Risk at 2022-03-01T23:59:00Z within 30 bars: lstm 3.9 % normal, ridge 40.1 % critical`, of the first symbol.
+pub(in crate::report) fn status_line(summary: &Summary) -> Option<String> {
+    let horizon = told(summary.models.first()?)?.horizon;
+    let first = summary.status.first()?;
+    let newest = summary.status.iter().filter(|it| it.horizon == horizon && it.symbol == first.symbol);
+    let risks: Vec<String> = newest
+        .map(|it| {
+            let level = it.status.map_or(String::new(), |level| format!(" {level}"));
+            format!("{} {}{level}", it.model, percent(Some(it.risk), 1))
+        })
+        .collect();
+    let bars = counted(horizon as usize, "bar");
+    Some(format!("Risk at {} within {bars}: {}", first.timestamp, risks.join(", ")))
+}
+
 /// The top of a page without strategies: the model whose average precision was best on the validation rows.
 pub(in crate::report) fn headline(summary: &Summary) -> String {
     let precision = |model: &&ModelSummary| {
