@@ -26,6 +26,7 @@ mod depth;
 mod doubtful_data;
 mod doubts;
 mod ensembles;
+mod event_runs;
 mod events;
 mod event_models;
 mod exit_rules;

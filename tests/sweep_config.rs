@@ -228,6 +228,24 @@ fn settings_that_would_make_values_incomparable_may_not_vary() {
 }
 
 #[test]
+fn figures_of_probabilities_need_a_target_that_is_one() {
+    let yaml = SWEEP.replace("seed: 5", "metric: validation.auc");
+    only(&mistakes(sweep_of(&yaml, BASE, &[])), "sweep.yaml:4:", &["validation.auc", "0 or 1"]);
+    let classes = BASE.replace("forward_return", "sign");
+    let classes = classes.replace("train: {epochs: 2}", "train: {epochs: 2, loss: bce}");
+    for name in ["auc", "average_precision"] {
+        let yaml = SWEEP.replace("seed: 5", &format!("metric: validation.{name}"));
+        let plan = sweep_of(&yaml, &classes, &[]);
+        assert!(plan.is_ok(), "{name}: {:#?}", mistakes(plan));
+    }
+    let metrics =
+        ForecastMetrics { auc: Some(0.7), average_precision: Some(0.2), ..ForecastMetrics::default() };
+    assert_eq!(JudgedFigure::AreaUnderCurve.of(&metrics), Some(0.7));
+    assert_eq!(JudgedFigure::AveragePrecision.of(&metrics), Some(0.2));
+    assert_eq!(JudgedFigure::AveragePrecision.natural_goal(), Goal::Maximize);
+}
+
+#[test]
 fn errors_of_changes_are_in_units_of_the_training_windows() {
     let experiment = BASE
         .replace("forward_return", "forward_change")

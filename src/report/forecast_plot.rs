@@ -1,5 +1,6 @@
 //! Forecasts against what came: the mean outcome in each tenth of the forecasts, and the forecast metrics.
 
+use super::events::has_events;
 use super::markup::{escape, folded, number_cell, number_heading, scrolling};
 use super::number::{count, counted, maybe, percent, significant};
 use super::run_files::{Forecasts, RunFiles};
@@ -38,7 +39,8 @@ pub(super) fn note(files: &RunFiles) -> String {
 
 /// The metrics of every model and horizon, what came beside what was forecast, and the charts of the tenths.
 pub(super) fn forecasts(files: &RunFiles) -> String {
-    if files.summary.models.is_empty() {
+    // Figures of returns and tenths of rows say little of rare events, which have parts of their own.
+    if files.summary.models.is_empty() || has_events(&files.summary) {
         return String::new();
     }
     let by_errors = forecast_steps::judged_by_errors(&files.summary);

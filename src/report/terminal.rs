@@ -1,5 +1,6 @@
 //! The table that is printed after a run.
 
+use super::events::{sentence, status_line};
 use super::number::{NONE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::terminal_text::{cut, paint, plain, wrapped};
@@ -25,11 +26,20 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
     if !books.is_empty() {
         text += &fitted(summary, &books, width, colour);
     }
+    for model in &summary.models {
+        if let Some(sentence) = sentence(model) {
+            text += &(wrapped(&plain(&format!("{}: {sentence}", model.name)), width) + "\n");
+        }
+    }
+    if let Some(line) = status_line(summary) {
+        text += &(wrapped(&plain(&line), width) + "\n");
+    }
     let by_errors = !summary.models.is_empty() && forecast_steps::judged_by_errors(summary);
     if by_errors {
         text += &forecast_steps::terminal_table(summary, width, colour);
     }
-    for model in summary.models.iter().filter(|_| books.is_empty() && !by_errors) {
+    let others = summary.models.iter().filter(|model| books.is_empty() && !by_errors && model.events.is_empty());
+    for model in others {
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
         let scaled = match model.metrics.scaled_mse.zip(model.metrics.scaled_mae) {
             Some((squared, absolute)) => {
