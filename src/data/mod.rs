@@ -3,6 +3,7 @@
 mod bad_rows;
 mod clean;
 mod config;
+mod depth;
 mod describe;
 mod describe_table;
 mod doubts;
@@ -21,6 +22,7 @@ mod resample;
 mod rows;
 mod split;
 mod text_table;
+mod text_time;
 mod time_zone;
 mod write;
 
@@ -28,10 +30,14 @@ pub use config::{
     BadRows, ColumnsConfig, DataConfig, Duplicates, ExtraColumn, Gaps, PriceColumn, QualityConfig,
     RangeConfig, Resampling, TimeUnit, TimestampColumn, Unsorted,
 };
+pub use depth::{DepthOptions, IngestedDepth, depth_columns, ingest_depth};
 pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;
 pub use error::DataError;
-pub use generate::{GeneratedMetadata, MarketGenerator, PlantedSignal};
+pub use generate::{
+    CrashInjection, DepthCrashesGenerator, DepthProcess, GeneratedMetadata, MarketGenerator, NoiseFloor,
+    PlantedCrash, PlantedFalseStart, PlantedSignal, SineTicksGenerator,
+};
 pub use import::{ImportOptions, Imported, import};
 pub use load::{Loaded, fingerprint, load};
 pub use split::{Fold, Holdout, PurgedKFold, SplitConfig, WalkForward};

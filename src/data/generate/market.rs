@@ -1,5 +1,6 @@
 //! The simulation: common shocks first, then asset by asset, each from its own stream of random numbers.
 
+use super::shocks::{Shock, garch};
 use super::{MarketGenerator, name};
 use crate::seed::{Seed, Stream};
 use crate::table::{BarColumns, BarError, SymbolBars};
@@ -7,10 +8,6 @@ use crate::units::{Time, YEAR_NANOSECONDS};
 
 /// Volatility of the common part of returns, a year.
 const MARKET_VOLATILITY: f64 = 0.45;
-
-/// GARCH(1,1) of unit variance: weight of the last squared shock, and of the last variance.
-const SHOCK_WEIGHT: f64 = 0.06;
-const MEMORY: f64 = 0.92;
 
 /// Hidden regimes: factor of volatility, mean length in bars. Calm, normal, stressed.
 const REGIMES: [(f64, f64); 3] = [(0.6, 600.0), (1.0, 400.0), (1.8, 150.0)];
@@ -31,13 +28,6 @@ struct Common {
     regime: f64,
     /// The common shock.
     shock: Shock,
-}
-
-/// A martingale difference and its standard deviation as it was known before.
-#[derive(Clone, Copy)]
-struct Shock {
-    value: f64,
-    deviation: f64,
 }
 
 /// One asset's character.
@@ -80,23 +70,6 @@ fn common(settings: &MarketGenerator, seed: Seed) -> Vec<Common> {
             Common { regime: REGIMES[regime].0, shock: garch(&mut variance, &mut shocks) }
         })
         .collect()
-}
-
-/// The next shock of unit variance, and the variance after it.
-fn garch(variance: &mut f64, stream: &mut Stream) -> Shock {
-    let deviation = variance.sqrt();
-    let value = deviation * student(stream);
-    *variance = 1.0 - SHOCK_WEIGHT - MEMORY + SHOCK_WEIGHT * value * value + MEMORY * *variance;
-    Shock { value, deviation }
-}
-
-/// Student t with 6 degrees of freedom, scaled to unit variance, cut at 12 deviations: exponentials of it must have a mean.
-fn student(stream: &mut Stream) -> f64 {
-    let normal = stream.normal();
-    // A chi-squared variable with 6 degrees of freedom is twice the sum of three exponential ones.
-    let chi_squared: f64 = (0..3).map(|_| -2.0 * (1.0 - stream.uniform()).ln()).sum();
-    let scale = (6.0_f64 / 4.0).sqrt();
-    (normal / (chi_squared / 6.0).sqrt() / scale).clamp(-12.0, 12.0)
 }
 
 fn character(stream: &mut Stream) -> Asset {

@@ -13,17 +13,29 @@
 //!   can be forecast, and a market of noise must not let anything be proven. With an information coefficient of 0 no strategy
 //!   has an expected profit before costs.
 
+mod crash_process;
+mod depth_book;
+mod depth_crashes;
+mod injection;
 mod market;
+mod metadata;
 mod planted;
+mod price_walk;
+mod sentinel;
+mod shocks;
+mod sine_ticks;
 
+pub use depth_crashes::{DepthCrashesGenerator, DepthProcess};
+pub use injection::CrashInjection;
+pub use metadata::{GeneratedMetadata, PlantedCrash, PlantedFalseStart};
 pub use planted::PlantedSignal;
+pub use sine_ticks::{NoiseFloor, SineTicksGenerator};
 
-use super::{BarDuration, DataError, fingerprint, write_bars};
-use crate::rundir::write_atomic;
+use super::{BarDuration, DataError, write_bars};
 use crate::table::{BarError, Bars};
 use crate::units::Time;
 use crate::units::counted;
-use serde::{Deserialize, Serialize};
+use metadata::{span_fits, write_metadata};
 use std::path::Path;
 
 /// Settings of a market.
@@ -47,34 +59,6 @@ pub struct MarketGenerator {
     pub gaps: f64,
     /// Each asset is listed so many bars after the one before it.
     pub listing_delay_bars: usize,
-}
-
-/// What is written beside a generated file, so that it can be made again and compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GeneratedMetadata {
-    /// The command that makes the file.
-    pub command: String,
-    /// Its seed.
-    pub seed: u64,
-    /// Bars of all symbols.
-    pub rows: usize,
-    /// Names of the symbols.
-    pub symbols: Vec<String>,
-    /// First bar, RFC 3339.
-    pub start: String,
-    /// Last bar, RFC 3339.
-    pub end: String,
-    /// What is predictable, in words.
-    pub planted: String,
-    /// The asked information coefficient.
-    pub information_coefficient: f64,
-    /// `c` of the module documentation.
-    pub coefficient: f64,
-    /// [`fingerprint`] of the bars.
-    pub sha256: String,
-    /// Version of this program.
-    pub version: String,
 }
 
 const GREEK: [&str; 24] = [
@@ -106,9 +90,7 @@ impl MarketGenerator {
         let bars = self.generate()?;
         write_bars(&bars, output)?;
         let metadata = self.metadata(&bars, command)?;
-        let text = serde_json::to_string_pretty(&metadata)
-            .map_err(|error| DataError::file(output, error.to_string(), "please report it"))?;
-        write_atomic(&output.with_extension("metadata.json"), (text + "\n").as_bytes())?;
+        write_metadata(&metadata, output)?;
         Ok(metadata)
     }
 
@@ -122,20 +104,10 @@ impl MarketGenerator {
                 self.information_coefficient
             ),
         };
-        let times = bars.timeline().times();
-        let text = |time: Option<&Time>| time.map_or_else(String::new, Time::to_string);
         Ok(GeneratedMetadata {
-            command: command.into(),
-            seed: self.seed,
-            rows: bars.rows(),
-            symbols: bars.names().into_iter().map(str::to_owned).collect(),
-            start: text(times.first()),
-            end: text(times.last()),
-            planted,
-            information_coefficient: self.information_coefficient,
-            coefficient,
-            sha256: fingerprint(bars),
-            version: env!("CARGO_PKG_VERSION").into(),
+            information_coefficient: Some(self.information_coefficient),
+            coefficient: Some(coefficient),
+            ..GeneratedMetadata::of(bars, self.seed, &planted, command)
         })
     }
 
@@ -154,16 +126,7 @@ impl MarketGenerator {
                 format!("{}, of which the last symbol misses {listed_last}", counted(self.bars, "bar"));
             return fail("bars", found, "ask for more bars or a shorter listing delay");
         }
-        let span =
-            i64::try_from(self.bars).ok().and_then(|bars| bars.checked_mul(self.interval.nanoseconds()));
-        if self.bars > u32::MAX as usize || span.and_then(|span| self.start.0.checked_add(span)).is_none() {
-            return fail(
-                "bars",
-                format!("{} bars of {}", self.bars, self.interval),
-                "let them end before the year 2262",
-            );
-        }
-        Ok(())
+        span_fits("bars", self.bars, self.interval, self.start)
     }
 }
 

@@ -1,12 +1,16 @@
 //! `candlewick data`: look at data, make them from text, make them up.
 
+mod depth;
+mod generate;
+
 use crate::data::{
-    BadRows, BarDuration, DataConfig, DataError, Duplicates, ImportOptions, MarketGenerator, TimeUnit,
-    TimestampColumn, describe, import,
+    BadRows, DataConfig, DataError, Duplicates, ImportOptions, PriceColumn, TimeUnit, TimestampColumn,
+    describe, import,
 };
-use crate::units::Time;
 use crate::units::counted;
 use clap::{Args, Subcommand};
+use depth::DepthArguments;
+use generate::GenerateArguments;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -24,7 +28,8 @@ impl DataArguments {
         match &self.verb {
             DataVerb::Describe(arguments) => arguments.json,
             DataVerb::Import(arguments) => arguments.json,
-            DataVerb::Generate(GenerateArguments { kind: GenerateKind::Market(arguments) }) => arguments.json,
+            DataVerb::Depth(arguments) => arguments.json,
+            DataVerb::Generate(arguments) => arguments.json(),
         }
     }
 }
@@ -36,6 +41,8 @@ pub(super) enum DataVerb {
     Describe(DescribeArguments),
     /// Turn CSV or JSON lines into Parquet.
     Import(ImportArguments),
+    /// Turn snapshots of order books into their depth close to the price, one row an interval.
+    Depth(DepthArguments),
     /// Make up data whose predictable part is known.
     Generate(GenerateArguments),
 }
@@ -52,6 +59,9 @@ pub(super) struct DescribeArguments {
     /// What integer times count.
     #[arg(long, value_enum)]
     pub time_unit: Option<TimeUnit>,
+    /// The column of closes, if it is not `close`.
+    #[arg(long, value_name = "COLUMN")]
+    pub close: Option<String>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -94,59 +104,6 @@ pub(super) struct ImportArguments {
     pub json: bool,
 }
 
-/// Arguments of `data generate`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct GenerateArguments {
-    /// What to make up.
-    #[command(subcommand)]
-    pub kind: GenerateKind,
-}
-
-/// What can be made up.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum GenerateKind {
-    /// Bars of several assets: clustered volatility, fat tails, regimes, and a planted forecastable part.
-    Market(MarketArguments),
-}
-
-/// Arguments of `data generate market`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct MarketArguments {
-    /// Number of assets.
-    #[arg(long, default_value_t = 5)]
-    pub symbols: usize,
-    /// Bars of the first asset.
-    #[arg(long, default_value_t = 17_520)]
-    pub bars: usize,
-    /// Length of a bar: 15m, 1h, 1d.
-    #[arg(long, default_value = "1h")]
-    pub interval: BarDuration,
-    /// The same seed gives the same bars.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// Correlation of the planted signal with the return over the horizon; 0 makes a market without any.
-    #[arg(long, default_value_t = 0.05, allow_negative_numbers = true)]
-    pub information_coefficient: f64,
-    /// Horizon of that return, and window of the signal.
-    #[arg(long, default_value_t = 4)]
-    pub horizon_bars: usize,
-    /// Start of the first bar.
-    #[arg(long, default_value = "2022-01-01", value_parser = Time::parse)]
-    pub start: Time,
-    /// Share of bars that are missing, 0 to 0.5.
-    #[arg(long, default_value_t = 0.0)]
-    pub gaps: f64,
-    /// Each asset is listed so many bars after the one before it.
-    #[arg(long, default_value_t = 0)]
-    pub listing_delay_bars: usize,
-    /// The Parquet file to write; what made it goes beside it as `.metadata.json`.
-    #[arg(long, short)]
-    pub output: PathBuf,
-    /// Print one JSON document.
-    #[arg(long)]
-    pub json: bool,
-}
-
 fn pair(text: &str) -> Result<(String, String), String> {
     let (part, column) = text.split_once('=').ok_or("write PART=COLUMN, for example close=px_last")?;
     Ok((part.to_owned(), column.to_owned()))
@@ -160,9 +117,8 @@ pub(super) fn run(arguments: &DataArguments, output: &mut dyn Write) -> Result<(
     match &arguments.verb {
         DataVerb::Describe(arguments) => run_describe(arguments, output),
         DataVerb::Import(arguments) => run_import(arguments, output),
-        DataVerb::Generate(GenerateArguments { kind: GenerateKind::Market(arguments) }) => {
-            run_generate(arguments, output)
-        }
+        DataVerb::Depth(arguments) => depth::run(arguments, output),
+        DataVerb::Generate(arguments) => generate::run(arguments, output),
     }
 }
 
@@ -180,6 +136,7 @@ fn run_describe(arguments: &DescribeArguments, output: &mut dyn Write) -> Result
         let column = arguments.timestamp.clone().unwrap_or_else(|| "timestamp".into());
         config.columns.timestamp = Some(TimestampColumn { column, unit: arguments.time_unit });
     }
+    config.columns.close = arguments.close.clone().map(PriceColumn::Name);
     let description = describe(&config, more)?;
     if arguments.json {
         print_json(output, &description)?;
@@ -221,50 +178,4 @@ fn run_import(arguments: &ImportArguments, output: &mut dyn Write) -> Result<(),
 
 fn sentence(text: &str) -> String {
     if text.ends_with('?') { text.into() } else { format!("{text}.") }
-}
-
-fn run_generate(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(), DataError> {
-    let generator = MarketGenerator {
-        symbols: arguments.symbols,
-        bars: arguments.bars,
-        interval: arguments.interval,
-        seed: arguments.seed,
-        information_coefficient: arguments.information_coefficient,
-        horizon_bars: arguments.horizon_bars,
-        start: arguments.start,
-        gaps: arguments.gaps,
-        listing_delay_bars: arguments.listing_delay_bars,
-    };
-    let metadata = generator.write(&arguments.output, &command(arguments))?;
-    if arguments.json {
-        return print_json(output, &metadata);
-    }
-    writeln!(
-        output,
-        "{} of {}, {} to {}",
-        counted(metadata.rows, "bar"),
-        metadata.symbols.join(", "),
-        metadata.start,
-        metadata.end
-    )?;
-    writeln!(output, "Planted: {}", metadata.planted)?;
-    Ok(writeln!(output, "{}", arguments.output.display())?)
-}
-
-/// The command that makes the same file, every setting written out.
-fn command(arguments: &MarketArguments) -> String {
-    format!(
-        "candlewick data generate market --symbols {} --bars {} --interval {} --seed {} --information-coefficient {} \
-         --horizon-bars {} --start {} --gaps {} --listing-delay-bars {} --output {}",
-        arguments.symbols,
-        arguments.bars,
-        arguments.interval,
-        arguments.seed,
-        arguments.information_coefficient,
-        arguments.horizon_bars,
-        arguments.start,
-        arguments.gaps,
-        arguments.listing_delay_bars,
-        arguments.output.display()
-    )
 }
