@@ -98,9 +98,9 @@ fn trials() -> Vec<Trial> {
                 "{FEATURES}target: {{drawdown_within: {{horizons_bars: [4, 8], fall_percent: 1}}}}\n\
                  {train}, loss: {{weighted_bce: {{positive_weight: balanced}}}}}}\nmodels:\n  \
                  lstm: {{lstm: {{window: 8, layers: [6]}}}}\n  transformer: {{transformer: {{window: 8, width: 8, heads: 2, \
-                 layers: 1}}}}\n"
+                 layers: 1}}}}\n  logistic: {{logistic: {{window: 2, features: [rsi_14, log_return_4]}}}}\n"
             ),
-            &[("lstm", &[]), ("transformer", &[])],
+            &[("lstm", &[]), ("transformer", &[]), ("logistic", &[])],
         ),
         trial(
             "levels",
@@ -397,7 +397,7 @@ fn a_file_holds_the_scaler_and_the_network_and_says_what_they_are() {
         "small",
         &format!(
             "{FEATURES}target: {{forward_return: {{horizons_bars: [1, 4]}}}}\ntrain: {{epochs: 1}}\nmodels:\n  \
-             lstm: {{lstm: {{window: 6, layers: [5, 3]}}}}\n  ridge: {{linear: {{window: 3}}}}\n"
+             lstm: {{lstm: {{window: 6, layers: [5, 3]}}}}\n  ridge: {{linear: {{window: 3}}}}\n  daily: {{seasonal: {{period: 24}}}}\n"
         ),
     );
     let finished = finish(&scratch, "small", &config);
@@ -472,7 +472,12 @@ fn refusals(scratch: &Scratch, finished: &Finished) {
         let done = scratch.candlewick(&[&["export", "onnx", &run], further].concat()).exits(code);
         assert!(done.stderr.contains(words), "{words}\n{}", done.stderr);
     };
-    refused(&[], 2, "the run has several models; name one with --model: lstm, ridge");
+    refused(&[], 2, "the run has several models; name one with --model: lstm, ridge, daily");
+    refused(
+        &["--model", "daily"],
+        2,
+        "model daily: it cannot be exported: its forecast is no function of a window",
+    );
     refused(&["--model", "rigde"], 2, "the run has no model `rigde`; did you mean `ridge`?");
     refused(&["--model", "lstm", "--fold", "3"], 2, "lstm has no fold 3; it has 0");
     refused(
