@@ -48,7 +48,7 @@ enum Verb {
     Audit(audit::Arguments),
     /// Draw the report of a run again, or compare several runs
     Report(report::Arguments),
-    /// Write the curves of a run or a sweep for other programs
+    /// Write models, or the curves of a run or a sweep, for other programs
     #[command(subcommand)]
     Export(export::Verb),
     /// List runs, or show one

@@ -114,7 +114,7 @@ pub trait Fitted: Send + Sync {
     /// Adds what [`Fitted::predict`] computes to a graph: scaled windows `[B, T, F]` in f32 -> forecasts `[B, H]` in f64.
     ///
     /// # Errors
-    /// [`FitError::NoGraph`] where forecasts are no function of a window alone.
+    /// [`FitError::NoGraph`] where forecasts are no function of such a window alone.
     fn graph(&self, _graph: &mut GraphBuilder, _windows: &Value) -> Result<Value, FitError> {
         Err(FitError::NoGraph)
     }

@@ -1,6 +1,6 @@
 //! Normalising each window of each feature by its own numbers, before a network sees it.
 
-use crate::onnx::{GraphBuilder, Value};
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,16 +75,22 @@ impl Normalisation {
                 NormalisedGraph { x: graph.subtract(x, &last), deviation: None }
             }
             Normalisation::Instance => {
-                let mean = graph.mean(x, 1);
-                let centred = graph.subtract(x, &mean);
+                // In f64: a window of levels is narrow beside its mean, and sums of f32 differ from program to program.
+                let x = graph.cast(x, ElementType::Double);
+                let mean = graph.mean(&x, 1);
+                let centred = graph.subtract(&x, &mean);
                 let squares = graph.multiply(&centred, &centred);
                 let variance = graph.mean(&squares, 1);
-                let epsilon = graph.float("epsilon", EPSILON as f32);
+                let epsilon = graph.constant("epsilon", &[], TensorData::Doubles(vec![EPSILON]));
                 let variance = graph.add(&variance, &epsilon);
                 let deviation = graph.node("Sqrt", &[&variance], Vec::new());
                 let x = graph.divide(&centred, &deviation);
-                let restores = features == 1;
-                NormalisedGraph { x, deviation: restores.then(|| graph.squeeze(&deviation, 1)) }
+                let x = graph.cast(&x, ElementType::Float);
+                let deviation = (features == 1).then(|| {
+                    let deviation = graph.cast(&deviation, ElementType::Float);
+                    graph.squeeze(&deviation, 1)
+                });
+                NormalisedGraph { x, deviation }
             }
         }
     }

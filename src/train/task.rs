@@ -182,7 +182,7 @@ pub enum FitError {
     },
     /// A model whose forecast is more than a function of one window.
     #[error(
-        "it cannot be exported: its forecast is no function of a window alone; lstm, transformer, patch_transformer, linear, logistic and naive are"
+        "it cannot be exported: its forecast is no function of a window of scaled features alone; lstm, transformer, patch_transformer, linear, logistic and naive are"
     )]
     NoGraph,
     /// A tensor operation failed.
