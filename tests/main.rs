@@ -56,6 +56,7 @@ mod running_features;
 mod search;
 mod search_reference;
 mod selection;
+mod sequence_forecasting;
 mod series;
 mod significance;
 mod split;
