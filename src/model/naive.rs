@@ -1,6 +1,8 @@
 //! Forecasts without learning: what every model must beat.
 
-use super::{ClosedForm, FitError, FitTask, Fitted, Model, Started, bounded, check_windows, save_card};
+use super::{ClosedForm, FitError, FitTask, Fitted, Model, Started};
+use super::{bounded, bounded_graph, check_windows, save_card};
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Windows};
 use crate::train::{TargetScaling, TrainConfig};
@@ -21,7 +23,8 @@ pub struct Naive {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Forecast {
-    /// Neutral: 0, or a probability of one half for a class. For returns this is the random walk.
+    /// Neutral: 0, or a probability of one half for a class. For returns this is the random walk. For an event it is the
+    /// risk of 0, that nothing ever happens; the base rate of events is `mean`.
     #[default]
     Zero,
     /// The mean of the training targets, each horizon its own.
@@ -59,7 +62,7 @@ impl Model for Naive {
         let outputs = task.train.outputs();
         let constant = |values: Vec<f64>| (values, vec![0.0; outputs]);
         let (level, slope) = match self.forecast {
-            Forecast::Zero => constant(vec![if task.kind.is_probability() { 0.5 } else { 0.0 }; outputs]),
+            Forecast::Zero => constant(vec![if task.kind == LabelKind::Class { 0.5 } else { 0.0 }; outputs]),
             Forecast::Mean => constant(targets.mean().to_vec()),
             Forecast::Last => persistence(&task.train, &targets),
         };
@@ -125,5 +128,18 @@ impl Fitted for FittedNaive {
 
     fn save(&self, folder: &Path) -> Result<(), RunDirError> {
         save_card(folder, self)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {
+        let bar = graph.gather(windows, 1, &[-1]);
+        let bar = graph.squeeze(&bar, 1);
+        let last = graph.gather(&bar, 1, &[0]);
+        let last = graph.cast(&last, ElementType::Double);
+        let horizons = [self.level.len()];
+        let slope = graph.constant("slope", &horizons, TensorData::Doubles(self.slope.clone()));
+        let level = graph.constant("level", &horizons, TensorData::Doubles(self.level.clone()));
+        let moved = graph.multiply(&last, &slope);
+        let forecasts = graph.add(&moved, &level);
+        Ok(bounded_graph(graph, self.kind, forecasts))
     }
 }

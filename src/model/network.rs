@@ -1,9 +1,10 @@
 //! What all models have in common whose weights are trained: fit, forecast, save, load.
 
 use super::{CARD_FILE, FitError, FitTask, Fitted, Member, Started, WEIGHTS_FILE};
-use super::{bounded, check_windows, damaged, fault, save_card};
+use super::{bounded, bounded_graph, check_windows, damaged, fault, save_card};
 use crate::kernels::arena::Arena;
 use crate::nn::LossConfig;
+use crate::onnx::{GraphBuilder, Value};
 use crate::progress::Event;
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::seed::Seed;
@@ -176,6 +177,14 @@ pub(super) fn forecast(
 impl Fitted for TrainedNetwork {
     fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError> {
         forecast(&self.card, &*self.network, windows, device, &Arena::default())
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {
+        let Card { kind, shape, loss, scaling, .. } = &self.card;
+        let outputs = self.network.graph(graph, windows, [shape.window, shape.features])?;
+        let forecasts = loss.graph(graph, &outputs, scaling.outputs())?;
+        let forecasts = scaling.graph(graph, &forecasts);
+        Ok(bounded_graph(graph, *kind, forecasts))
     }
 
     fn save(&self, folder: &Path) -> Result<(), RunDirError> {

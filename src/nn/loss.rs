@@ -1,5 +1,6 @@
 //! What training makes small. Every loss is a mean over windows and horizons.
 
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{D, Result, Tensor, bail};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error, Unexpected, Visitor};
@@ -280,13 +281,44 @@ impl LossConfig {
                 first.loss.forecast(&outputs.narrow(1, 0, width)?.contiguous()?)
             }
             LossConfig::Quantile { levels } => {
-                let median = levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2);
+                let median = median(levels);
                 let (rows, columns) = outputs.dims2()?;
                 let outputs = outputs.reshape((rows, columns / levels.len(), levels.len()))?;
                 outputs.narrow(D::Minus1, median, 1)?.squeeze(D::Minus1)
             }
         }
     }
+
+    /// The same as [`LossConfig::forecast`] in a graph, for so many horizons.
+    ///
+    /// # Errors
+    /// As [`LossConfig::forecast`].
+    pub fn graph(&self, graph: &mut GraphBuilder, outputs: &Value, horizons: usize) -> Result<Value> {
+        match self {
+            LossConfig::Mse | LossConfig::Huber { .. } => Ok(outputs.clone()),
+            LossConfig::Bce | LossConfig::Direction => Ok(graph.sigmoid(outputs)),
+            LossConfig::WeightedBce { positive_weight } => {
+                let shift = graph.float("log_weight", positive_weight.times()?.ln() as f32);
+                let logits = graph.subtract(outputs, &shift);
+                Ok(graph.sigmoid(&logits))
+            }
+            LossConfig::Mixed { heads } => {
+                let Some(first) = heads.first() else { bail!("a mixed loss without heads") };
+                let width = horizons * first.loss.outputs_per_horizon();
+                let outputs = graph.slice(outputs, 1, 0..width);
+                first.loss.graph(graph, &outputs, horizons)
+            }
+            LossConfig::Quantile { levels } => {
+                let place = |horizon: usize| (horizon * levels.len() + median(levels)) as i64;
+                Ok(graph.gather(outputs, 1, &(0..horizons).map(place).collect::<Vec<i64>>()))
+            }
+        }
+    }
+}
+
+/// Place of the level whose quantile is the forecast.
+fn median(levels: &[f64]) -> usize {
+    levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2)
 }
 
 fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {

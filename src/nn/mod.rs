@@ -17,7 +17,7 @@ pub use linear::Linear;
 pub use loss::{Head, LossConfig, PositiveWeight};
 pub use lstm::LstmStack;
 pub use norm::LayerNorm;
-pub use normalisation::{Normalisation, NormalisedWindows};
+pub use normalisation::{Normalisation, NormalisedGraph, NormalisedWindows};
 pub use parameters::{Parameters, Weight};
 pub use pass::Pass;
 pub use position::sinusoidal_positions;

@@ -6,6 +6,7 @@ mod doubts;
 mod error;
 mod event_doubts;
 mod events;
+mod exported;
 mod fit;
 mod grids;
 mod members;
@@ -23,6 +24,7 @@ mod verdict;
 
 pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
+pub use exported::{OnnxChoice, OnnxExport, export_onnx};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 pub use saved::SavedModel;
 pub use selection::ChosenAmong;

@@ -1,5 +1,6 @@
 //! Targets in the units in which a network learns them.
 
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::table::{LabelKind, Windows};
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -98,5 +99,15 @@ impl TargetScaling {
     /// A forecast of this horizon back in units of the label.
     pub fn restore(&self, horizon: usize, value: f64) -> f64 {
         self.mean[horizon] + self.deviation[horizon] * value
+    }
+
+    /// The same as [`TargetScaling::restore`] in a graph: forecasts `[B, H]` in f32 -> the same in f64.
+    pub fn graph(&self, graph: &mut GraphBuilder, forecasts: &Value) -> Value {
+        let forecasts = graph.cast(forecasts, ElementType::Double);
+        let deviation =
+            graph.constant("deviation", &[self.outputs()], TensorData::Doubles(self.deviation.clone()));
+        let mean = graph.constant("mean", &[self.outputs()], TensorData::Doubles(self.mean.clone()));
+        let spread = graph.multiply(&forecasts, &deviation);
+        graph.add(&spread, &mean)
     }
 }
