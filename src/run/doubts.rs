@@ -1,8 +1,8 @@
 //! What people should know of the books before they trust their figures.
 
+use super::results::ForecastFigures;
 use super::score::Scored;
-use crate::rundir::ModelSummary;
-use crate::table::{Bars, BookResult};
+use crate::table::{Bars, BookResult, ModelPredictions};
 use crate::units::counted;
 
 /// A book that lost more than this is ruined: ratios of its returns say nothing to who owned it.
@@ -18,26 +18,25 @@ const FEW: f64 = 0.05;
 const NAMED_FIGURES: usize = 3;
 
 /// A sentence for a model that scores better than the best possible forecast, if it does: luck alone would not.
-pub(super) fn below_noise_floor(model: &ModelSummary) -> Option<String> {
-    let horizons = model.horizons.iter().map(|bars| counted(*bars as usize, "bar")).zip(&model.by_horizon);
-    let all = [("all horizons".to_owned(), &model.metrics)];
-    let figures: Vec<String> = all
-        .into_iter()
-        .chain(horizons)
+pub(super) fn below_noise_floor(predictions: &ModelPredictions, figures: &ForecastFigures) -> Option<String> {
+    let ahead = |bars: &u32| format!("{} ahead", counted(*bars as usize, "bar"));
+    let places = std::iter::once("all horizons".to_owned()).chain(predictions.horizons.iter().map(ahead));
+    let leaks: Vec<String> = places
+        .zip(std::iter::once(&figures.mean).chain(&figures.all))
         .flat_map(|(place, metrics)| {
             let leaks = metrics.above_floor.iter().flat_map(|floor| floor.leaks());
             leaks.map(|name| format!("{name} at {place}")).collect::<Vec<String>>()
         })
         .collect();
-    let rest = match figures.len().saturating_sub(NAMED_FIGURES) {
+    let rest = match leaks.len().saturating_sub(NAMED_FIGURES) {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     };
-    (!figures.is_empty()).then(|| {
+    (!leaks.is_empty()).then(|| {
         format!(
             "{} scores below the noise floor by more than its sampling error: something leaks ({}{rest})",
-            model.name,
-            figures[..figures.len().min(NAMED_FIGURES)].join(", ")
+            predictions.model,
+            leaks[..leaks.len().min(NAMED_FIGURES)].join(", ")
         )
     })
 }

@@ -112,6 +112,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     }
 
     outcome.forecasts = results::judge_forecasts(bars, &fitted, plan.experiment.noise_floor.as_ref());
+    outcome.warn_of_leaks(&fitted);
     stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;
     let summary = outcome.summary(&loaded, &fitted, stages.done())?;
     directory.write_json("summary.json", &summary)?;

@@ -148,6 +148,18 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// Tells people which models know what nobody can.
+    pub(super) fn warn_of_leaks(&self, fitted: &Fitted) {
+        for text in self.leaks(fitted) {
+            self.context.progress.on(&Event::Warning { text });
+        }
+    }
+
+    fn leaks(&self, fitted: &Fitted) -> impl Iterator<Item = String> {
+        let models = fitted.predictions.0.iter().zip(&self.forecasts);
+        models.filter_map(|(predictions, figures)| doubts::below_noise_floor(predictions, figures))
+    }
+
     /// Writes every result table.
     pub(super) fn write(&self, loaded: &Loaded, fitted: &Fitted) -> Result<(), RunError> {
         let bars = &loaded.bars;
@@ -204,11 +216,9 @@ impl<'a> Outcome<'a> {
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
         let of_events = fitted.truth.iter().flat_map(|_| event_doubts(fitted));
         let of_data = loaded.warnings.iter().cloned();
-        let models = self.models(fitted);
-        let leaks = models.iter().filter_map(doubts::below_noise_floor);
         let warnings = look_ahead
             .into_iter()
-            .chain(leaks)
+            .chain(self.leaks(fitted))
             .chain(of_data)
             .chain(self.doubts(bars))
             .chain(of_events)
@@ -242,7 +252,7 @@ impl<'a> Outcome<'a> {
                 .reduce(f64::min),
             target: experiment.target.as_ref().map(|target| target.build().kind()),
             noise_floor: experiment.noise_floor,
-            models,
+            models: self.models(fitted),
             status: fitted.truth.as_ref().map(|truth| truth.status(bars, fitted)).unwrap_or_default(),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
