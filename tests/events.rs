@@ -83,11 +83,8 @@ fn figures(
     let rows = EventRows::new(predictions, 0, None, MINUTE);
     let count = rows.places().len();
     let times: Vec<Time> = (0..count as i64).map(|row| Time(row * MINUTE)).collect();
-    let beside = Beside {
-        times: &times,
-        training_base_rate: &vec![0.1; count],
-        alarm_at: &vec![threshold; count],
-    };
+    let beside =
+        Beside { times: &times, training_base_rate: &vec![0.1; count], alarm_at: &vec![threshold; count] };
     event_figures(&rows, &rows.events(bars_to_event), &beside)
 }
 
@@ -118,7 +115,10 @@ fn a_model_that_always_warns_is_not_called_precise() {
     let threshold = alarm_threshold(&EventRows::new(&constant, 0, None, MINUTE), 1.0).unwrap();
     assert!(threshold > 0.06, "the only forecast there is raises too many alarms, so nothing raises one");
     let found = figures(&constant, 0.06, |_| NULL).alarms.unwrap();
-    assert_eq!((found.alarms, found.false_alarms, found.caught, found.time_in_alarm), (100, 99, 1, Some(1.0)));
+    assert_eq!(
+        (found.alarms, found.false_alarms, found.caught, found.time_in_alarm),
+        (100, 99, 1, Some(1.0))
+    );
 }
 
 /// What the head of the folder says, counted row by row: stretches, events with their strikes, alarms.
@@ -279,7 +279,8 @@ fn perfect_and_useless_forecasts_reach_the_ends_of_the_scales() {
     assert_eq!(area_under_curve(&constant, &happens), Some(0.5));
     assert!((average_precision(&constant, &happens).unwrap() - 0.1).abs() < 1e-15);
     assert_eq!(calibration_bins(&constant, &happens, 1).len(), 1);
-    let rows: Vec<_> = perfect.iter().enumerate().map(|(row, risk)| (0, 0, row as u32, *risk, *risk)).collect();
+    let rows: Vec<_> =
+        perfect.iter().enumerate().map(|(row, risk)| (0, 0, row as u32, *risk, *risk)).collect();
     let found = figures(&predictions(&rows, 5), 1.0, |_| NULL);
     // The first event begins with the first row: nobody can say how early it could have been seen.
     assert_eq!(found.events, 9);

@@ -25,6 +25,7 @@ mod depth_features;
 mod doubtful_data;
 mod doubts;
 mod ensembles;
+mod events;
 mod exit_rules;
 mod generate;
 mod gradients;

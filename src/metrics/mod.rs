@@ -23,7 +23,12 @@ pub use book_figures::{book_figures, stretch_returns};
 pub use breaker::{BreakerMetrics, Stop};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
-pub use events::{AlarmConfig, EventRows, alarm_threshold};
+pub use events::{
+    Alarm, AlarmConfig, AlarmFigures, Beside, CalibrationBin, EventFigures, EventRows, HINDSIGHT_RATES,
+    HindsightPoint, RareEvent, Reached, alarm_threshold, area_under_curve, area_under_curve_interval,
+    average_precision, brier_score, calibration_bins, event_figures, expected_calibration_error, log_loss,
+    order_violations, share_interval,
+};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
 pub use ic_interval::ic_interval;

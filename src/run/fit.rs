@@ -1,6 +1,6 @@
 //! From features and labels to forecasts: what every model is given on every fold, and what all of them forecast.
 
-use super::events::Thresholds;
+use super::events::{Thresholds, Truth};
 use super::members::{self, Forecasts, Part, Place};
 use super::{Context, RunError};
 use crate::audit::{Prepared, Tables};
@@ -9,7 +9,7 @@ use crate::data::Fold;
 use crate::domains::market::indicators;
 use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
 use crate::model::{FitReport, ModelConfig};
-use crate::rundir::RunDir;
+use crate::rundir::{EventSummary, RunDir};
 use crate::seed::Seed;
 use crate::table::{
     Bars, Features, LabelKind, Labels, ModelPredictions, Predictions, Sample, Scaler, ScalerRows, Windows,
@@ -39,6 +39,8 @@ pub(super) struct Fitted {
     pub first_validation: Predictions,
     /// Each model's record over its folds, in the order of the configuration.
     pub models: Vec<ModelRecord>,
+    /// What is true of the events, where the target is one.
+    pub truth: Option<Truth>,
     /// Steps of the timeline on which books run: from the first test bar to the last.
     pub span: Range<usize>,
 }
@@ -51,6 +53,8 @@ pub(super) struct ModelRecord {
     pub fits: Vec<(Place, FitReport)>,
     pub training_windows: usize,
     pub validation: ForecastMetrics,
+    /// The figures of the shown horizons, where the target is an event.
+    pub events: Vec<EventSummary>,
 }
 
 /// The features and labels of a plan that has models.
@@ -90,6 +94,7 @@ impl Fitted {
             predictions: Predictions::default(),
             first_validation: Predictions::default(),
             models: Vec::new(),
+            truth: None,
             span,
         })
     }
@@ -104,11 +109,13 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
     let folds = folds(work.plan, work.bars)?;
     let parts = members::fit_all(work, &folds)?;
     let span = test_span(&folds, work.bars);
+    let truth = Truth::of(work, &folds)?;
     let mut fitted = Fitted {
         folds: folds.into_iter().map(|fold| (fold, [0; 3])).collect(),
         predictions: Predictions::default(),
         first_validation: Predictions::default(),
         models: Vec::new(),
+        truth,
         span,
     };
     for (index, (name, config)) in work.plan.experiment.models.iter().enumerate() {
@@ -129,13 +136,13 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
         };
         let validation = average(|part| &part.validation);
         let mut first = joined(work, name, &validation[..validation.len().min(1)]);
-        let validation = joined(work, name, &validation);
+        let mut validation = joined(work, name, &validation);
         let mut test = joined(work, name, &average(|part| &part.test));
         if let Some(alarms) = &work.plan.experiment.alarms {
             let chosen = Thresholds::choose(alarms, &validation, work.bars.interval());
-            chosen.set(&mut first);
-            chosen.set(&mut test);
+            [&mut first, &mut validation, &mut test].into_iter().for_each(|forecasts| chosen.set(forecasts));
         }
+        let events = fitted.truth.as_ref().map(|truth| truth.summaries(work.bars, &test, &validation));
         fitted.predictions.0.push(test);
         fitted.first_validation.0.push(first);
         fitted.models.push(ModelRecord {
@@ -144,6 +151,7 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
             fits: of_model.iter().map(|(place, part)| (*place, part.record.report.clone())).collect(),
             training_windows: by_fold.iter().map(|parts| parts[0].record.windows[0]).sum(),
             validation: metrics_by_horizon(work.bars, &validation).0,
+            events: events.unwrap_or_default(),
         });
     }
     Ok(fitted)

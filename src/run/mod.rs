@@ -5,6 +5,7 @@ mod books;
 mod breakers;
 mod doubts;
 mod error;
+mod event_doubts;
 mod events;
 mod exported;
 mod fit;

@@ -2,6 +2,8 @@
 
 use super::breakers::{breakers_table, guarded_table};
 use super::doubts;
+use super::event_doubts::event_doubts;
+use super::events::alarms_table;
 use super::fit::{Fitted, metrics_by_horizon};
 use super::grids::GridRun;
 use super::score::Scored;
@@ -14,6 +16,7 @@ use super::{Context, RunError};
 use crate::config::Plan;
 use crate::data::Loaded;
 use crate::domains::market::backtest::{frozen_holdings, most_optimistic, optimistic};
+use crate::metrics::order_violations;
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
@@ -115,6 +118,10 @@ impl<'a> Outcome<'a> {
             folds_table(fitted).write(&self.directory.file("folds.parquet"))?;
             training_table(fitted).write(&self.directory.file("training.parquet"))?;
         }
+        if let Some(truth) = &fitted.truth {
+            truth.events_table(bars, fitted).write(&self.directory.file("events.parquet"))?;
+            alarms_table(bars, fitted).write(&self.directory.file("alarms.parquet"))?;
+        }
         if let Some(scored) = &self.books {
             let times = &bars.timeline().times()[fitted.span.clone()];
             equity_table(times, &scored.shown).write(&self.directory.file("equity.parquet"))?;
@@ -150,9 +157,15 @@ impl<'a> Outcome<'a> {
         let settings = &experiment.backtest;
         let look_ahead = super::audited::warnings(self.audit.as_ref());
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
+        let of_events = fitted.truth.iter().flat_map(|_| event_doubts(fitted));
         let of_data = loaded.warnings.iter().cloned();
-        let warnings =
-            look_ahead.into_iter().chain(of_data).chain(self.doubts(bars)).chain(of_books).collect();
+        let warnings = look_ahead
+            .into_iter()
+            .chain(of_data)
+            .chain(self.doubts(bars))
+            .chain(of_events)
+            .chain(of_books)
+            .collect();
         let mut summary = Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
@@ -180,6 +193,7 @@ impl<'a> Outcome<'a> {
                 .filter_map(|(_, fit)| fit.seconds_to_first_step)
                 .reduce(f64::min),
             models: self.models(bars, fitted),
+            status: fitted.truth.as_ref().map(|truth| truth.status(bars, fitted)).unwrap_or_default(),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
             audit: self.audit.clone(),
@@ -241,6 +255,8 @@ impl<'a> Outcome<'a> {
                 by_horizon: shown.iter().map(|place| by_horizon[*place].clone()).collect(),
                 horizons: shown.iter().map(|place| predictions.horizons[*place]).collect(),
                 validation_metrics: record.validation.clone(),
+                events: record.events.clone(),
+                risk_order_violations: fitted.truth.as_ref().and_then(|_| order_violations(predictions)),
             }
         };
         fitted.models.iter().zip(&fitted.predictions.0).map(of).collect()

@@ -30,6 +30,7 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let (mut model, mut symbol) = (Vec::new(), Vec::new());
     let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
     let (mut prediction, mut actual) = (Vec::new(), Vec::new());
+    let (mut alarm_at, mut close) = (Vec::new(), Vec::new());
     let symbols = shared_names(bars);
     for predictions in &fitted.predictions.0 {
         let name: Arc<str> = predictions.model.as_str().into();
@@ -45,17 +46,25 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
                 time.push(source.time()[sample.row as usize]);
                 prediction.push(predictions.values[place]);
                 actual.push(predictions.actual[place]);
+                if let Some(threshold) = predictions.alarm_at.get(place) {
+                    alarm_at.push(*threshold);
+                    close.push(source.close()[sample.row as usize]);
+                }
             }
         }
     }
-    TableFile::default()
+    let table = TableFile::default()
         .with("model", Column::Text(model))
         .with("fold", Column::Integer(fold))
         .with("symbol", Column::Text(symbol))
         .with("timestamp", Column::Time(time))
         .with("horizon", Column::Integer(horizon))
         .with("prediction", Column::Float(prediction))
-        .with("actual", Column::Float(actual))
+        .with("actual", Column::Float(actual));
+    if alarm_at.is_empty() {
+        return table;
+    }
+    table.with("alarm_at", Column::Float(alarm_at)).with("close", Column::Float(close))
 }
 
 pub(super) fn folds_table(fitted: &Fitted) -> TableFile {
@@ -165,7 +174,7 @@ pub(super) fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
 }
 
 /// The names of the symbols, to be shared by the rows of a table.
-fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
+pub(super) fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
     bars.names().into_iter().map(Arc::from).collect()
 }
 

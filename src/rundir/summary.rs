@@ -1,5 +1,6 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
+use super::event_summary::{EventSummary, RiskStatus};
 use crate::metrics::{BenchmarkMetrics, BreakerMetrics, ForecastMetrics, TradingMetrics};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct Summary {
     pub stages: Vec<Stage>,
     /// Every model, in the order of the configuration.
     pub models: Vec<ModelSummary>,
+    /// The newest forecast of every model, symbol and shown horizon, where the target is an event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<RiskStatus>,
     /// From the start of the process to the end of its first training step, up to 10 ms too many; absent where no network
     /// was trained.
     #[serde(default)]
@@ -194,6 +198,13 @@ pub struct ModelSummary {
     pub horizons: Vec<u32>,
     /// Over the validation rows of all folds.
     pub validation_metrics: ForecastMetrics,
+    /// Where the target is an event: the figures of each horizon, in the order of `horizons`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventSummary>,
+    /// Share of test rows in which the risk of a longer horizon is below that of a shorter one, although the one holds the
+    /// other; absent where the target is no event or has one horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_order_violations: Option<f64>,
 }
 
 fn one() -> usize {

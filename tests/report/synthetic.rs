@@ -291,6 +291,7 @@ impl Synthetic {
                 margin: String::new(),
                 periods_per_year: 8760.0,
             }),
+            status: Vec::new(),
             warnings: vec!["2 of 3 models stopped at the last epoch: more epochs may help".into()],
         }
     }
@@ -389,6 +390,8 @@ fn model(name: &str, kind: &str) -> ModelSummary {
         ..ForecastMetrics::default()
     };
     ModelSummary {
+        events: Vec::new(),
+        risk_order_violations: None,
         name: name.into(),
         kind: kind.into(),
         parameters: 74_113,

@@ -3,7 +3,7 @@
 use super::area::{area_under_curve, area_under_curve_interval, average_precision};
 use super::calibration::{CalibrationBin, calibration_bins, expected_calibration_error, share_interval};
 use super::probability::{brier_score, log_loss};
-use super::row_set::RowSet;
+use super::row_set::Reached;
 use super::rows::{Alarm, EventRows, RareEvent};
 use super::threshold::Descent;
 use crate::metrics::{finite, quantile};
@@ -130,7 +130,7 @@ pub fn event_figures(rows: &EventRows, events: &[RareEvent], beside: &Beside) ->
 }
 
 /// What the rows at or above a threshold are worth.
-fn alarm_figures(rows: &EventRows, events: &[RareEvent], reached: &RowSet) -> AlarmFigures {
+fn alarm_figures(rows: &EventRows, events: &[RareEvent], reached: &Reached) -> AlarmFigures {
     let alarms: Vec<Alarm> = rows.alarms(reached);
     let false_alarms = alarms.iter().filter(|alarm| alarm.is_false).count();
     let leads = leads(rows, events, reached);
@@ -151,7 +151,7 @@ fn alarm_figures(rows: &EventRows, events: &[RareEvent], reached: &RowSet) -> Al
 }
 
 /// Bars from the first alarm to the strike of each caught event, rising.
-fn leads(rows: &EventRows, events: &[RareEvent], reached: &RowSet) -> Vec<u32> {
+fn leads(rows: &EventRows, events: &[RareEvent], reached: &Reached) -> Vec<u32> {
     let mut leads: Vec<u32> =
         events.iter().filter_map(|event| rows.lead(event, reached)).map(|lead| lead as u32).collect();
     leads.sort_unstable();

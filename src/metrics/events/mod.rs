@@ -28,5 +28,6 @@ pub use area::{area_under_curve, area_under_curve_interval, average_precision};
 pub use calibration::{CalibrationBin, calibration_bins, expected_calibration_error, share_interval};
 pub use figures::{AlarmFigures, Beside, EventFigures, HINDSIGHT_RATES, HindsightPoint, event_figures};
 pub use probability::{brier_score, log_loss, order_violations};
+pub use row_set::Reached;
 pub use rows::{Alarm, EventRows, RareEvent};
 pub use threshold::alarm_threshold;

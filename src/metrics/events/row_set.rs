@@ -5,21 +5,21 @@ use std::ops::Range;
 /// Bits of a word.
 const WORD: usize = u64::BITS as usize;
 
-/// A set of rows below a fixed number.
+/// A set of rows below a fixed number: those at or above their threshold.
 #[derive(Clone, Debug)]
-pub(super) struct RowSet {
+pub struct Reached {
     words: Vec<u64>,
 }
 
-impl RowSet {
+impl Reached {
     /// No row of `rows`.
-    pub(super) fn empty(rows: usize) -> RowSet {
-        RowSet { words: vec![0; rows.div_ceil(WORD)] }
+    pub(super) fn empty(rows: usize) -> Reached {
+        Reached { words: vec![0; rows.div_ceil(WORD)] }
     }
 
     /// The rows that are true.
-    pub(super) fn of(rows: &[bool]) -> RowSet {
-        let mut set = RowSet::empty(rows.len());
+    pub(super) fn of(rows: &[bool]) -> Reached {
+        let mut set = Reached::empty(rows.len());
         rows.iter().enumerate().filter(|(_, inside)| **inside).for_each(|(row, _)| set.insert(row));
         set
     }
@@ -40,7 +40,7 @@ impl RowSet {
     }
 
     /// Whether both sets hold a same row of the range.
-    pub(super) fn meets(&self, other: &RowSet, range: Range<usize>) -> bool {
+    pub(super) fn meets(&self, other: &Reached, range: Range<usize>) -> bool {
         first(range, |word| self.words[word] & other.words[word]).is_some()
     }
 }

@@ -1,6 +1,6 @@
 //! The forecast rows of one horizon, cut into stretches, and the events and alarms in them.
 
-use super::row_set::RowSet;
+use super::row_set::Reached;
 use crate::table::ModelPredictions;
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub struct EventRows {
     /// `[R]`: whether the event came.
     pub(super) happens: Vec<bool>,
     /// The rows of `happens` as a set.
-    with_event: RowSet,
+    with_event: Reached,
     /// Rows that follow each other.
     stretches: Vec<Range<usize>>,
     /// Bars within which an event counts.
@@ -82,7 +82,7 @@ impl EventRows {
         }
         EventRows {
             risk: column(&predictions.values),
-            with_event: RowSet::of(&happens),
+            with_event: Reached::of(&happens),
             happens,
             stretches,
             horizon: predictions.horizons[output] as usize,
@@ -97,13 +97,13 @@ impl EventRows {
     }
 
     /// The rows at or above the threshold of each row, `alarm_at[row]`; none where that is null.
-    pub(super) fn reaching(&self, alarm_at: impl Fn(usize) -> f64) -> RowSet {
+    pub fn reaching(&self, alarm_at: impl Fn(usize) -> f64) -> Reached {
         let reaches = (0..self.risk.len()).map(|row| self.risk[row] >= alarm_at(row));
-        RowSet::of(&reaches.collect::<Vec<bool>>())
+        Reached::of(&reaches.collect::<Vec<bool>>())
     }
 
     /// The alarms that these rows raise, in order.
-    pub(super) fn alarms(&self, rows: &RowSet) -> Vec<Alarm> {
+    pub fn alarms(&self, rows: &Reached) -> Vec<Alarm> {
         let mut alarms = Vec::new();
         for stretch in &self.stretches {
             let mut next = stretch.start;
@@ -138,7 +138,7 @@ impl EventRows {
     }
 
     /// Bars from the first row of the set that sees the event in time to its strike; `None` where it is missed.
-    pub(super) fn lead(&self, event: &RareEvent, rows: &RowSet) -> Option<usize> {
+    pub fn lead(&self, event: &RareEvent, rows: &Reached) -> Option<usize> {
         let first = rows.first_in(event.in_time())?;
         Some(event.rows.start + event.bars_to_strike - first)
     }

@@ -1,6 +1,6 @@
 //! Which risk raises an alarm.
 
-use super::row_set::RowSet;
+use super::row_set::Reached;
 use super::rows::EventRows;
 
 /// The lowest threshold that keeps to the false alarms allowed on these rows: on the way down through all risks that were
@@ -56,8 +56,8 @@ impl<'a> Descent<'a> {
     }
 
     /// The rows with the highest risks.
-    fn set(&self, count: usize) -> RowSet {
-        let mut set = RowSet::empty(self.order.len());
+    fn set(&self, count: usize) -> Reached {
+        let mut set = Reached::empty(self.order.len());
         self.order[..count].iter().for_each(|row| set.insert(*row));
         set
     }
