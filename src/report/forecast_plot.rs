@@ -1,5 +1,6 @@
 //! Forecasts against what came: the mean outcome in each tenth of the forecasts, and the forecast metrics.
 
+use super::events::has_events;
 use super::markup::{escape, number_cell, number_heading, scrolling};
 use super::number::{count, counted, maybe, percent, significant};
 use super::run_files::{Forecasts, RunFiles};
@@ -27,7 +28,8 @@ struct Bin {
 
 /// The metrics of every model and horizon, and the charts.
 pub(super) fn forecasts(files: &RunFiles) -> String {
-    if files.summary.models.is_empty() {
+    // Figures of returns and tenths of rows say little of rare events, which have parts of their own.
+    if files.summary.models.is_empty() || has_events(&files.summary) {
         return String::new();
     }
     let mut html = scrolling("Forecast metrics", &metrics(files));

@@ -53,7 +53,7 @@ pub(super) const LOWEST_FACTOR: f64 = 0.02;
 
 /// Pixels to the left of the curves for the values of the axis: fits `10,000 %`. The same for all charts, so that charts
 /// one above the other share their dates.
-const GUTTER: u32 = 56;
+pub(super) const GUTTER: u32 = 56;
 
 /// Pixels above and below the curves, for the names of bands and the dates.
 const TOP: u32 = 18;

@@ -10,6 +10,7 @@ mod compare;
 mod costs;
 mod drawdown_table;
 mod equity_plot;
+mod events;
 mod folds;
 mod forecast_plot;
 mod frame;

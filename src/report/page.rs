@@ -5,8 +5,8 @@ use super::markup::{escape, escape_json};
 use super::number::date;
 use super::run_files::RunFiles;
 use super::{
-    audit, costs, drawdown_table, equity_plot, folds, forecast_plot, grids, heat_map, overview, provenance,
-    rolling_plot, scenarios, strategy_table, training_plot, verdict,
+    audit, costs, drawdown_table, equity_plot, events, folds, forecast_plot, grids, heat_map, overview,
+    provenance, rolling_plot, scenarios, strategy_table, training_plot, verdict,
 };
 
 /// The page of one run.
@@ -33,6 +33,12 @@ pub(super) fn run_page(files: &RunFiles) -> String {
 }
 
 fn parts(files: &RunFiles) -> Vec<Part> {
+    let mut parts = events::parts(files);
+    parts.extend(common_parts(files));
+    parts
+}
+
+fn common_parts(files: &RunFiles) -> Vec<Part> {
     vec![
         (
             "strategies",

@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::books::{GridBooks, read_books};
+use super::events::{EventFiles, read_events};
 use super::strategy_table::ranked;
 use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
 use crate::units::Time;
@@ -30,6 +31,8 @@ pub(super) struct RunFiles {
     pub(super) trainings: Vec<Training>,
     /// In the order of the summary; empty without the file of the books.
     pub(super) grids: Vec<GridBooks>,
+    /// Empty where the target is no event.
+    pub(super) events: EventFiles,
 }
 
 /// One book over time.
@@ -102,6 +105,7 @@ impl RunFiles {
             folds: folds?,
             trainings: trainings?,
             grids,
+            events: read_events(folder)?,
         })
     }
 
@@ -170,14 +174,14 @@ pub(super) fn read_text(path: &Path) -> Result<String, RunDirError> {
 }
 
 /// A table and where it came from.
-struct Source {
+pub(super) struct Source {
     path: PathBuf,
     table: TableFile,
 }
 
 impl Source {
     /// The columns that the report needs; other columns are not read.
-    fn read(folder: &Path, name: &str, columns: &[&str]) -> Result<Option<Source>, ReportError> {
+    pub(super) fn read(folder: &Path, name: &str, columns: &[&str]) -> Result<Option<Source>, ReportError> {
         let path = folder.join(name);
         if !path.exists() {
             return Ok(None);
@@ -190,19 +194,19 @@ impl Source {
         ReportError::Column { path: self.path.clone(), column, kind }
     }
 
-    fn text(&self, column: &'static str) -> Result<&[Arc<str>], ReportError> {
+    pub(super) fn text(&self, column: &'static str) -> Result<&[Arc<str>], ReportError> {
         self.table.text(column).ok_or_else(|| self.missing(column, "text"))
     }
 
-    fn float(&self, column: &'static str) -> Result<&[f64], ReportError> {
+    pub(super) fn float(&self, column: &'static str) -> Result<&[f64], ReportError> {
         self.table.float(column).ok_or_else(|| self.missing(column, "float"))
     }
 
-    fn integer(&self, column: &'static str) -> Result<&[i64], ReportError> {
+    pub(super) fn integer(&self, column: &'static str) -> Result<&[i64], ReportError> {
         self.table.integer(column).ok_or_else(|| self.missing(column, "integer"))
     }
 
-    fn time(&self, column: &'static str) -> Result<&[Time], ReportError> {
+    pub(super) fn time(&self, column: &'static str) -> Result<&[Time], ReportError> {
         self.table.time(column).ok_or_else(|| self.missing(column, "time"))
     }
 }

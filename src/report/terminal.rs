@@ -1,5 +1,6 @@
 //! The table that is printed after a run.
 
+use super::events::sentence;
 use super::number::{NONE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::terminal_text::{cut, paint, plain, wrapped};
@@ -26,6 +27,10 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
         text += &fitted(summary, &books, width, colour);
     }
     for model in summary.models.iter().filter(|_| books.is_empty()) {
+        if let Some(sentence) = sentence(model) {
+            text += &(wrapped(&plain(&format!("{}: {sentence}", model.name)), width) + "\n");
+            continue;
+        }
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
         let scaled = match model.metrics.scaled_mse.zip(model.metrics.scaled_mae) {
             Some((squared, absolute)) => {

@@ -42,8 +42,8 @@ fn few_events(record: &ModelRecord) -> Vec<String> {
         let without = summary.thresholds.iter().filter(|threshold| threshold.is_none()).count();
         if without > 0 {
             doubts.push(format!(
-                "within {bars} bars: the validation rows of {without} of {} folds hold no event to choose a threshold by, so \
-                 no alarm is raised in their test rows; lengthen the validation part",
+                "within {bars} bars: {without} of {} folds have no threshold and raise no alarm, since their validation rows hold \
+                 no event, or the highest risk there raises too many false alarms; lengthen the validation part or allow more",
                 summary.thresholds.len()
             ));
         }

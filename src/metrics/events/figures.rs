@@ -82,8 +82,8 @@ pub struct AlarmFigures {
 pub struct HindsightPoint {
     /// False alarms a day that are allowed.
     pub false_alarms_per_day: f64,
-    /// The lowest threshold that keeps to it on these rows, one for all folds.
-    pub threshold: f64,
+    /// The lowest threshold that keeps to it on these rows, one for all folds; null where none does.
+    pub threshold: Option<f64>,
     /// Share of events caught with it.
     pub recall: Option<f64>,
     /// Median lead in bars.
@@ -165,14 +165,14 @@ fn median(leads: &[u32]) -> Option<f64> {
 fn hindsight(rows: &EventRows, events: &[RareEvent]) -> Vec<HindsightPoint> {
     let Some(descent) = Descent::new(rows) else { return Vec::new() };
     let point = |rate: &f64| {
-        let threshold = descent.to_rate(*rate)?;
-        let leads = leads(rows, events, &rows.reaching(|_| threshold));
-        Some(HindsightPoint {
+        let threshold = descent.to_rate(*rate);
+        let leads = leads(rows, events, &rows.reaching(|_| threshold.unwrap_or(f64::INFINITY)));
+        HindsightPoint {
             false_alarms_per_day: *rate,
             threshold,
             recall: finite(leads.len() as f64 / events.len() as f64),
             median_lead: median(&leads),
-        })
+        }
     };
-    HINDSIGHT_RATES.iter().filter_map(point).collect()
+    HINDSIGHT_RATES.iter().map(point).collect()
 }
