@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::books::{GridBooks, read_books};
+use super::breakers::{BreakerFiles, read_breakers};
 use super::events::{EventFiles, read_events};
 use super::strategy_table::ranked;
 use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
@@ -33,6 +34,8 @@ pub(super) struct RunFiles {
     pub(super) grids: Vec<GridBooks>,
     /// Empty where the target is no event.
     pub(super) events: EventFiles,
+    /// Empty without a circuit breaker.
+    pub(super) breakers: BreakerFiles,
 }
 
 /// One book over time.
@@ -106,6 +109,7 @@ impl RunFiles {
             trainings: trainings?,
             grids,
             events: read_events(folder)?,
+            breakers: read_breakers(folder)?,
         })
     }
 
