@@ -92,6 +92,12 @@ pub struct ForecastMetrics {
     /// with ten symbols, else of all rows.
     #[serde(default)]
     pub decile_spread: Option<f64>,
+    /// Area under the receiver operating characteristic; only for targets that are 0 or 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
+    /// Average precision; only for targets that are 0 or 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
 }
 
 impl ForecastMetrics {
@@ -115,6 +121,8 @@ impl ForecastMetrics {
             icir: mean(|part| part.icir),
             rank_icir: mean(|part| part.rank_icir),
             decile_spread: mean(|part| part.decile_spread),
+            auc: mean(|part| part.auc),
+            average_precision: mean(|part| part.average_precision),
         }
     }
 }

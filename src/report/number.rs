@@ -75,6 +75,8 @@ pub(super) fn counted(value: usize, noun: &str) -> String {
 
 /// A length of time in the largest unit that keeps it whole: `1 hour`, `15 minutes`, `90 seconds`.
 pub(super) fn duration(seconds: f64) -> String {
+    // Seconds that were nanoseconds are whole up to rounding.
+    let seconds = (seconds * 1e9).round() / 1e9;
     for (size, noun) in [(86_400.0, "day"), (3600.0, "hour"), (60.0, "minute")] {
         if seconds >= size && seconds % size == 0.0 {
             return counted((seconds / size) as usize, noun);

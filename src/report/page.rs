@@ -85,7 +85,7 @@ fn common_parts(files: &RunFiles) -> Vec<Part> {
         (
             "training",
             "Training",
-            "Loss a sample in units of the scaled target, by epoch. The weights of the best epoch are the ones that forecast."
+            "Loss a sample by epoch: of probabilities their cross-entropy, else in units of the scaled target. The weights of the best epoch are the ones that forecast."
                 .to_owned(),
             training_plot::training(files),
         ),

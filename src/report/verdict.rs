@@ -1,5 +1,6 @@
 //! The honest answer: one sentence, the interval drawn against zero, and what it means.
 
+use super::events::{self, has_events};
 use super::markup::escape;
 use super::number::{SPACE, count, counted, decimal, maybe};
 use super::run_files::{RunFiles, strategy};
@@ -36,6 +37,9 @@ pub(super) fn class(conclusion: Conclusion) -> &'static str {
 pub(super) fn headline(files: &RunFiles) -> String {
     let summary = &files.summary;
     let Some(verdict) = &summary.verdict else {
+        if summary.strategies.is_empty() && has_events(summary) {
+            return events::headline(summary);
+        }
         return without_verdict(summary);
     };
     let mut html = format!(

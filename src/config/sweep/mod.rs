@@ -87,7 +87,8 @@ pub enum JudgedFigure {
     #[default]
     #[serde(rename = "validation.loss")]
     Loss,
-    /// Mean squared error of the forecasts; for changes, in units of each symbol's own standard deviation.
+    /// Mean squared error of the forecasts, which of probabilities is the Brier score; for changes, in units of each
+    /// symbol's own standard deviation.
     #[serde(rename = "validation.mse")]
     MeanSquaredError,
     /// Mean absolute error of the forecasts; for changes, in units of each symbol's own standard deviation.
@@ -102,6 +103,12 @@ pub enum JudgedFigure {
     /// Share of forecasts with the right sign.
     #[serde(rename = "validation.hit_rate")]
     HitRate,
+    /// Area under the receiver operating characteristic, the mean over horizons; for targets that are 0 or 1.
+    #[serde(rename = "validation.auc")]
+    AreaUnderCurve,
+    /// Average precision, the mean over horizons; for targets that are 0 or 1.
+    #[serde(rename = "validation.average_precision")]
+    AveragePrecision,
     /// Annualised Sharpe ratio of the strategy's book after costs.
     #[serde(rename = "validation.sharpe")]
     SharpeRatio,
@@ -117,6 +124,8 @@ impl JudgedFigure {
             JudgedFigure::InformationCoefficient => "validation.ic",
             JudgedFigure::RankInformationCoefficient => "validation.rank_ic",
             JudgedFigure::HitRate => "validation.hit_rate",
+            JudgedFigure::AreaUnderCurve => "validation.auc",
+            JudgedFigure::AveragePrecision => "validation.average_precision",
             JudgedFigure::SharpeRatio => "validation.sharpe",
         }
     }
@@ -133,6 +142,8 @@ impl JudgedFigure {
             JudgedFigure::InformationCoefficient => Some(metrics.ic.unwrap_or(0.0)),
             JudgedFigure::RankInformationCoefficient => Some(metrics.rank_ic.unwrap_or(0.0)),
             JudgedFigure::HitRate => metrics.directional_accuracy,
+            JudgedFigure::AreaUnderCurve => metrics.auc,
+            JudgedFigure::AveragePrecision => metrics.average_precision,
         }
     }
 

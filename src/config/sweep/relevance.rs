@@ -42,6 +42,7 @@ impl<'a> Judge<'a> {
             strategy: strategy.unwrap_or_default(),
         };
         faults.extend(judge.method_fault(config));
+        faults.extend(judge.metric_fault());
         faults.extend(fold_fault(config, experiment));
         if faults.is_empty() { Ok(judge) } else { Err(faults) }
     }
@@ -69,6 +70,16 @@ impl<'a> Judge<'a> {
             config.method.name()
         );
         self.rungs.then(|| ("method", message, "use random, tpe or grid".into()))
+    }
+
+    /// A figure of probabilities needs a target that is 0 or 1.
+    fn metric_fault(&self) -> Option<Fault> {
+        use JudgedFigure::{AreaUnderCurve, AveragePrecision};
+        let of_probabilities = matches!(self.metric, AreaUnderCurve | AveragePrecision);
+        let is_probability = self.target_kind().is_some_and(LabelKind::is_probability);
+        let message = format!("`{}` is of probabilities, and `target` is not 0 or 1", self.metric.name());
+        let hint = "use `validation.rank_ic`, or a target such as `drawdown_within`";
+        (of_probabilities && !is_probability).then(|| ("metric", message, hint.into()))
     }
 
     /// Why this path may not vary, with a hint.
@@ -103,7 +114,7 @@ impl<'a> Judge<'a> {
             ),
             "train" => self.train_refusal(path),
             "models" => self.model_refusal(name),
-            "strategies" | "backtest" if self.metric != JudgedFigure::SharpeRatio => say(
+            "strategies" | "backtest" | "alarms" if self.metric != JudgedFigure::SharpeRatio => say(
                 format!("`{}` does not depend on `{section}`", self.metric.name()),
                 "use `metric: validation.sharpe`, or leave it out",
             ),

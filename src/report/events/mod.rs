@@ -10,7 +10,7 @@ mod table;
 mod zoom;
 
 pub(super) use files::{EventFiles, read_events};
-pub(super) use sentence::sentence;
+pub(super) use sentence::{headline, sentence};
 
 use super::frame::Part;
 use super::run_files::RunFiles;

@@ -24,7 +24,7 @@ const BINS: usize = 24;
 pub(super) fn reliability(files: &RunFiles) -> String {
     let mut html = String::new();
     for (place, horizon) in super::horizons(&files.summary).iter().enumerate() {
-        html += &format!("<h3>within {horizon} bars</h3>\n<div class=\"multiples wide\">\n");
+        html += &format!("<h3>within {horizon} bars</h3>\n<div class=\"multiples pairs\">\n");
         for (model, events) in super::ranked(&files.summary, place) {
             let own = |group: &&Forecasts| group.model == model.name && group.horizon == i64::from(*horizon);
             html += &diagram(model, events);

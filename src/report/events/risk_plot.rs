@@ -84,10 +84,7 @@ fn whole(series: &RiskSeries) -> String {
     LineChart {
         label: format!("Risk of {} within {} bars", series.model, series.horizon),
         height: 260,
-        lines: vec![
-            line("threshold", &series.alarm_at, BUCKETS / 4),
-            line("risk-line", &series.risk, BUCKETS),
-        ],
+        lines: vec![line("threshold", &series.alarm_at, BUCKETS), line("risk-line", &series.risk, BUCKETS)],
         bands: series.events.iter().map(band).collect(),
         logarithmic: false,
         unit: Unit::Percent,

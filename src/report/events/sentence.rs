@@ -1,7 +1,8 @@
 //! What a model's alarms are worth, in one line.
 
+use crate::report::markup::escape;
 use crate::report::number::{SPACE, counted, decimal, maybe, percent};
-use crate::rundir::{EventSummary, ModelSummary};
+use crate::rundir::{EventSummary, ModelSummary, Summary};
 
 /// The horizon with the most events, which says most; of equals the shortest.
 fn told(model: &ModelSummary) -> Option<&EventSummary> {
@@ -35,4 +36,33 @@ pub(in crate::report) fn sentence(model: &ModelSummary) -> Option<String> {
         }
     };
     Some(format!("{text}; base rate {}", percent(test.base_rate, 1)))
+}
+
+/// The top of a page without strategies: the model whose average precision was best on the validation rows.
+pub(in crate::report) fn headline(summary: &Summary) -> String {
+    let precision = |model: &&ModelSummary| {
+        told(model).and_then(|events| events.validation.average_precision).unwrap_or(-1.0)
+    };
+    // Of equals the first.
+    let best = summary.models.iter().rev().max_by(|one, other| precision(one).total_cmp(&precision(other)));
+    let Some((model, events)) = best.and_then(|model| Some((model, told(model)?))) else {
+        return String::new();
+    };
+    let test = &events.test;
+    let claim = match &test.alarms {
+        Some(alarms) if test.events > 0 => format!(
+            "catches {} of {} with {} false alarms a day",
+            alarms.caught,
+            counted(test.events, "event"),
+            maybe(alarms.false_alarms_per_day, 1)
+        ),
+        Some(_) => "met no event in the test rows".to_owned(),
+        None => "raises no alarm".to_owned(),
+    };
+    let mut html = format!("<h1><b class=\"model\">{}</b> {claim}.</h1>\n", escape(&model.name));
+    html += &format!(
+        "<p class=\"lead\">{}. Of the models it has the best average precision on the validation rows.</p>\n",
+        escape(&sentence(model).unwrap_or_default())
+    );
+    html
 }

@@ -9,8 +9,8 @@ use crate::rundir::{ModelSummary, Summary};
 pub(super) const NOTE: &str = "Test rows only, the best average precision first. AUC: how often a row with an event has the higher risk \
     (0.5 is luck). Average precision: luck is the base rate. Brier skill: above 0 the probability is better than the share of \
     events among the training rows. Calibration error: mean distance of forecast and observed share. Recall, false alarms and \
-    lead are those of the threshold that validation chose; the recall at one false alarm a day is hindsight: the best threshold \
-    for these very rows, which nobody could have known. 95\u{a0}% intervals take account of overlapping labels.";
+    lead are those of the threshold that validation chose. The hindsight recall is that of the best threshold for these very rows \
+    at one false alarm a day, which nobody could have known. 95\u{a0}% intervals take account of overlapping labels.";
 
 /// The table, a group of rows a horizon.
 pub(super) fn table(summary: &Summary) -> String {
@@ -21,11 +21,10 @@ pub(super) fn table(summary: &Summary) -> String {
         "Brier skill",
         "Calibration error",
         "Recall",
-        "Caught",
         "False alarms a day",
         "Right alarms",
         "Median lead",
-        "Recall at 1 a day, hindsight",
+        "Hindsight recall",
     ] {
         table += &number_heading(title);
     }
@@ -34,7 +33,7 @@ pub(super) fn table(summary: &Summary) -> String {
         let ranked = super::ranked(summary, place);
         let Some((_, any)) = ranked.first() else { continue };
         table += &format!(
-            "<tbody>\n<tr class=\"first\"><th scope=\"rowgroup\" colspan=\"11\">within {horizon} bars <small>base rate {}, {} events \
+            "<tbody>\n<tr class=\"first\"><th scope=\"rowgroup\" colspan=\"10\">within {horizon} bars <small>base rate {}, {} events \
              in {} days</small></th></tr>\n",
             percent(any.test.base_rate, 2),
             count(any.test.events),
@@ -61,7 +60,7 @@ fn row(model: &ModelSummary, figures: &EventFigures) -> String {
     let recall = alarms.map(|alarms| {
         let ends = alarms.recall_interval.map(|ends| ends.map(|end| percent(Some(end), 0)).join(" to "));
         let ends = ends.map(|ends| format!("<small class=\"ends\">{ends}</small>")).unwrap_or_default();
-        percent(alarms.recall, 0) + &ends
+        format!("{} of {}{ends}", count(alarms.caught), count(figures.events))
     });
     let lead =
         alarms.and_then(|alarms| alarms.median_lead).map(|lead| format!("{} bars", maybe(Some(lead), 0)));
@@ -72,7 +71,6 @@ fn row(model: &ModelSummary, figures: &EventFigures) -> String {
         percent(figures.brier_skill, 1),
         maybe(figures.calibration_error, 3),
         of(recall),
-        of(alarms.map(|alarms| format!("{} of {}", count(alarms.caught), count(figures.events)))),
         of(alarms.map(|alarms| maybe(alarms.false_alarms_per_day, 2))),
         of(alarms.map(|alarms| percent(alarms.precision, 0))),
         of(lead),
@@ -91,7 +89,7 @@ fn base_rate(figures: &EventFigures) -> String {
     let mut cells = vec!["0.500".to_owned(), maybe(figures.base_rate, 3), percent(Some(0.0), 1)];
     let distance = figures.training_base_rate.zip(figures.base_rate).map(|(one, other)| (one - other).abs());
     cells.push(maybe(distance, 3));
-    cells.resize(10, NONE.to_owned());
+    cells.resize(9, NONE.to_owned());
     let cells: String = cells.iter().map(|cell| number_cell(cell)).collect();
     format!(
         "<tr class=\"yardstick\"><th scope=\"row\">always the base rate <small>of training rows</small></th>{cells}</tr>\n"
