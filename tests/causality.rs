@@ -334,7 +334,11 @@ fn no_label_uses_bars_after_it_is_known() {
 #[test]
 fn labels_known_later_do_change_and_labels_are_not_known_before_their_last_bar() {
     let bars = random_bars(3, 120);
-    for config in labels() {
+    // Noise is rarely the fall that would change a label of falls; `fall_labels.rs` asks the same with crashes.
+    let of_falls = |config: &LabelConfig| {
+        matches!(config, LabelConfig::DrawdownWithin(_) | LabelConfig::BarsToDrawdown(_))
+    };
+    for config in labels().into_iter().filter(|config| !of_falls(config)) {
         let full = config.build().compute(&bars).unwrap();
         let (mut known, mut changed) = (0, 0);
         for row in 0..bars.symbols()[0].len() {
