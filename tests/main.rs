@@ -19,6 +19,7 @@ mod circuit_breaker;
 mod cli;
 mod config;
 mod costs;
+mod crash_risk;
 mod data;
 mod datasets;
 mod depth_features;

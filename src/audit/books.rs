@@ -71,6 +71,9 @@ impl Audit<'_> {
                     }
                 }
             }
+            if labels.kind() == LabelKind::Event {
+                all.alarm_at = vec![STAND_IN_ALARM; all.values.len()];
+            }
             all
         };
         Ok(Predictions(learning.models.iter().enumerate().map(of_model).collect()))
@@ -128,12 +131,17 @@ fn empty(model: &str, labels: &Labels) -> ModelPredictions {
     }
 }
 
+/// The risk from which on a stand-in is an alarm: about one in two hundred.
+const STAND_IN_ALARM: f64 = 0.9;
+
 /// A forecast of the right size, by the bar's time so that it does not depend on where the data begin.
 fn stand_in(seed: Seed, kind: LabelKind, (time, symbol, horizon): (i64, usize, usize)) -> f64 {
     let mut stream = seed.child("bar", time as u64).stream("forecast", (symbol * 1000 + horizon) as u64);
     match kind {
         LabelKind::Return => 0.01 * stream.normal(),
-        LabelKind::Class | LabelKind::Event => stream.uniform(),
+        LabelKind::Class => stream.uniform(),
+        // Mostly small, so that what waits for a calm time comes to an end.
+        LabelKind::Event => stream.uniform().powi(20),
         LabelKind::Change | LabelKind::Value | LabelKind::Scaled | LabelKind::Direction => stream.normal(),
     }
 }

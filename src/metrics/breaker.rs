@@ -15,6 +15,12 @@ pub struct BreakerMetrics {
     /// Stops in which no bar had an event ahead within the longest horizon of the target; absent where the target is no
     /// event.
     pub false_stops: Option<usize>,
+    /// Events of the target that could have been seen coming; absent where it is no event.
+    pub events: Option<usize>,
+    /// Of them, those before whose strike a bar was red.
+    pub events_avoided: Option<usize>,
+    /// Median over them of the bars from the first red one, at most the horizon before, to the strike.
+    pub median_lead_bars: Option<f64>,
     /// Share of the bars in red.
     pub red_share: f64,
     /// Share of the bars in yellow, the blind ones included that are not red.

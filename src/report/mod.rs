@@ -6,6 +6,7 @@
 
 mod audit;
 mod books;
+mod breakers;
 mod compare;
 mod costs;
 mod drawdown_table;

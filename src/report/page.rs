@@ -5,8 +5,8 @@ use super::markup::{escape, escape_json};
 use super::number::date;
 use super::run_files::RunFiles;
 use super::{
-    audit, costs, drawdown_table, equity_plot, events, folds, forecast_plot, grids, heat_map, overview,
-    provenance, rolling_plot, scenarios, strategy_table, training_plot, verdict,
+    audit, breakers, costs, drawdown_table, equity_plot, events, folds, forecast_plot, grids, heat_map,
+    overview, provenance, rolling_plot, scenarios, strategy_table, training_plot, verdict,
 };
 
 /// The page of one run.
@@ -34,6 +34,7 @@ pub(super) fn run_page(files: &RunFiles) -> String {
 
 fn parts(files: &RunFiles) -> Vec<Part> {
     let mut parts = events::parts(files);
+    parts.push(("breakers", "Circuit breakers", breakers::NOTE.to_owned(), breakers::breakers(files)));
     parts.extend(common_parts(files));
     parts
 }

@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::books::{GridBooks, read_books};
+use super::breakers::{BreakerFiles, read_breakers};
 use super::events::{EventFiles, read_events};
 use super::forecast_panels;
 use super::strategy_table::ranked;
@@ -34,6 +35,8 @@ pub(super) struct RunFiles {
     pub(super) grids: Vec<GridBooks>,
     /// Empty where the target is no event.
     pub(super) events: EventFiles,
+    /// Empty without a circuit breaker.
+    pub(super) breakers: BreakerFiles,
 }
 
 /// One book over time.
@@ -111,6 +114,7 @@ impl RunFiles {
             trainings: trainings?,
             grids,
             events: read_events(folder)?,
+            breakers: read_breakers(folder)?,
         })
     }
 

@@ -5,7 +5,7 @@ use super::number::{NONE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::terminal_text::{cut, paint, plain, wrapped};
 use super::verdict::claim;
-use super::{audit, forecast_steps, selection};
+use super::{audit, breakers, forecast_steps, selection};
 use crate::ruled_table::ruled_table;
 use crate::rundir::{Conclusion, GridSummary, StrategyKind, StrategySummary, Summary};
 use comfy_table::CellAlignment;
@@ -48,6 +48,9 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
             None => String::new(),
         };
         text += &plain(&format!("{}: {scaled}IC {ic}, direction right {right}\n", model.name));
+    }
+    for line in summary.strategies.iter().filter_map(|book| breakers::line(summary, book)) {
+        text += &(wrapped(&plain(&line), width) + "\n");
     }
     for grid in &summary.grids {
         text += &(wrapped(&plain(&grid_line(summary, grid)), width) + "\n");

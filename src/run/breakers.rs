@@ -5,9 +5,10 @@ use super::books::{Decided, Market, ShownBook, decide_book};
 use crate::domains::market::backtest::run_one;
 use crate::domains::market::strategies::circuit_breaker::{BreakerState, CircuitBreaker, Watch};
 use crate::domains::market::strategies::{StrategyConfig, World};
-use crate::metrics::{BreakerMetrics, Stop};
+use crate::metrics::{Beside, BreakerMetrics, EventFigures, EventRows, Stop, event_figures};
 use crate::rundir::{BreakerSummary, Column, TableFile};
-use crate::table::{Bars, BookResult, LabelKind, Labels};
+use crate::table::{Bars, BookResult, LabelKind, ModelPredictions, NULL, Sample};
+use crate::units::Time;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,6 +33,15 @@ struct Watched {
     event: Option<Vec<f64>>,
 }
 
+/// What a target that is an event says of the bars, at its longest horizon.
+struct Truth {
+    horizon: u32,
+    /// `[symbol][row]`: whether the event lies ahead; null where the future is not there.
+    event: Vec<Vec<f64>>,
+    /// `[symbol][row]`: bars to the one that completes it.
+    bars_to_event: Vec<Vec<f64>>,
+}
+
 /// Every shown breaker beside the book that it guards, which is run with the same settings.
 ///
 /// # Errors
@@ -41,24 +51,66 @@ pub(super) fn beside_guarded(
     shown: &[(&Decided, &ShownBook)],
 ) -> Result<Vec<Guarded>, RunError> {
     let mut found = Vec::new();
-    let mut labels = None;
+    let mut truth = None;
     for (decided, book) in shown {
         let StrategyConfig::CircuitBreaker(breaker) = &decided.config else { continue };
-        if labels.is_none() {
-            labels = Some(events(market)?);
+        if truth.is_none() {
+            truth = Some(Truth::of(market)?);
         }
-        found.push(one(market, (decided, book), breaker, labels.as_ref().and_then(Option::as_ref))?);
+        found.push(one(market, (decided, book), breaker, truth.as_ref().and_then(Option::as_ref))?);
     }
     Ok(found)
 }
 
-/// The labels, where they are events.
-fn events(market: &Market) -> Result<Option<Labels>, RunError> {
-    match &market.plan.experiment.target {
-        Some(target) if target.build().kind() == LabelKind::Event => {
-            target.build().compute(market.bars).map(Some).map_err(RunError::Labels)
-        }
-        _ => Ok(None),
+impl Truth {
+    /// `None` where the target is no event.
+    fn of(market: &Market) -> Result<Option<Truth>, RunError> {
+        let target = market.plan.experiment.target.as_ref().map(|target| target.build());
+        let Some(target) = target.filter(|target| target.kind() == LabelKind::Event) else { return Ok(None) };
+        let labels = target.compute(market.bars).map_err(RunError::Labels)?;
+        let longest = labels.horizons().iter().enumerate().max_by_key(|(_, bars)| **bars);
+        let Some((place, horizon)) = longest else { return Ok(None) };
+        let symbols = 0..market.bars.symbols().len();
+        Ok(Some(Truth {
+            horizon: *horizon,
+            event: symbols.map(|symbol| labels.column(symbol, place).to_vec()).collect(),
+            bars_to_event: target.bars_to_event(market.bars),
+        }))
+    }
+
+    /// The events of the test rows, with red as the alarm.
+    fn figures(&self, bars: &Bars, watched: &[Watched]) -> EventFigures {
+        let rows = watched.iter().flat_map(|one| one.rows.clone().map(move |row| (one, row)));
+        let rows: Vec<(&Watched, usize)> = rows.collect();
+        let red = |(one, row): &(&Watched, usize)| {
+            if one.watch.state[*row] == BreakerState::Red { 1.0 } else { 0.0 }
+        };
+        let sample = |(one, row): &(&Watched, usize)| Sample { symbol: one.symbol as u32, row: *row as u32 };
+        let forecasts = ModelPredictions {
+            model: String::new(),
+            kind: LabelKind::Event,
+            horizons: vec![self.horizon],
+            samples: rows.iter().map(sample).collect(),
+            fold: vec![0; rows.len()],
+            values: rows.iter().map(red).collect(),
+            actual: rows.iter().map(|(one, row)| self.event[one.symbol][*row]).collect(),
+            alarm_at: vec![1.0; rows.len()],
+            units: Vec::new(),
+        };
+        let known = EventRows::new(&forecasts, 0, None, bars.interval());
+        let place = |place: usize| (rows[place].0.symbol, rows[place].1);
+        let time = |place_of: &usize| {
+            let (symbol, row) = place(*place_of);
+            bars.symbols()[symbol].time()[row]
+        };
+        let times: Vec<Time> = known.places().iter().map(time).collect();
+        let events = known.events(|place_of| {
+            let (symbol, row) = place(place_of);
+            self.bars_to_event.get(symbol).map_or(NULL, |column| column[row])
+        });
+        let none = vec![NULL; times.len()];
+        let beside = Beside { times: &times, training_base_rate: &none, alarm_at: &vec![1.0; times.len()] };
+        event_figures(&known, &events, &beside)
     }
 }
 
@@ -66,7 +118,7 @@ fn one(
     market: &Market,
     (decided, book): (&Decided, &ShownBook),
     breaker: &CircuitBreaker,
-    labels: Option<&Labels>,
+    truth: Option<&Truth>,
 ) -> Result<Guarded, RunError> {
     let (bars, span, predictions) = (market.bars, &market.fitted.span, &market.fitted.predictions);
     let fail = |reason| RunError::Strategy { strategy: decided.name.clone(), reason };
@@ -88,13 +140,17 @@ fn one(
             symbol,
             watch,
             rows: rows_of(bars, symbol, span),
-            event: labels.map(|labels| longest(labels, symbol).to_vec()),
+            event: truth.map(|truth| truth.event[symbol].clone()),
         })
         .collect();
     let stops: Vec<Stop> = watched.iter().flat_map(Watched::stops).collect();
     let mut figures = shares(&watched).with_stops(&stops);
-    figures.false_stops =
-        labels.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
+    figures.false_stops = truth.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
+    if let Some(found) = truth.map(|truth| truth.figures(bars, &watched)) {
+        let alarms = found.alarms.unwrap_or_default();
+        figures.events = Some(found.events);
+        (figures.events_avoided, figures.median_lead_bars) = (Some(alarms.caught), alarms.median_lead);
+    }
     let first = book.result.equity.time.first().map_or(0, |time| bars.timeline().step_at(*time));
     let stopped = joined(watched.iter().flat_map(|one| one.stopped_steps(bars, first)).collect());
     let figures = figures.with_books(&book.result, &guarded, &stopped);
@@ -107,12 +163,6 @@ fn rows_of(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
     let steps = bars.timeline().steps(symbol);
     let row = |step: usize| steps.partition_point(|other| (*other as usize) < step);
     row(span.start)..row(span.end)
-}
-
-/// The labels of the longest horizon.
-fn longest(labels: &Labels, symbol: usize) -> &[f64] {
-    let horizons = labels.horizons().iter().enumerate();
-    labels.column(symbol, horizons.max_by_key(|(_, bars)| **bars).map_or(0, |(place, _)| place))
 }
 
 impl Watched {
