@@ -38,7 +38,8 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
     if by_errors {
         text += &forecast_steps::terminal_table(summary, width, colour);
     }
-    let others = summary.models.iter().filter(|model| books.is_empty() && !by_errors && model.events.is_empty());
+    let others =
+        summary.models.iter().filter(|model| books.is_empty() && !by_errors && model.events.is_empty());
     for model in others {
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
         let scaled = match model.metrics.scaled_mse.zip(model.metrics.scaled_mae) {
