@@ -261,6 +261,26 @@ fn errors_of_changes_are_in_units_of_the_training_windows() {
 }
 
 #[test]
+fn a_balanced_weight_makes_the_loss_depend_on_the_training_windows() {
+    let of = |loss: &str| {
+        let experiment = BASE
+            .replace("forward_return", "sign")
+            .replace("model_signal: {model: small, horizon_bars: 4}", "sma_cross: {fast: 5, slow: 20}")
+            .replace("train: {epochs: 2}", &format!("train: {{epochs: 2, loss: {loss}}}"));
+        let yaml = with(
+            "  train.batch_size: {min: 6, max: 18, int: true}\n",
+            "  train.stride_bars: {min: 1, max: 2, int: true}\n",
+        );
+        sweep_of(&yaml.replace("seed: 5", "metric: validation.loss"), &experiment, &[])
+    };
+    for loss in ["bce", "{weighted_bce: {positive_weight: 3.0}}"] {
+        assert!(of(loss).is_ok(), "{:#?}", mistakes(of(loss)));
+    }
+    let found = mistakes(of("{weighted_bce: {}}"));
+    only(&found, "sweep.yaml:10:3", &["changes the unit of `validation.loss`", "validation.mse"]);
+}
+
+#[test]
 fn a_figure_of_series_of_different_scales_is_the_scaled_one() {
     let metrics = ForecastMetrics {
         mse: Some(9.0),
