@@ -247,7 +247,7 @@ fn models_of_full_size_agree() {
     std::fs::copy(ticks, scratch.path("market.parquet")).unwrap();
     let config = experiment(
         "sine",
-        "features: [{close: {}}, {sma: {period: 10}}, {rsi: {period: 14}}, {bollinger: {period: 10}}]\n\
+        "features: [{close: {}}, {sma: {period: 10}}, {rsi: {period: 14}}, {macd: {}}]\n\
          target: {forward_value: {horizons_bars: 1..5}}\ntrain: {epochs: 20}\nmodels:\n  \
          lstm: {lstm: {window: 60, layers: [100, 50]}}\n  transformer: {transformer: {window: 60}}\n  \
          patch_transformer: {patch_transformer: {window: 60}}\n  ridge: {linear: {window: 60}}\n",
