@@ -48,7 +48,7 @@ fn trials() -> Vec<Trial> {
             &format!(
                 "{FEATURES}target: {{forward_return: {{horizons_bars: [1, 4]}}}}\n{train}}}\nmodels:\n  \
                  lstm: {{lstm: {{window: 12, layers: [10, 6], dropout: 0.2}}}}\n  \
-                 lstm_instance: {{lstm: {{window: 8, layers: [7], normalisation: instance}}}}\n  \
+                 lstm_instance: {{lstm: {{window: 30, layers: [7], normalisation: instance}}}}\n  \
                  transformer: {{transformer: {{window: 12, width: 16, heads: 4, layers: 2}}}}\n  \
                  patches: {{transformer: {{window: 12, width: 12, heads: 2, layers: 1, patch_bars: 3}}}}\n  \
                  patch_transformer: {{patch_transformer: {{window: 12, patch_bars: 4, stride_bars: 3, width: 8, heads: 2}}}}\n  \
@@ -247,7 +247,7 @@ fn models_of_full_size_agree() {
     std::fs::copy(ticks, scratch.path("market.parquet")).unwrap();
     let config = experiment(
         "sine",
-        "features: [{close: {}}, {sma: {period: 10}}, {rsi: {period: 14}}, {bollinger: {period: 10}}]\n\
+        "features: [{close: {}}, {sma: {period: 10}}, {rsi: {period: 14}}, {macd: {}}]\n\
          target: {forward_value: {horizons_bars: 1..5}}\ntrain: {epochs: 20}\nmodels:\n  \
          lstm: {lstm: {window: 60, layers: [100, 50]}}\n  transformer: {transformer: {window: 60}}\n  \
          patch_transformer: {patch_transformer: {window: 60}}\n  ridge: {linear: {window: 60}}\n",
