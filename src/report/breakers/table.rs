@@ -16,21 +16,17 @@ pub(super) fn hue(place: usize) -> String {
     format!("hue{}", place % 8)
 }
 
-const HEADINGS: [&str; 14] = [
+const HEADINGS: [&str; 10] = [
+    "Net effect",
     "Stops",
-    "False",
     "Events avoided",
-    "Median lead",
     "Time out",
     "Mean stop",
-    "Longest",
     "Loss avoided",
     "Gains missed",
     "Elsewhere",
     "Extra costs",
-    "Net effect",
     "Worst drawdown",
-    "Without",
 ];
 
 /// A row a breaker; nothing without one.
@@ -44,7 +40,10 @@ pub(super) fn table(files: &RunFiles) -> String {
     }
     let headings: String = HEADINGS.iter().map(|title| number_heading(title)).collect();
     let head = format!("<thead><tr><th scope=\"col\">Breaker</th>{headings}</tr></thead>");
-    scrolling("Circuit breakers", &format!("<table>\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n"))
+    scrolling(
+        "Circuit breakers",
+        &format!("<table class=\"events\">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n"),
+    )
 }
 
 fn row(hue: &str, book: &StrategySummary, breaker: &BreakerSummary, cash: f64) -> String {
@@ -59,21 +58,25 @@ fn row(hue: &str, book: &StrategySummary, breaker: &BreakerSummary, cash: f64) -
         _ => NONE.to_owned(),
     };
     let net = figures.net_effect.map_or_else(|| NONE.to_owned(), |net| signed_percent(net / cash, 1));
+    let below = |text: Option<String>| match text {
+        Some(text) => format!("<small class=\"ends\">{text}</small>"),
+        None => String::new(),
+    };
+    let wrong = figures.false_stops.map(|wrong| format!("{} false", count(wrong)));
+    let lead = figures.median_lead_bars.map(|bars| format!("median lead {}", bars_of(bars)));
+    let longest = figures.mean_stop_bars.map(|_| format!("longest {}", count(figures.longest_stop_bars)));
+    let without = format!("without {}", percent(Some(figures.guarded_max_drawdown), 1));
     let cells = [
-        count(figures.stops),
-        figures.false_stops.map_or_else(|| NONE.to_owned(), count),
-        avoided,
-        figures.median_lead_bars.map_or_else(|| NONE.to_owned(), bars_of),
+        format!("<b>{net}</b>"),
+        count(figures.stops) + &below(wrong),
+        avoided + &below(lead),
         percent(Some(figures.red_share), 1),
-        figures.mean_stop_bars.map_or_else(|| NONE.to_owned(), bars_of),
-        counted(figures.longest_stop_bars, "bar"),
+        figures.mean_stop_bars.map_or_else(|| NONE.to_owned(), bars_of) + &below(longest),
         share(figures.loss_avoided),
         share(figures.gains_missed),
         share(figures.elsewhere),
         share(figures.extra_costs),
-        format!("<b>{net}</b>"),
-        percent(Some(figures.max_drawdown), 1),
-        percent(Some(figures.guarded_max_drawdown), 1),
+        percent(Some(figures.max_drawdown), 1) + &below(Some(without)),
     ];
     let cells: String = cells.iter().map(|cell| number_cell(cell)).collect();
     let name = keyed(&format!("{} <small>{guards}</small>", escape(&book.name)));
