@@ -61,6 +61,7 @@ fn measure(
         train: windows(length, features, outputs, WINDOWS),
         validation: windows(length, features, outputs, 1),
         kind: LabelKind::Return,
+        horizons: (1..=outputs as u32).collect(),
         config: config.into(),
         seed: Seed(3),
         device: Device::Cpu,

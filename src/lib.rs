@@ -4,8 +4,8 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`device`] |
-//! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math |
+//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`device`], [`protobuf`] |
+//! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math; [`onnx`]: graphs for other programs |
 //! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share; [`search`]: where to look next |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
 //! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
@@ -30,7 +30,9 @@ pub mod kernels;
 pub mod metrics;
 pub mod model;
 pub mod nn;
+pub mod onnx;
 pub mod progress;
+pub mod protobuf;
 pub mod query;
 pub mod registry;
 pub mod report;

@@ -9,6 +9,7 @@ use candlewick::seed::{Seed, Stream};
 use candlewick::table::{BarColumns, Bars, LabelKind, Labels, SymbolBars};
 use candlewick::units::Time;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -28,9 +29,21 @@ pub(crate) fn random_bars(seed: u64, hours: usize) -> Bars {
             columns.time.push(Time(hour as i64 * HOUR));
             price = push_bar(&mut columns, &mut stream, price);
         }
-        SymbolBars::new(*name, columns).unwrap()
+        let extras = random_extras(seed, index as u64, columns.time.len());
+        SymbolBars::new(*name, columns).unwrap().with_extras(extras).unwrap()
     });
     Bars::new(symbols.collect()).unwrap()
+}
+
+/// A ratio of depth with some nulls and some values that have no logarithm.
+fn random_extras(seed: u64, symbol: u64, rows: usize) -> BTreeMap<String, Vec<f64>> {
+    let mut stream = Seed(seed).stream("extra columns", symbol);
+    let ratio = |_| match stream.uniform() {
+        draw if draw < 0.05 => f64::NAN,
+        draw if draw < 0.1 => 0.0,
+        _ => (0.5 * stream.normal()).exp(),
+    };
+    BTreeMap::from([("blr".to_owned(), (0..rows).map(ratio).collect())])
 }
 
 /// Appends a random bar that opens at `price`; returns its close.
@@ -68,7 +81,13 @@ fn poison_to(bars: &Bars, (low, high): (f64, f64), seed: u64, poisoned: impl Fn(
             columns.close.push(symbol.close()[row]);
             columns.volume.push(symbol.volume()[row]);
         }
-        SymbolBars::new(symbol.symbol(), columns).unwrap()
+        let mut extras = symbol.extras().clone();
+        for (row, value) in extras.values_mut().flat_map(|values| values.iter_mut().enumerate()) {
+            if poisoned(symbol.time()[row]) {
+                *value = 10.0 * stream.uniform();
+            }
+        }
+        SymbolBars::new(symbol.symbol(), columns).unwrap().with_extras(extras).unwrap()
     });
     Bars::new(symbols.collect()).unwrap()
 }
@@ -93,6 +112,8 @@ pub(crate) fn indicators() -> Vec<IndicatorConfig> {
         json!({"period": 2}),
         json!({"period": 33, "relative": true}),
         json!({"lags": [3, 1, 7]}),
+        json!({"form": "log"}),
+        json!({"form": "log_change"}),
     ];
     with_forms(IndicatorConfig::examples(), &forms)
 }
@@ -200,7 +221,9 @@ fn warm_up_and_names_are_as_announced() {
             columns.low.push(price * 0.9 * (1.0 - 0.5 * stream.uniform()));
             columns.volume.push(1.0 + stream.uniform());
         }
-        SymbolBars::new(format!("S{index}"), columns).unwrap()
+        let ratios = (0..150).map(|_| stream.normal().exp()).collect();
+        let extras = BTreeMap::from([("blr".to_owned(), ratios)]);
+        SymbolBars::new(format!("S{index}"), columns).unwrap().with_extras(extras).unwrap()
     });
     let bars = Bars::new(symbols.collect()).unwrap();
     for config in indicators() {

@@ -4,7 +4,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use candlewick::kernels::arena::Arena;
 use candlewick::kernels::precision::Precision;
 use candlewick::kernels::{adamw, affine, layer_norm};
-use candlewick::nn::{Head, LossConfig};
+use candlewick::nn::{Head, LossConfig, PositiveWeight};
 use candlewick::seed::Seed;
 
 pub(crate) fn random(purpose: &str, shape: &[usize], scale: f64) -> Var {
@@ -134,10 +134,14 @@ fn losses_equal_their_formulas_and_finite_differences() {
     let classes = targets.ge(0.0).unwrap().to_dtype(candle_core::DType::F32).unwrap();
     let levels = [0.1, 0.5, 0.8];
     let quantile = LossConfig::Quantile { levels: levels.to_vec() };
-    for loss in [LossConfig::Mse, LossConfig::Huber { delta: 0.7 }, quantile, LossConfig::Bce] {
+    let weighted = LossConfig::WeightedBce { positive_weight: PositiveWeight::Times(7.5) };
+    for loss in
+        [LossConfig::Mse, LossConfig::Huber { delta: 0.7 }, quantile, LossConfig::Bce, weighted.clone()]
+    {
         let per_horizon = loss.outputs_per_horizon();
         let outputs = random("outputs", &[5, 2 * per_horizon], 1.5);
-        let targets = if loss == LossConfig::Bce { &classes } else { &targets };
+        let of_class = [LossConfig::Bce, weighted.clone()].contains(&loss);
+        let targets = if of_class { &classes } else { &targets };
         let found = loss.of(outputs.as_tensor(), targets, &[0.0; 2]).unwrap().to_scalar::<f32>().unwrap();
         let (x, y) = (values(&outputs), values(targets));
         let terms: Vec<f64> = (0..x.len())
@@ -156,6 +160,10 @@ fn losses_equal_their_formulas_and_finite_differences() {
                         let probability = 1.0 / (1.0 + (-x).exp());
                         -(y * probability.ln() + (1.0 - y) * (1.0 - probability).ln())
                     }
+                    LossConfig::WeightedBce { .. } => {
+                        let probability = 1.0 / (1.0 + (-x).exp());
+                        -(7.5 * y * probability.ln() + (1.0 - y) * (1.0 - probability).ln())
+                    }
                     LossConfig::Direction | LossConfig::Mixed { .. } => unreachable!("tested below"),
                 }
             })
@@ -167,10 +175,15 @@ fn losses_equal_their_formulas_and_finite_differences() {
         });
     }
     let extreme = Tensor::new(&[[1e4_f32, -1e4]], &Device::Cpu).unwrap();
-    let loss = LossConfig::Bce
-        .of(&extreme, &Tensor::new(&[[1_f32, 0.0]], &Device::Cpu).unwrap(), &[0.0; 2])
-        .unwrap();
-    assert_eq!(loss.to_scalar::<f32>().unwrap(), 0.0);
+    for loss in [LossConfig::Bce, weighted] {
+        let of = |classes: [f32; 2]| {
+            let classes = Tensor::new(&[classes], &Device::Cpu).unwrap();
+            loss.of(&extreme, &classes, &[0.0; 2]).unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert_eq!(of([1.0, 0.0]), 0.0);
+        let weight = if loss == LossConfig::Bce { 1.0 } else { 7.5 };
+        assert_eq!(of([0.0, 1.0]), 1e4 * (1.0 + weight) / 2.0);
+    }
 }
 
 /// Two heads and the direction over two horizons, each term written out.

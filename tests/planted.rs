@@ -146,6 +146,7 @@ impl World {
             train: self.train.clone(),
             validation: self.validation.clone(),
             kind: self.kind,
+            horizons: (1..=self.train.outputs() as u32).collect(),
             config: Arc::new(config.clone()),
             seed: self.seed,
             device: Device::Cpu,

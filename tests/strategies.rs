@@ -47,9 +47,14 @@ fn forecasts(kind: LabelKind, horizon: u32, values: &[f64]) -> Predictions {
         fold: vec![0; made.len()],
         values: made.iter().map(|row| values[*row]).collect(),
         actual: vec![NULL; made.len()],
-        alarm_at: Vec::new(),
+        alarm_at: if kind == LabelKind::Event { vec![0.5; made.len()] } else { Vec::new() },
         units: Vec::new(),
     }])
+}
+
+/// The kind of forecasts that the strategy trades on.
+fn kind_for(strategy: &StrategyConfig) -> LabelKind {
+    if strategy.build().fits(LabelKind::Return).is_ok() { LabelKind::Return } else { LabelKind::Event }
 }
 
 fn same_bits(a: &[f64], b: &[f64]) -> bool {
@@ -61,17 +66,20 @@ fn strategies_decide_alike_without_the_future() {
     let bars = random_bars(400, 2);
     let mut stream = Seed(1).stream("forecasts", 0);
     let values: Vec<f64> = (0..400).map(|_| 0.01 * stream.normal()).collect();
-    let predictions = forecasts(LabelKind::Return, 3, &values);
     for example in StrategyConfig::examples() {
         // A matched or random book covers the span as a whole by design.
         if example.name() == "random_entry" {
             continue;
         }
+        let kind = kind_for(&example);
+        let values: Vec<f64> =
+            values.iter().map(|value| value + if kind == LabelKind::Event { 0.495 } else { 0.0 }).collect();
+        let predictions = forecasts(kind, 3, &values);
         let whole = example.build().decide(&world(&bars, &predictions, 300..400)).unwrap();
         for cut in [150, 251, 333] {
             let known = bars.known_at(cut).unwrap();
             let mut past = predictions.clone();
-            past.0[0] = forecasts(LabelKind::Return, 3, &values[..=cut]).0.remove(0);
+            past.0[0] = forecasts(kind, 3, &values[..=cut]).0.remove(0);
             let found = example.build().decide(&world(&known, &past, 300..400)).unwrap();
             for (symbol, bars) in known.symbols().iter().enumerate() {
                 let expected = &whole.targets(symbol)[..bars.len()];
@@ -85,8 +93,8 @@ fn strategies_decide_alike_without_the_future() {
 fn strategies_trade_on_the_random_market() {
     let bars = random_bars(2000, 2);
     let values: Vec<f64> = (0..2000).map(|row| if row / 50 % 2 == 0 { 0.01 } else { -0.01 }).collect();
-    let predictions = forecasts(LabelKind::Return, 3, &values);
     for example in StrategyConfig::examples() {
+        let predictions = forecasts(kind_for(&example), 3, &values);
         let positions = example.build().decide(&world(&bars, &predictions, 1000..2000)).unwrap();
         let book = run_book(&bars, &positions, example.name(), &BacktestConfig::default(), 1000..2000);
         assert_eq!(book.fills.is_empty(), example.name() == "cash", "{}", example.name());

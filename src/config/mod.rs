@@ -19,6 +19,7 @@ use crate::domains::market::backtest::BacktestConfig;
 use crate::domains::market::indicators::IndicatorConfig;
 use crate::domains::market::labels::LabelConfig;
 use crate::domains::market::strategies::StrategyEntry;
+use crate::metrics::{AlarmConfig, NoiseFloor};
 use crate::model::ModelConfig;
 use crate::table::ScalerConfig;
 use crate::train::TrainConfig;
@@ -47,6 +48,13 @@ pub struct ExperimentConfig {
     /// What models forecast.
     #[serde(default)]
     pub target: Option<LabelConfig>,
+    /// The figures of the best possible forecast, where the process is known; every model is shown beside them, and one
+    /// that scores better than is possible is reported as a leak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<NoiseFloor>,
+    /// From which risk on there is an alarm; only where the target is an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmConfig>,
     /// How features are scaled; fitted on the training rows of each fold.
     #[serde(default)]
     pub scaler: ScalerConfig,

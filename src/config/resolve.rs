@@ -5,10 +5,13 @@ use super::diagnostic::Diagnostic;
 use super::tree::Node;
 use crate::data::{Resampling, SplitConfig};
 use crate::domains::market::backtest::{CostConfig, lower};
+use crate::domains::market::indicators::check_extra_column;
 use crate::domains::market::labels::LabelConfig;
-use crate::domains::market::strategies::StrategyConfig;
+use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, traded_model};
+use crate::metrics::AlarmConfig;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
+use crate::table::LabelKind;
 
 /// An experiment whose every default is filled in and whose sections fit each other.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,9 +55,10 @@ impl Plan {
         let mut experiment = self.experiment.clone();
         experiment.strategies.retain(|_, strategy| {
             // A book that matches a book on a model has nothing to match.
-            let matched =
-                strategy.build().matches().flatten().and_then(|name| self.experiment.strategies.get(name));
-            strategy.build().model().is_none() && matched.is_none_or(|other| other.build().model().is_none())
+            let all = &self.experiment.strategies;
+            let plain = |entry: &StrategyEntry| traded_model(all, &entry.first().strategy).is_none();
+            let matched = strategy.build().matches().flatten().and_then(|name| all.get(name));
+            plain(strategy) && matched.is_none_or(plain)
         });
         experiment.models.clear();
         Plan::new(experiment, &self.written)
@@ -65,13 +69,18 @@ impl Plan {
 /// section `backtest`.
 pub(super) fn check_meaning(experiment: &mut ExperimentConfig, tree: &Node, found: &mut Vec<Diagnostic>) {
     experiment.strategies.values_mut().for_each(|entry| entry.restrict(&experiment.backtest));
+    if experiment.alarms.is_none() && is_event(experiment) {
+        experiment.alarms = Some(AlarmConfig::default());
+    }
     let experiment = &*experiment;
     let mut complain = |path: &str, message: String, hint: String| {
         found.push(Diagnostic::new(message, tree.origin_at(path)).hint(hint));
     };
     check_names(experiment, &mut complain);
     check_models(experiment, &mut complain);
+    check_alarms(experiment, &mut complain);
     check_series(experiment, &mut complain);
+    check_noise_floor(experiment, &mut complain);
     check_strategies(experiment, &mut complain);
     check_backtest(experiment, &mut complain);
 }
@@ -183,6 +192,10 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
         if let Err(message) = feature.build().check() {
             complain(&format!("features.{index}"), message, String::new());
         }
+        let extras = experiment.data.columns.extra.keys().map(String::as_str);
+        if let Err((message, hint)) = check_extra_column(feature.build(), extras) {
+            complain(&format!("features.{index}"), message, hint);
+        }
         for name in feature.build().names() {
             if seen.contains(&name) {
                 complain(
@@ -193,6 +206,20 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
             }
             seen.push(name);
         }
+    }
+}
+
+fn is_event(experiment: &ExperimentConfig) -> bool {
+    experiment.target.as_ref().is_some_and(|target| target.build().kind() == LabelKind::Event)
+}
+
+fn check_alarms(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let Some(alarms) = &experiment.alarms else { return };
+    if !is_event(experiment) {
+        let message = "`alarms` are raised by the risk of an event, and `target` is none";
+        complain("alarms", message.into(), "leave it out, or use the target `drawdown_within`".into());
+    } else if let Err(message) = alarms.check() {
+        complain("alarms", message, String::new());
     }
 }
 
@@ -220,6 +247,24 @@ fn check_series(experiment: &ExperimentConfig, complain: &mut Complain) {
             message,
             "use `forward_change`, `forward_value` or `sign`".into(),
         );
+    }
+}
+
+/// A floor under nothing is a mistake, and an accuracy after rounding has a meaning for levels and changes alone.
+fn check_noise_floor(experiment: &ExperimentConfig, complain: &mut Complain) {
+    let Some(floor) = &experiment.noise_floor else { return };
+    if let Err(message) = floor.check() {
+        complain("noise_floor", message, String::new());
+    }
+    if experiment.models.is_empty() {
+        let message = "`noise_floor` stands beside the figures of models, and there are none";
+        complain("noise_floor", message.into(), "leave it out, or add `models`".into());
+    }
+    let kind = experiment.target.as_ref().map(|target| target.build().kind());
+    if floor.accuracy.is_some() && !matches!(kind, None | Some(LabelKind::Value | LabelKind::Change)) {
+        let message = "an accuracy after rounding has a meaning for levels and changes alone";
+        let hint = "leave it out, or forecast `forward_value` or `forward_change`";
+        complain("noise_floor.accuracy", message.into(), hint.into());
     }
 }
 
@@ -276,19 +321,48 @@ fn check_strategy(
         }
     }
     if let Some(Some(other)) = strategy.build().matches() {
-        check_match(experiment, name, other, &path, complain);
+        check_match(experiment, (name, "matches", other), &format!("{path}.match"), complain);
+    }
+    if let Some(other) = strategy.build().guards() {
+        check_match(experiment, (name, "guards", other), &format!("{path}.guards"), complain);
+    }
+    if let Some(column) =
+        strategy.build().column().filter(|name| !experiment.data.columns.extra.contains_key(*name))
+    {
+        let message = format!("strategy `{name}` reads `{column}`, which is no extra column of the data");
+        let hint = match closest(column, experiment.data.columns.extra.keys().map(String::as_str)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add `{column}` to data.columns.extra"),
+        };
+        complain(&format!("{path}.column"), message, hint);
     }
 }
 
-/// A book can only match another strategy that is one book.
-fn check_match(experiment: &ExperimentConfig, name: &str, other: &str, path: &str, complain: &mut Complain) {
-    if experiment.strategies.get(other).is_some_and(|other| !other.is_grid() && other.build().books() == 1) {
-        return;
+/// A book can only match or guard another strategy that is one book, and none that guards it in turn.
+fn check_match(
+    experiment: &ExperimentConfig,
+    (name, relation, other): (&str, &str, &str),
+    path: &str,
+    complain: &mut Complain,
+) {
+    let single = |entry: &&StrategyEntry| !entry.is_grid() && entry.build().books() == 1;
+    let mut next = experiment.strategies.get(other).filter(single);
+    let mut steps = 0;
+    while let Some(entry) = next {
+        let Some(further) = entry.build().guards() else { return };
+        steps += 1;
+        // A chain longer than the list of strategies goes in a circle.
+        next = experiment.strategies.get(further).filter(|_| steps <= experiment.strategies.len());
     }
     let hint = match closest(other, experiment.strategies.keys().map(String::as_str)) {
         Some(known) if known != name => format!("did you mean `{known}`?"),
         _ => "name another strategy that is one book".into(),
     };
-    let message = format!("strategy `{name}` matches `{other}`, which is no single book");
-    complain(&format!("{path}.match"), message, hint);
+    let message = match steps {
+        0 => format!("strategy `{name}` {relation} `{other}`, which is no single book"),
+        _ => format!(
+            "strategy `{name}` {relation} `{other}`, which guards in a circle or nothing that is there"
+        ),
+    };
+    complain(path, message, hint);
 }

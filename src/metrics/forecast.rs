@@ -53,6 +53,9 @@ pub fn forecast_metrics(
         mae: mean(&f64::abs),
         scaled_mse: None,
         scaled_mae: None,
+        rounded_accuracy: rounds(kind, actual).then(|| rounded_accuracy(&rows)).flatten(),
+        standard_errors: None,
+        above_floor: None,
         directional_accuracy,
         directional_base_rate,
         ic: ic.mean,
@@ -62,6 +65,18 @@ pub fn forecast_metrics(
         rank_icir: rank_ic.ratio,
         decile_spread: decile_spread(&rows),
     }
+}
+
+/// Whether forecasts of these outcomes are to be rounded: levels and changes that are whole numbers wherever they are known.
+pub(super) fn rounds(kind: LabelKind, outcomes: &[f64]) -> bool {
+    matches!(kind, LabelKind::Value | LabelKind::Change)
+        && outcomes.iter().all(|outcome| outcome.is_nan() || outcome.fract() == 0.0)
+}
+
+/// Share of forecasts that equal the outcome after rounding, halves away from zero.
+fn rounded_accuracy(rows: &[(Time, f64, f64)]) -> Option<f64> {
+    let right = rows.iter().filter(|(_, prediction, actual)| prediction.round() == *actual).count();
+    finite(right as f64 / rows.len() as f64)
 }
 
 /// Mean squared and mean absolute error of one horizon in units of `units` (`[N]`), over those rows whose every horizon is

@@ -6,10 +6,10 @@ use super::lanes::lane_product;
 use crate::units::Time;
 
 /// Half the width of a 95 % interval in standard errors.
-const NORMAL_975: f64 = 1.959_963_984_540_054;
+pub(super) const NORMAL_975: f64 = 1.959_963_984_540_054;
 
 /// With fewer times an interval says nothing.
-const FEWEST_TIMES: usize = 20;
+pub(super) const FEWEST_TIMES: usize = 20;
 
 /// 95 % interval of the information coefficient that [`super::forecast_metrics`] finds in the same rows, for outcomes that
 /// lie `horizon_bars` times ahead. Rows whose outcome is null are skipped.
@@ -72,7 +72,7 @@ fn over_all_rows(rows: &[(Time, f64, f64)], horizon: usize) -> Option<(f64, f64)
 }
 
 /// Variance of sqrt(n) times the mean of centred values whose neighbours up to `horizon` are dependent.
-fn long_run_variance(values: &[f64], horizon: usize) -> f64 {
+pub(super) fn long_run_variance(values: &[f64], horizon: usize) -> f64 {
     let count = values.len() as f64;
     let reach = horizon.max(1);
     let covariances: Vec<f64> =

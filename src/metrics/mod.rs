@@ -2,13 +2,17 @@
 
 mod benchmark;
 mod book_figures;
+mod breaker;
 mod drawdown;
 mod equity_curve;
+mod events;
 mod excursion;
 mod forecast;
+mod forecast_error;
 mod ic_interval;
 mod importance;
 mod lanes;
+mod noise_floor;
 mod normal;
 mod returns;
 mod rolling;
@@ -18,12 +22,21 @@ mod trades;
 
 pub use benchmark::{BenchmarkMetrics, benchmark_figures};
 pub use book_figures::{book_figures, stretch_returns};
+pub use breaker::{BreakerMetrics, Stop};
 pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
+pub use events::{
+    Alarm, AlarmConfig, AlarmFigures, Beside, CalibrationBin, EventFigures, EventRows, HINDSIGHT_RATES,
+    HindsightPoint, RareEvent, Reached, alarm_threshold, area_under_curve, area_under_curve_interval,
+    average_precision, brier_score, calibration_bins, event_figures, expected_calibration_error, log_loss,
+    order_violations, share_interval,
+};
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
+pub use forecast_error::{StandardErrors, standard_errors};
 pub use ic_interval::ic_interval;
 pub use importance::{FEWEST_OUTCOMES, Factor, importance};
+pub use noise_floor::{Excess, FloorExcess, NoiseFloor};
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{
     annual_growth, conditional_value_at_risk, gain_to_pain, gaussian_value_at_risk, kurtosis, omega,
@@ -61,6 +74,16 @@ pub struct ForecastMetrics {
     /// Mean absolute error in the same units, over the same windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_mae: Option<f64>,
+    /// Share of forecasts that equal the outcome after rounding to whole numbers, halves away from zero; only where the
+    /// target is a level or a change and every outcome is a whole number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounded_accuracy: Option<f64>,
+    /// How sure the errors and the accuracy are; absent for too few rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_errors: Option<StandardErrors>,
+    /// By how much these figures are worse than the noise floor; absent where the experiment names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above_floor: Option<FloorExcess>,
     /// Share of forecasts on the right side of neutral; outcomes that are exactly neutral do not count.
     pub directional_accuracy: Option<f64>,
     /// What always guessing the more frequent side would reach.
@@ -98,6 +121,9 @@ impl ForecastMetrics {
             mae: mean(|part| part.mae),
             scaled_mse: mean(|part| part.scaled_mse),
             scaled_mae: mean(|part| part.scaled_mae),
+            rounded_accuracy: mean(|part| part.rounded_accuracy),
+            standard_errors: if let [one] = parts { one.standard_errors } else { None },
+            above_floor: if let [one] = parts { one.above_floor } else { None },
             directional_accuracy: mean(|part| part.directional_accuracy),
             directional_base_rate: mean(|part| part.directional_base_rate),
             ic: mean(|part| part.ic),

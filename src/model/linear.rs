@@ -6,9 +6,10 @@
 //! fixed order, centred by the means, and solved by Cholesky's factorisation.
 
 use super::{CARD_FILE, ClosedForm, FitError, FitTask, Fitted, Model, Started, WEIGHTS_FILE};
-use super::{bounded, check_windows, damaged, fault, save_card};
+use super::{bounded, bounded_graph, check_windows, damaged, fault, save_card};
 use crate::kernels::matrix::{Matrix, MatrixMut, Target, multiply};
 use crate::nn::Normalisation;
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::table::{LabelKind, Windows};
 use crate::train::TrainConfig;
@@ -316,5 +317,25 @@ impl Fitted for FittedLinear {
         let file = safetensors::serialize(tensors, None).map_err(|error| fault(&path, &error))?;
         write_atomic(&path, &file)?;
         save_card(folder, &self.card)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {
+        let Card { settings, kind, features, horizons } = self.card;
+        let inputs = settings.inputs(features);
+        // Ours is computed in f64 as well, from scaled features in f32.
+        let mut x = graph.cast(windows, ElementType::Double);
+        if settings.normalisation == Normalisation::LastValue {
+            let last = graph.gather(&x, 1, &[-1]);
+            let bars = graph.slice(&x, 1, 0..settings.window - 1);
+            x = graph.subtract(&bars, &last);
+        }
+        let flat = graph.reshape(&x, &[0, inputs as i64]);
+        let rows = 0..inputs;
+        let transposed = rows.flat_map(|input| self.coefficients.iter().skip(input).step_by(inputs).copied());
+        let coefficients = TensorData::Doubles(transposed.collect());
+        let coefficients = graph.constant("coefficients", &[inputs, horizons], coefficients);
+        let intercept = graph.constant("intercept", &[horizons], TensorData::Doubles(self.intercept.clone()));
+        let forecasts = graph.linear(&flat, [&coefficients, &intercept]);
+        Ok(bounded_graph(graph, kind, forecasts))
     }
 }

@@ -3,6 +3,7 @@
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{Linear, LstmStack, Normalisation, Parameters, Pass};
+use crate::onnx::{GraphBuilder, Value};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor};
@@ -121,5 +122,12 @@ impl Network for LstmNetwork {
     fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor> {
         let windows = self.normalisation.apply(x)?;
         windows.restore(self.head.forward(&self.layers.forward(&windows.x, pass)?, pass)?)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {
+        let windows = self.normalisation.graph(graph, x, shape[1]);
+        let last = self.layers.graph(graph, &windows.x)?;
+        let outputs = graph.within("head", |graph| self.head.graph(graph, &last))?;
+        Ok(windows.restore(graph, outputs))
     }
 }

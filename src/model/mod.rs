@@ -1,6 +1,7 @@
 //! Models: one trait, one file each. See `registry.rs` for how one joins.
 
 use crate::kernels::arena::Arena;
+use crate::onnx::{GraphBuilder, Value};
 use crate::progress::Event;
 use crate::rundir::RunDirError;
 use crate::table::{LabelKind, Windows};
@@ -89,6 +90,14 @@ pub trait Fitted: Send + Sync {
     /// # Errors
     /// A file that cannot be written.
     fn save(&self, folder: &Path) -> Result<(), RunDirError>;
+
+    /// Adds what [`Fitted::predict`] computes to a graph: scaled windows `[B, T, F]` in f32 -> forecasts `[B, H]` in f64.
+    ///
+    /// # Errors
+    /// [`FitError::NoGraph`] where forecasts are no function of a window alone.
+    fn graph(&self, _graph: &mut GraphBuilder, _windows: &Value) -> Result<Value, FitError> {
+        Err(FitError::NoGraph)
+    }
 }
 
 crate::registry! {
@@ -162,6 +171,11 @@ fn check_windows(
 /// A forecast of a class is a probability, whatever a regression says.
 fn bounded(kind: LabelKind, forecast: f64) -> f64 {
     if kind.is_probability() { forecast.clamp(0.0, 1.0) } else { forecast }
+}
+
+/// The same in a graph, of f64.
+fn bounded_graph(graph: &mut GraphBuilder, kind: LabelKind, forecast: Value) -> Value {
+    if kind.is_probability() { graph.clip(&forecast, [0.0, 1.0]) } else { forecast }
 }
 
 /// A card that cannot become JSON is a fault of the program, not of the disk; it is told as a damaged file.

@@ -1,6 +1,8 @@
 //! Forecasts without learning: what every model must beat.
 
-use super::{ClosedForm, FitError, FitTask, Fitted, Model, Started, bounded, check_windows, save_card};
+use super::{ClosedForm, FitError, FitTask, Fitted, Model, Started};
+use super::{bounded, bounded_graph, check_windows, save_card};
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Windows};
 use crate::train::{TargetScaling, TrainConfig};
@@ -125,5 +127,18 @@ impl Fitted for FittedNaive {
 
     fn save(&self, folder: &Path) -> Result<(), RunDirError> {
         save_card(folder, self)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {
+        let bar = graph.gather(windows, 1, &[-1]);
+        let bar = graph.squeeze(&bar, 1);
+        let last = graph.gather(&bar, 1, &[0]);
+        let last = graph.cast(&last, ElementType::Double);
+        let horizons = [self.level.len()];
+        let slope = graph.constant("slope", &horizons, TensorData::Doubles(self.slope.clone()));
+        let level = graph.constant("level", &horizons, TensorData::Doubles(self.level.clone()));
+        let moved = graph.multiply(&last, &slope);
+        let forecasts = graph.add(&moved, &level);
+        Ok(bounded_graph(graph, self.kind, forecasts))
     }
 }

@@ -1,13 +1,15 @@
 //! What all models have in common whose weights are trained: fit, forecast, save, load.
 
 use super::{CARD_FILE, FitError, FitTask, Fitted, Member, Started, WEIGHTS_FILE};
-use super::{bounded, check_windows, damaged, fault, save_card};
+use super::{bounded, bounded_graph, check_windows, damaged, fault, save_card};
 use crate::kernels::arena::Arena;
 use crate::nn::LossConfig;
+use crate::onnx::{GraphBuilder, Value};
+use crate::progress::Event;
 use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::seed::Seed;
 use crate::table::{LabelKind, Windows};
-use crate::train::{Network, TargetScaling, TrainConfig, Training, bytes, evaluate, floats};
+use crate::train::{Network, TargetScaling, TrainConfig, Training, balance, bytes, evaluate, floats};
 use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -74,8 +76,11 @@ pub(super) fn parameters(
 /// Builds a network and begins to train it.
 pub(super) fn start<'a>(
     architecture: impl Architecture + 'static,
-    task: FitTask<'a>,
+    mut task: FitTask<'a>,
 ) -> Result<Started<'a>, FitError> {
+    if task.config.loss.is_balanced() {
+        task.config = balanced(&task).into();
+    }
     check_windows(&task.train, architecture.length(), task.train.features())?;
     let loss = task.config.loss.clone();
     let outputs = task.train.outputs() * loss.outputs_per_horizon();
@@ -88,6 +93,19 @@ pub(super) fn start<'a>(
     let training = Training::new(network, scaling, precision.map_err(FitError::Settings)?, task)?;
     let training = Box::new(training);
     Ok(Started::Member(Member { architecture: Box::new(architecture), card, training }))
+}
+
+/// The task's settings with the number that a balanced weight is on its training windows.
+fn balanced(task: &FitTask) -> TrainConfig {
+    let weight = balance(&task.train).unwrap_or_else(|| {
+        let text = format!(
+            "{}: its training windows do not hold both a target of 0 and one of 1, so `positive_weight: balanced` is 1",
+            task.label
+        );
+        task.progress.on(&Event::Warning { text });
+        1.0
+    });
+    TrainConfig { loss: task.config.loss.with_balanced_weight(weight), ..(*task.config).clone() }
 }
 
 /// Reads a network that was saved with the same settings.
@@ -159,6 +177,14 @@ pub(super) fn forecast(
 impl Fitted for TrainedNetwork {
     fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError> {
         forecast(&self.card, &*self.network, windows, device, &Arena::default())
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {
+        let Card { kind, shape, loss, scaling, .. } = &self.card;
+        let outputs = self.network.graph(graph, windows, [shape.window, shape.features])?;
+        let forecasts = loss.graph(graph, &outputs, scaling.outputs())?;
+        let forecasts = scaling.graph(graph, &forecasts);
+        Ok(bounded_graph(graph, *kind, forecasts))
     }
 
     fn save(&self, folder: &Path) -> Result<(), RunDirError> {

@@ -11,6 +11,7 @@ use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
 use crate::nn::{Linear, Normalisation, Parameters, Pass};
+use crate::onnx::{GraphBuilder, TensorData, Value};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor, Var};
@@ -240,5 +241,25 @@ impl Network for PatchNetwork {
         }
         let flat = sequence.reshape((batch, features * patches * width))?;
         windows.restore(self.head.forward(&flat, pass)?)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {
+        let (patches, width) = self.positions.dims2()?;
+        let windows = self.normalisation.graph(graph, x, shape[1]);
+        let channels = graph.transpose(&windows.x, &[0, 2, 1]);
+        let bars: Vec<i64> = self.bars.to_vec1::<u32>()?.into_iter().map(i64::from).collect();
+        let channels = graph.gather(&channels, 2, &bars);
+        let channels = graph.reshape(&channels, &[-1, patches as i64, (bars.len() / patches) as i64]);
+        let embedded = graph.within("embed", |graph| self.embed.graph(graph, &channels))?;
+        let positions = TensorData::Floats(self.positions.flatten_all()?.to_vec1()?);
+        let positions = graph.constant("positions", &[patches, width], positions);
+        let mut sequence = graph.add(&embedded, &positions);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let scope = format!("encoder.{index}");
+            sequence = graph.within(&scope, |graph| layer.graph(graph, &sequence, 0..patches))?;
+        }
+        let flat = graph.reshape(&sequence, &[-1, (shape[1] * patches * width) as i64]);
+        let outputs = graph.within("head", |graph| self.head.graph(graph, &flat))?;
+        Ok(windows.restore(graph, outputs))
     }
 }

@@ -8,6 +8,7 @@ use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
 use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
 use crate::nn::{LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
+use crate::onnx::{GraphBuilder, TensorData, Value};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
 use candle_core::{Device, Tensor};
@@ -198,5 +199,22 @@ impl Network for TransformerNetwork {
             sequence = layer.forward(&sequence, first, pass)?;
         }
         self.head.forward(&self.norm.forward(&sequence.squeeze(1)?, pass)?, pass)
+    }
+
+    fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {
+        let (length, width) = self.positions.dims2()?;
+        let patches = graph.reshape(x, &[0, length as i64, (shape[0] / length * shape[1]) as i64]);
+        let embedded = graph.within("embed", |graph| self.embed.graph(graph, &patches))?;
+        let positions = TensorData::Floats(self.positions.flatten_all()?.to_vec1()?);
+        let positions = graph.constant("positions", &[length, width], positions);
+        let mut sequence = graph.add(&embedded, &positions);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let first = if index + 1 == self.layers.len() { length - 1 } else { 0 };
+            let scope = format!("encoder.{index}");
+            sequence = graph.within(&scope, |graph| layer.graph(graph, &sequence, first..length))?;
+        }
+        let last = graph.squeeze(&sequence, 1);
+        let normal = graph.within("norm", |graph| self.norm.graph(graph, &last))?;
+        graph.within("head", |graph| self.head.graph(graph, &normal))
     }
 }

@@ -1,7 +1,9 @@
 //! A fully connected layer.
 
+use super::parameters::constant;
 use super::{Parameters, Pass};
 use crate::kernels::affine::affine;
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{Result, Tensor, Var};
 
 /// `y = x W + b`, W `[inputs, outputs]`, b `[outputs]`.
@@ -41,5 +43,15 @@ impl Linear {
         shape.push(weight.dim(1)?);
         let x = x.reshape((rows, inputs))?;
         affine([&x, &weight, &pass.weight(&self.bias)], pass.precision(), pass.arena())?.reshape(shape)
+    }
+
+    /// The same in a graph.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn graph(&self, graph: &mut GraphBuilder, x: &Value) -> Result<Value> {
+        let weight = constant(graph, "weight", &self.weight)?;
+        let bias = constant(graph, "bias", &self.bias)?;
+        Ok(graph.linear(x, [&weight, &bias]))
     }
 }

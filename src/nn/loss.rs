@@ -1,8 +1,13 @@
 //! What training makes small. Every loss is a mean over windows and horizons.
 
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{D, Result, Tensor, bail};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
+use std::borrow::Cow;
+use std::fmt;
 
 /// The level whose quantile is taken as the forecast.
 const MEDIAN: f64 = 0.5;
@@ -29,6 +34,14 @@ pub enum LossConfig {
     },
     /// Binary cross-entropy of a probability; for targets that are 0 or 1.
     Bce,
+    /// Binary cross-entropy in which each 1 counts `positive_weight` times, for targets that are rarely 1. The forecast is
+    /// sigmoid(logit - ln weight), which takes the weight out again (prior correction: King and Zeng 2001), so that it
+    /// stays a probability.
+    WeightedBce {
+        /// balanced, or how often a target of 1 counts.
+        #[serde(default)]
+        positive_weight: PositiveWeight,
+    },
     /// Binary cross-entropy of the probability that the target is above 0, one half where it is 0; only as a head of
     /// `mixed`.
     Direction,
@@ -39,6 +52,94 @@ pub enum LossConfig {
         #[schemars(length(min = 1))]
         heads: Vec<Head>,
     },
+}
+
+/// How often a target of 1 counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum PositiveWeight {
+    /// Targets of 0 over targets of 1, among the training windows and all horizons: both classes weigh the same. 1, with a
+    /// warning, where one of them is missing.
+    #[default]
+    Balanced,
+    /// So many times, above 0.
+    Times(f64),
+}
+
+impl PositiveWeight {
+    /// The number.
+    ///
+    /// # Errors
+    /// A balanced weight, which only training targets tell; see [`LossConfig::with_balanced_weight`].
+    pub fn times(self) -> Result<f64> {
+        match self {
+            PositiveWeight::Times(weight) => Ok(weight),
+            PositiveWeight::Balanced => bail!("the balanced weight of a loss was not resolved"),
+        }
+    }
+}
+
+const BALANCED: &str = "balanced";
+
+impl Serialize for PositiveWeight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            PositiveWeight::Balanced => serializer.serialize_str(BALANCED),
+            PositiveWeight::Times(weight) => serializer.serialize_f64(*weight),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PositiveWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenWeight)
+    }
+}
+
+struct WrittenWeight;
+
+impl Visitor<'_> for WrittenWeight {
+    type Value = PositiveWeight;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("balanced, or a number above 0")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> std::result::Result<PositiveWeight, E> {
+        match text {
+            BALANCED => Ok(PositiveWeight::Balanced),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_f64<E: Error>(self, weight: f64) -> std::result::Result<PositiveWeight, E> {
+        Ok(PositiveWeight::Times(weight))
+    }
+
+    fn visit_u64<E: Error>(self, weight: u64) -> std::result::Result<PositiveWeight, E> {
+        Ok(PositiveWeight::Times(weight as f64))
+    }
+
+    fn visit_i64<E: Error>(self, weight: i64) -> std::result::Result<PositiveWeight, E> {
+        Ok(PositiveWeight::Times(weight as f64))
+    }
+}
+
+impl JsonSchema for PositiveWeight {
+    fn schema_name() -> Cow<'static, str> {
+        "PositiveWeight".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = Schema::default();
+        let forms =
+            json!([{"type": "string", "enum": [BALANCED]}, {"type": "number", "exclusiveMinimum": 0.0}]);
+        schema.insert("anyOf".into(), forms);
+        schema
+    }
 }
 
 /// One of several losses.
@@ -70,17 +171,46 @@ impl LossConfig {
                     .into(),
             ),
             LossConfig::Mixed { heads } => check_heads(heads),
+            LossConfig::WeightedBce { positive_weight: PositiveWeight::Times(weight) }
+                if !(weight.is_finite() && *weight > 0.0) =>
+            {
+                Err(format!("loss.weighted_bce.positive_weight must be balanced or above 0, not {weight}"))
+            }
+            LossConfig::WeightedBce { .. } => Ok(()),
             LossConfig::Huber { delta } if delta.is_finite() && *delta > 0.0 => Ok(()),
             LossConfig::Huber { delta } => Err(format!("loss.huber.delta must be above 0, not {delta}")),
             LossConfig::Quantile { levels } => check_levels(levels),
         }
     }
 
-    /// Whether it is this loss, or has it as a head.
-    pub fn uses(&self, wanted: &LossConfig) -> bool {
+    /// Whether it is such a loss, or has one as a head.
+    pub fn uses(&self, wanted: impl Fn(&LossConfig) -> bool) -> bool {
         match self {
-            LossConfig::Mixed { heads } => heads.iter().any(|head| head.loss == *wanted),
-            loss => loss == wanted,
+            LossConfig::Mixed { heads } => heads.iter().any(|head| wanted(&head.loss)),
+            loss => wanted(loss),
+        }
+    }
+
+    /// Whether a weight must be taken from the training targets before it can be computed.
+    pub fn is_balanced(&self) -> bool {
+        let balanced = LossConfig::WeightedBce { positive_weight: PositiveWeight::Balanced };
+        self.uses(|loss| *loss == balanced)
+    }
+
+    /// The same with this number in place of every balanced weight.
+    #[must_use]
+    pub fn with_balanced_weight(&self, weight: f64) -> LossConfig {
+        match self {
+            LossConfig::WeightedBce { positive_weight: PositiveWeight::Balanced } => {
+                LossConfig::WeightedBce { positive_weight: PositiveWeight::Times(weight) }
+            }
+            LossConfig::Mixed { heads } => LossConfig::Mixed {
+                heads: heads
+                    .iter()
+                    .map(|head| Head { loss: head.loss.with_balanced_weight(weight), ..head.clone() })
+                    .collect(),
+            },
+            loss => loss.clone(),
         }
     }
 
@@ -97,7 +227,7 @@ impl LossConfig {
     /// `[B, H]`, a scalar. `zero` `[H]` is what a target of 0 is among these, which may be standardised.
     ///
     /// # Errors
-    /// Shapes that do not fit.
+    /// Shapes that do not fit, or a balanced weight that was not resolved.
     pub fn of(&self, outputs: &Tensor, targets: &Tensor, zero: &[f32]) -> Result<Tensor> {
         match self {
             LossConfig::Mse => (outputs - targets)?.sqr()?.mean_all(),
@@ -109,6 +239,9 @@ impl LossConfig {
             }
             LossConfig::Quantile { levels } => pinball(outputs, targets, levels),
             LossConfig::Bce => cross_entropy(outputs, targets),
+            LossConfig::WeightedBce { positive_weight } => {
+                weighted_cross_entropy(outputs, targets, positive_weight.times()?)
+            }
             LossConfig::Direction => {
                 let zero = Tensor::from_slice(zero, (1, zero.len()), targets.device())?;
                 cross_entropy(outputs, &((targets.broadcast_sub(&zero)?.sign()? + 1.0)? * 0.5)?)
@@ -133,11 +266,14 @@ impl LossConfig {
     /// The forecast of each horizon `[B, H]` from outputs `[B, H * Q]`: the median, or a probability from a logit.
     ///
     /// # Errors
-    /// A shape that does not fit.
+    /// A shape that does not fit, or a balanced weight that was not resolved.
     pub fn forecast(&self, outputs: &Tensor) -> Result<Tensor> {
         match self {
             LossConfig::Mse | LossConfig::Huber { .. } => Ok(outputs.clone()),
             LossConfig::Bce | LossConfig::Direction => candle_nn::ops::sigmoid(outputs),
+            LossConfig::WeightedBce { positive_weight } => {
+                candle_nn::ops::sigmoid(&(outputs - positive_weight.times()?.ln())?)
+            }
             LossConfig::Mixed { heads } => {
                 let Some(first) = heads.first() else { bail!("a mixed loss without heads") };
                 let horizons = outputs.dim(1)? / self.outputs_per_horizon().max(1);
@@ -145,13 +281,44 @@ impl LossConfig {
                 first.loss.forecast(&outputs.narrow(1, 0, width)?.contiguous()?)
             }
             LossConfig::Quantile { levels } => {
-                let median = levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2);
+                let median = median(levels);
                 let (rows, columns) = outputs.dims2()?;
                 let outputs = outputs.reshape((rows, columns / levels.len(), levels.len()))?;
                 outputs.narrow(D::Minus1, median, 1)?.squeeze(D::Minus1)
             }
         }
     }
+
+    /// The same as [`LossConfig::forecast`] in a graph, for so many horizons.
+    ///
+    /// # Errors
+    /// As [`LossConfig::forecast`].
+    pub fn graph(&self, graph: &mut GraphBuilder, outputs: &Value, horizons: usize) -> Result<Value> {
+        match self {
+            LossConfig::Mse | LossConfig::Huber { .. } => Ok(outputs.clone()),
+            LossConfig::Bce | LossConfig::Direction => Ok(graph.sigmoid(outputs)),
+            LossConfig::WeightedBce { positive_weight } => {
+                let shift = graph.float("log_weight", positive_weight.times()?.ln() as f32);
+                let logits = graph.subtract(outputs, &shift);
+                Ok(graph.sigmoid(&logits))
+            }
+            LossConfig::Mixed { heads } => {
+                let Some(first) = heads.first() else { bail!("a mixed loss without heads") };
+                let width = horizons * first.loss.outputs_per_horizon();
+                let outputs = graph.slice(outputs, 1, 0..width);
+                first.loss.graph(graph, &outputs, horizons)
+            }
+            LossConfig::Quantile { levels } => {
+                let place = |horizon: usize| (horizon * levels.len() + median(levels)) as i64;
+                Ok(graph.gather(outputs, 1, &(0..horizons).map(place).collect::<Vec<i64>>()))
+            }
+        }
+    }
+}
+
+/// Place of the level whose quantile is the forecast.
+fn median(levels: &[f64]) -> usize {
+    levels.iter().position(|level| *level == MEDIAN).unwrap_or(levels.len() / 2)
 }
 
 fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {
@@ -179,6 +346,16 @@ fn check_heads(heads: &[Head]) -> std::result::Result<(), String> {
 fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
     let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
     ((logits.relu()? - (logits * classes)?)? + tail)?.mean_all()
+}
+
+/// w y ln(1 + e^-x) + (1 - y) ln(1 + e^x), written as (1 - y) x + (1 + (w - 1) y) (max(-x, 0) + ln(1 + e^-|x|)): finite for
+/// every logit x.
+fn weighted_cross_entropy(logits: &Tensor, classes: &Tensor, weight: f64) -> Result<Tensor> {
+    let tail = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    let surprise = (logits.neg()?.relu()? + tail)?;
+    let negatives = (classes.neg()? + 1.0)?;
+    let counts = ((classes * (weight - 1.0))? + 1.0)?;
+    ((negatives * logits)? + (counts * surprise)?)?.mean_all()
 }
 
 fn one_deviation() -> f64 {

@@ -3,6 +3,7 @@
 use super::{Parameters, Pass};
 use crate::kernels::instructions::Instructions;
 use crate::kernels::lstm_sequence::{LstmSettings, Outputs, lane_blocks, lstm_sequence};
+use crate::onnx::{AttributeProto, GraphBuilder, TensorData, Value};
 use candle_core::{Result, Tensor, Var};
 
 /// Layers of an LSTM; each reads the outputs of the one below at every step. See [`crate::kernels::lstm_sequence`] for
@@ -83,4 +84,47 @@ impl LstmStack {
         }
         Ok(sequence)
     }
+
+    /// The same in a graph, one `LSTM` a layer.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn graph(&self, graph: &mut GraphBuilder, x: &Value) -> Result<Value> {
+        let mut sequence = graph.transpose(x, &[1, 0, 2]);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let last = index + 1 == self.layers.len();
+            sequence = graph.within(&format!("lstm.{index}"), |graph| layer.graph(graph, &sequence, last))?;
+        }
+        Ok(sequence)
+    }
+}
+
+impl Layer {
+    /// x `[T, B, I]` -> `[T, B, H]`, or of the last step alone `[B, H]`.
+    fn graph(&self, graph: &mut GraphBuilder, x: &Value, last: bool) -> Result<Value> {
+        let (rows, columns) = self.weight.dims2()?;
+        let (units, inputs) = (columns / 4, rows - 1 - columns / 4);
+        let weight = self.weight.flatten_all()?.to_vec1::<f32>()?;
+        let (bias, weight) = weight.split_at(columns);
+        let (of_inputs, recurrent) = weight.split_at(inputs * columns);
+        // ONNX adds a second bias, to the recurrent product.
+        let mut biases = gates_first(bias, units);
+        biases.resize(2 * columns, 0.0);
+        let mut constant =
+            |name, shape: &[usize], values| graph.constant(name, shape, TensorData::Floats(values));
+        let w = constant("W", &[1, columns, inputs], gates_first(of_inputs, units));
+        let r = constant("R", &[1, columns, units], gates_first(recurrent, units));
+        let b = constant("B", &[1, 2 * columns], biases);
+        let attributes = vec![AttributeProto::integer("hidden_size", units as i64)];
+        // The outputs are `[T, directions, B, H]` of all steps and `[directions, B, H]` of the last one.
+        let (output, directions) = if last { (1, 0) } else { (0, 1) };
+        let outputs = graph.node_output("LSTM", &[x, &w, &r, &b], attributes, output);
+        Ok(graph.squeeze(&outputs, directions))
+    }
+}
+
+/// Rows `[rows, 4H]` whose columns are the gates i f g o, as ONNX has them: `[4H, rows]` with the gates i o f c.
+fn gates_first(rows: &[f32], units: usize) -> Vec<f32> {
+    let columns = [0, 3, 1, 2].into_iter().flat_map(|gate| gate * units..(gate + 1) * units);
+    columns.flat_map(|column| rows.iter().skip(column).step_by(4 * units).copied()).collect()
 }

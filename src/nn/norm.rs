@@ -1,7 +1,10 @@
 //! Layer normalisation.
 
+use super::parameters::constant;
 use super::{Parameters, Pass};
 use crate::kernels::layer_norm::layer_norm;
+use crate::kernels::norm_rows::EPSILON;
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{Result, Tensor, Var};
 
 /// Normalises the last dimension, then scales and shifts it by learned numbers.
@@ -34,5 +37,15 @@ impl LayerNorm {
     /// A shape that does not fit.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         layer_norm(x, &pass.weight(&self.scale), &pass.weight(&self.shift))
+    }
+
+    /// The same in a graph.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn graph(&self, graph: &mut GraphBuilder, x: &Value) -> Result<Value> {
+        let scale = constant(graph, "scale", &self.scale)?;
+        let shift = constant(graph, "shift", &self.shift)?;
+        Ok(graph.layer_norm(x, [&scale, &shift], EPSILON))
     }
 }

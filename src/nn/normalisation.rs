@@ -1,5 +1,6 @@
 //! Normalising each window of each feature by its own numbers, before a network sees it.
 
+use crate::onnx::{GraphBuilder, Value};
 use candle_core::{Result, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,48 @@ impl Normalisation {
                 let deviation = if features == 1 { Some(deviation.squeeze(1)?) } else { None };
                 Ok(NormalisedWindows { x, deviation })
             }
+        }
+    }
+}
+
+/// [`NormalisedWindows`] in a graph.
+pub struct NormalisedGraph {
+    /// `[B, T, F]`
+    pub x: Value,
+    deviation: Option<Value>,
+}
+
+impl Normalisation {
+    /// The same as [`Normalisation::apply`] in a graph, for windows of so many features.
+    pub fn graph(self, graph: &mut GraphBuilder, x: &Value, features: usize) -> NormalisedGraph {
+        match self {
+            Normalisation::None => NormalisedGraph { x: x.clone(), deviation: None },
+            Normalisation::LastValue => {
+                let last = graph.gather(x, 1, &[-1]);
+                NormalisedGraph { x: graph.subtract(x, &last), deviation: None }
+            }
+            Normalisation::Instance => {
+                let mean = graph.mean(x, 1);
+                let centred = graph.subtract(x, &mean);
+                let squares = graph.multiply(&centred, &centred);
+                let variance = graph.mean(&squares, 1);
+                let epsilon = graph.float("epsilon", EPSILON as f32);
+                let variance = graph.add(&variance, &epsilon);
+                let deviation = graph.node("Sqrt", &[&variance], Vec::new());
+                let x = graph.divide(&centred, &deviation);
+                let restores = features == 1;
+                NormalisedGraph { x, deviation: restores.then(|| graph.squeeze(&deviation, 1)) }
+            }
+        }
+    }
+}
+
+impl NormalisedGraph {
+    /// The same as [`NormalisedWindows::restore`] in a graph.
+    pub fn restore(&self, graph: &mut GraphBuilder, outputs: Value) -> Value {
+        match &self.deviation {
+            Some(deviation) => graph.multiply(&outputs, deviation),
+            None => outputs,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The trained weights of a network: named, ordered, drawn from named random streams.
 
+use crate::onnx::{GraphBuilder, TensorData, Value};
 use crate::seed::Seed;
 use candle_core::{Device, Result, Shape, Tensor, Var, bail};
 
@@ -10,6 +11,15 @@ pub struct Weight {
     pub name: String,
     /// Its value, trained in place.
     pub var: Var,
+}
+
+/// A trained tensor as a constant of a graph.
+///
+/// # Errors
+/// A device that fails.
+pub(super) fn constant(graph: &mut GraphBuilder, name: &str, var: &Var) -> Result<Value> {
+    let values = var.flatten_all()?.to_vec1::<f32>()?;
+    Ok(graph.constant(name, var.dims(), TensorData::Floats(values)))
 }
 
 /// All trained tensors of a network, in the order in which it was built. Each is drawn from a stream of its own name, so

@@ -1,16 +1,16 @@
 //! Forecasts against what came: the mean outcome in each tenth of the forecasts, and the forecast metrics.
 
-use super::markup::{escape, number_cell, number_heading, scrolling};
+use super::markup::{escape, folded, number_cell, number_heading, scrolling};
 use super::number::{count, counted, maybe, percent, significant};
 use super::run_files::{Forecasts, RunFiles};
 use super::svg::{Axis, scale, share};
+use super::{forecast_panels, forecast_steps};
 use rayon::prelude::*;
 
-/// The sentences above the charts.
-pub(super) const NOTE: &str = "Test rows only. Dots are the mean outcome in each tenth of the forecasts, whiskers two standard errors with \
+/// What the charts of the tenths show.
+const TENTHS: &str = "Dots are the mean outcome in each tenth of the forecasts, whiskers two standard errors with \
     rows taken as independent (too narrow where horizons overlap), dashes the mean forecast. Dots that rise from \
-    left to right are skill. Direction right is marked where it is above the base rate, what always guessing \
-    the more frequent side reaches.";
+    left to right are skill.";
 
 const BINS: usize = 10;
 /// Pixels of a chart.
@@ -25,14 +25,38 @@ struct Bin {
     standard_error: f64,
 }
 
-/// The metrics of every model and horizon, and the charts.
+/// The sentences above the charts.
+pub(super) fn note(files: &RunFiles) -> String {
+    if forecast_steps::judged_by_errors(&files.summary) {
+        return forecast_steps::note(&files.summary);
+    }
+    format!(
+        "Test rows only. {TENTHS} Direction right is marked where it is above the base rate, what always guessing the more \
+         frequent side reaches."
+    )
+}
+
+/// The metrics of every model and horizon, what came beside what was forecast, and the charts of the tenths.
 pub(super) fn forecasts(files: &RunFiles) -> String {
     if files.summary.models.is_empty() {
         return String::new();
     }
-    let mut html = scrolling("Forecast metrics", &metrics(files));
+    let by_errors = forecast_steps::judged_by_errors(&files.summary);
+    let table = if by_errors { forecast_steps::table(&files.summary) } else { metrics(files) };
+    let html = scrolling("Forecast metrics", &table) + &forecast_panels::panels(files);
+    let tenths = tenths(files);
+    if !by_errors || tenths.is_empty() {
+        return html + &tenths;
+    }
+    let note = format!("<p class=\"note\">{TENTHS}</p>\n");
+    html + &folded("Mean outcome by tenth of the forecast", &(note + &tenths))
+}
+
+/// A chart a model and horizon.
+fn tenths(files: &RunFiles) -> String {
     let binned: Vec<Option<[Bin; BINS]>> =
         files.forecasts.par_iter().map(|group| bins(&group.pairs)).collect();
+    let mut html = String::new();
     for model in &files.summary.models {
         let charts: String = files
             .forecasts

@@ -85,7 +85,7 @@ fn parts(files: &RunFiles) -> Vec<Part> {
         (
             "forecasts",
             "Forecasts against outcomes",
-            forecast_plot::NOTE.to_owned(),
+            forecast_plot::note(files),
             forecast_plot::forecasts(files),
         ),
         (

@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::books::{GridBooks, read_books};
+use super::forecast_panels;
 use super::strategy_table::ranked;
 use crate::rundir::{RunDirError, StrategySummary, Summary, TableFile, read_json};
 use crate::units::Time;
@@ -54,6 +55,9 @@ pub(super) struct Forecasts {
     pub(super) horizon: i64,
     /// (forecast, outcome)
     pub(super) pairs: Vec<(f64, f64)>,
+    /// How many of the first pairs are of rows of the first symbol that follow each other, of which no more than can be
+    /// drawn count; 0 where none are drawn.
+    pub(super) leading: usize,
 }
 
 /// One cut of the walk-forward split: `[train, validation, test]`.
@@ -84,9 +88,10 @@ impl RunFiles {
             return Err(ReportError::NoResults { run: folder.into() });
         }
         let summary: Summary = read_json(&folder.join("summary.json"))?;
+        let drawn = if forecast_panels::drawable(summary.target) { forecast_panels::ROWS } else { 0 };
         let (books, (forecasts, (folds, trainings))) = rayon::join(
             || rayon::join(|| read_equity(folder), || read_fills(folder)),
-            || rayon::join(|| read_forecasts(folder), || (read_folds(folder), read_trainings(folder))),
+            || rayon::join(|| read_forecasts(folder, drawn), || (read_folds(folder), read_trainings(folder))),
         );
         let grids = read_books(folder, &summary.grids)?;
         let (times, curves) = books.0?;
@@ -259,30 +264,39 @@ fn read_fills(folder: &Path) -> Result<BTreeMap<String, FillTotals>, ReportError
     Ok(totals)
 }
 
-fn read_forecasts(folder: &Path) -> Result<Vec<Forecasts>, ReportError> {
-    let Some(source) =
-        Source::read(folder, "predictions.parquet", &["model", "horizon", "prediction", "actual"])?
-    else {
+/// The forecasts of every model and horizon; the first `drawn` of each are counted as leading.
+fn read_forecasts(folder: &Path, drawn: usize) -> Result<Vec<Forecasts>, ReportError> {
+    let columns = ["model", "horizon", "prediction", "actual", "symbol"];
+    let wanted = if drawn > 0 { &columns[..] } else { &columns[..4] };
+    let Some(source) = Source::read(folder, "predictions.parquet", wanted)? else {
         return Ok(Vec::new());
     };
     let (models, horizons) = (source.text("model")?, source.integer("horizon")?);
     let (predicted, actual) = (source.float("prediction")?, source.float("actual")?);
+    let symbols = if drawn > 0 { source.text("symbol")? } else { &[] };
     let mut groups: Vec<Forecasts> = Vec::new();
     let mut row = 0;
     for part in models.chunk_by(|left, right| left == right) {
         // Horizons alternate from row to row, so only those of this model are searched.
         let mut known: Vec<(i64, usize)> = Vec::new();
+        // Places among the rows of the horizon count those without an outcome, too: after one nothing is leading.
+        let mut seen: Vec<usize> = Vec::new();
         for index in row..row + part.len() {
             let horizon = horizons[index];
-            let place = known.iter().find(|(other, _)| *other == horizon).map(|(_, place)| *place);
-            let place = place.unwrap_or_else(|| {
-                let place = find_or_add(&mut groups, &part[0], horizon);
-                known.push((horizon, place));
-                place
+            let place = known.iter().position(|(other, _)| *other == horizon).unwrap_or_else(|| {
+                known.push((horizon, find_or_add(&mut groups, &part[0], horizon)));
+                seen.push(0);
+                known.len() - 1
             });
+            let group = &mut groups[known[place].1];
             if predicted[index].is_finite() && actual[index].is_finite() {
-                groups[place].pairs.push((predicted[index], actual[index]));
+                let follows = group.leading == seen[place] && seen[place] < drawn;
+                if follows && symbols[index] == symbols[row] {
+                    group.leading += 1;
+                }
+                group.pairs.push((predicted[index], actual[index]));
             }
+            seen[place] += 1;
         }
         row += part.len();
     }
@@ -292,7 +306,7 @@ fn read_forecasts(folder: &Path) -> Result<Vec<Forecasts>, ReportError> {
 fn find_or_add(groups: &mut Vec<Forecasts>, model: &str, horizon: i64) -> usize {
     let found = groups.iter().position(|group| group.model == model && group.horizon == horizon);
     found.unwrap_or_else(|| {
-        groups.push(Forecasts { model: model.to_owned(), horizon, pairs: Vec::new() });
+        groups.push(Forecasts { model: model.to_owned(), horizon, pairs: Vec::new(), leading: 0 });
         groups.len() - 1
     })
 }

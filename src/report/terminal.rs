@@ -4,7 +4,7 @@ use super::number::{NONE, count, decimal, maybe, percent};
 use super::strategy_table::ranked;
 use super::terminal_text::{cut, paint, plain, wrapped};
 use super::verdict::claim;
-use super::{audit, selection};
+use super::{audit, forecast_steps, selection};
 use crate::ruled_table::ruled_table;
 use crate::rundir::{Conclusion, GridSummary, StrategyKind, StrategySummary, Summary};
 use comfy_table::CellAlignment;
@@ -25,7 +25,11 @@ pub fn terminal(summary: &Summary, width: usize, colour: bool) -> String {
     if !books.is_empty() {
         text += &fitted(summary, &books, width, colour);
     }
-    for model in summary.models.iter().filter(|_| books.is_empty()) {
+    let by_errors = !summary.models.is_empty() && forecast_steps::judged_by_errors(summary);
+    if by_errors {
+        text += &forecast_steps::terminal_table(summary, width, colour);
+    }
+    for model in summary.models.iter().filter(|_| books.is_empty() && !by_errors) {
         let (ic, right) = (maybe(model.metrics.ic, 3), percent(model.metrics.directional_accuracy, 1));
         let scaled = match model.metrics.scaled_mse.zip(model.metrics.scaled_mae) {
             Some((squared, absolute)) => {

@@ -1,5 +1,6 @@
 //! The honest answer: one sentence, the interval drawn against zero, and what it means.
 
+use super::forecast_steps;
 use super::markup::escape;
 use super::number::{SPACE, count, counted, decimal, maybe};
 use super::run_files::{RunFiles, strategy};
@@ -94,6 +95,12 @@ fn without_verdict(summary: &Summary) -> String {
             "<h1>{}: <span class=\"conclusion {class}\">{word}</span>.</h1>\n",
             escape(&selection::claim(summary, grid))
         );
+    }
+    if summary.strategies.is_empty()
+        && forecast_steps::judged_by_errors(summary)
+        && let Some(claim) = forecast_steps::claim(summary)
+    {
+        return format!("<h1>{}.</h1>\n", escape(&claim));
     }
     format!(
         "<h1>{}</h1>\n<p class=\"lead\">A verdict needs at least one strategy on a model and one baseline in the same \

@@ -8,7 +8,7 @@ use crate::config::Plan;
 use crate::data::{Fold, SplitConfig};
 use crate::domains::market::backtest::{BacktestConfig, Exits, run_books};
 use crate::domains::market::indicators;
-use crate::domains::market::strategies::{BookConfig, StrategyEntry, World};
+use crate::domains::market::strategies::{BookConfig, StrategyEntry, World, decide_guarded};
 use crate::model::{FitTask, ModelConfig};
 use crate::progress::{Progress, Silent};
 use crate::rundir::{AuditCheck, AuditSummary};
@@ -145,6 +145,7 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
             train: prepared.train,
             validation: prepared.validation,
             kind: labels.kind(),
+            horizons: labels.horizons().into(),
             config: Arc::new(experiment.train.clone()),
             seed: Seed(experiment.seed).child(&format!("model {name}"), fold.index as u64),
             device: device.clone(),
@@ -186,14 +187,16 @@ fn deciders<'a>(plan: &'a Plan, name: &'a str, entry: &'a StrategyEntry) -> Vec<
     books.map(one).collect()
 }
 
-fn decider<'a>(plan: &Plan, entry: &'a str, name: String, book: BookConfig) -> Decider<'a> {
+fn decider<'a>(plan: &'a Plan, entry: &'a str, name: String, book: BookConfig) -> Decider<'a> {
     let common = &plan.experiment.backtest;
     let settings = book.settings(common);
     let config = book.strategy;
     let yardstick = config.build().books() > 1 || config.build().matches().is_some();
     let seed = Seed(plan.experiment.seed).child(entry, 0);
+    let (all, root) = (&plan.experiment.strategies, Seed(plan.experiment.seed));
     let decide = move |bars: &Bars, predictions: &Predictions, span: Range<usize>| {
-        config.build().decide(&World { bars, predictions, span, seed, reference: None, book: 0 })
+        let world = World { bars, predictions, span, seed, reference: None, book: 0 };
+        decide_guarded(all, &config, &world, root)
     };
     let reason = "its random books are drawn over the whole test span to show what luck earns, a yardstick that nobody \
                   trades";

@@ -4,7 +4,9 @@ use super::RunError;
 use super::fit::{Fitted, metrics_of};
 use crate::config::Plan;
 use crate::domains::market::backtest::{self, BacktestConfig, Books};
-use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, World};
+use crate::domains::market::strategies::{
+    BookConfig, StrategyConfig, StrategyEntry, World, decide_guarded, traded_model,
+};
 use crate::metrics::{book_figures, trading_metrics};
 use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
@@ -24,10 +26,19 @@ pub(super) struct Market<'a> {
     pub seed: Seed,
 }
 
+impl<'a> Market<'a> {
+    /// The model on which a book trades, itself or through the strategy that it guards, and the horizon in bars.
+    pub(super) fn model_of(&'a self, book: &'a BookConfig) -> Option<(&'a str, Option<u32>)> {
+        traded_model(&self.plan.experiment.strategies, &book.strategy)
+    }
+}
+
 /// What one strategy wants, book by book.
 pub(super) struct Decided {
     pub name: String,
     pub config: StrategyConfig,
+    /// The model on which it trades, itself or through the strategy that it guards.
+    pub model: Option<String>,
     /// How its books are run: the section `backtest` with what the strategy replaces of it.
     pub settings: BacktestConfig,
     /// Its first book; of a distribution each further one is decided when it is run.
@@ -38,7 +49,7 @@ pub(super) struct Decided {
 
 impl Decided {
     pub(super) fn kind(&self) -> StrategyKind {
-        if self.config.build().model().is_some() { StrategyKind::Model } else { StrategyKind::Baseline }
+        if self.model.is_some() { StrategyKind::Model } else { StrategyKind::Baseline }
     }
 }
 
@@ -89,7 +100,8 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     let timeline = market.bars.timeline();
     let span = timeline.step_at(first.validation.start)..timeline.step_at(first.validation.end);
     let predictions = &market.fitted.first_validation;
-    let on_models = decide_all(market, predictions, &span, |strategy| strategy.build().model().is_some())?;
+    let on_models =
+        decide_all(market, predictions, &span, |strategy| market.model_of(strategy.first()).is_some())?;
     let settings = &market.plan.experiment.backtest;
     let results = run_all(market, &on_models, &span, &Silent).into_iter().flatten();
     // A book that never traded has no Sharpe ratio, a forecast that never varies no rank IC; doing nothing counts as 0.
@@ -135,7 +147,8 @@ pub(super) fn on_validation(
 
 /// The rank IC of the forecasts that a strategy trades on, on the first fold's validation rows.
 fn rank_ic(market: &Market, strategy: &str) -> Option<f64> {
-    let (model, horizon) = market.plan.experiment.strategies.get(strategy)?.build().model()?;
+    let entry = market.plan.experiment.strategies.get(strategy)?;
+    let (model, horizon) = market.model_of(entry.first())?;
     let predictions = market.fitted.first_validation.model(model)?;
     let column = match horizon {
         Some(wanted) => predictions.horizons.iter().position(|horizon| *horizon == wanted)?,
@@ -200,7 +213,8 @@ fn decide_one(
     let config = &entry.first().strategy;
     let positions = decide_book(market, name, config, predictions, (span, reference.as_ref(), 0))?;
     let settings = settings_of(market, entry.first());
-    Ok(Decided { name: name.to_owned(), config: config.clone(), settings, positions, reference })
+    let model = market.model_of(entry.first()).map(|(model, _)| model.to_owned());
+    Ok(Decided { name: name.to_owned(), config: config.clone(), model, settings, positions, reference })
 }
 
 /// One book of a strategy: where it runs, what it matches, its number.
@@ -213,7 +227,9 @@ pub(super) fn decide_book(
 ) -> Result<Positions, RunError> {
     let seed = market.seed.child(name, 0);
     let world = World { bars: market.bars, predictions, span: span.clone(), seed, reference, book };
-    config.build().decide(&world).map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
+    let all = &market.plan.experiment.strategies;
+    decide_guarded(all, config, &world, market.seed)
+        .map_err(|reason| RunError::Strategy { strategy: name.to_owned(), reason })
 }
 
 /// One strategy after its backtest.

@@ -1,6 +1,7 @@
 //! What people should know of the books before they trust their figures.
 
 use super::score::Scored;
+use crate::rundir::ModelSummary;
 use crate::table::{Bars, BookResult};
 use crate::units::counted;
 
@@ -12,6 +13,36 @@ const NOTICED_SHARE: f64 = 0.1;
 
 /// So many of a book's fills may be that large.
 const FEW: f64 = 0.05;
+
+/// Figures of a model that one sentence names.
+const NAMED_FIGURES: usize = 3;
+
+/// A sentence for a model that scores better than the best possible forecast, if it does: luck alone would not.
+pub(super) fn below_noise_floor(model: &ModelSummary) -> Option<String> {
+    let horizons = model.horizons.iter().map(|bars| counted(*bars as usize, "bar")).zip(&model.by_horizon);
+    let all = [("all horizons".to_owned(), &model.metrics)];
+    let figures: Vec<String> = all
+        .into_iter()
+        .chain(horizons)
+        .flat_map(|(place, metrics)| {
+            let leaks = metrics.above_floor.iter().flat_map(|floor| floor.leaks());
+            leaks.map(|name| format!("{name} at {place}")).collect::<Vec<String>>()
+        })
+        .collect();
+    let rest = match figures.len().saturating_sub(NAMED_FIGURES) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    (!figures.is_empty()).then(|| {
+        format!(
+            "{} scores below the noise floor by more than its sampling error: something leaks ({}{rest})",
+            model.name,
+            figures[..figures.len().min(NAMED_FIGURES)].join(", ")
+        )
+    })
+}
+/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
+const BLIND: f64 = 0.02;
 
 /// A sentence for every shown book that was ruined, liquidated, or traded more than its market could bear. Random books
 /// are a yardstick and stay out.
@@ -29,6 +60,14 @@ pub(super) fn doubts(scored: &Scored, bars: &Bars) -> Vec<String> {
         if metrics.liquidations > 0 {
             let times = counted(metrics.liquidations, "fill");
             doubts.push(format!("{name} was liquidated on margin, by {times}"));
+        }
+        let blind = strategy.breaker.as_ref().map_or(0.0, |breaker| breaker.figures.blind_share);
+        if blind > BLIND {
+            doubts.push(format!(
+                "{name} was blind in {:.0} % of the bars: no forecast, no value of the column, or no event in the validation \
+                 rows to choose a threshold by; give validation more bars, or write `red`",
+                100.0 * blind
+            ));
         }
         doubts.extend(too_large(name, book, bars));
     }

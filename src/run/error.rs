@@ -83,6 +83,9 @@ pub enum RunError {
         /// Bytes.
         available: usize,
     },
+    /// A model that cannot be exported, or is not the only one that is meant.
+    #[error("{0}")]
+    Export(String),
     /// The user stopped it.
     #[error("interrupted; continue with `candlewick run --resume {run_dir}`")]
     Interrupted {
@@ -103,6 +106,7 @@ impl RunError {
             | RunError::Labels(_)
             | RunError::Costs(_)
             | RunError::Strategy { .. }
+            | RunError::Export(_)
             | RunError::Audit(_) => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),
             RunError::Report(ReportError::RunDir(error)) => run_dir_exit_code(error),

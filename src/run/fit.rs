@@ -1,5 +1,6 @@
 //! From features and labels to forecasts: what every model is given on every fold, and what all of them forecast.
 
+use super::events::{Thresholds, Truth};
 use super::members::{self, Forecasts, Part, Place};
 use super::saved;
 use super::{Context, RunError};
@@ -7,9 +8,9 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors};
+use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors, standard_errors};
 use crate::model::{FitReport, ModelConfig};
-use crate::rundir::RunDir;
+use crate::rundir::{EventSummary, RunDir};
 use crate::seed::Seed;
 use crate::table::{
     Bars, Features, LabelKind, Labels, ModelPredictions, Predictions, Sample, Scaler, ScalerRows, Windows,
@@ -39,6 +40,8 @@ pub(super) struct Fitted {
     pub first_validation: Predictions,
     /// Each model's record over its folds, in the order of the configuration.
     pub models: Vec<ModelRecord>,
+    /// What is true of the events, where the target is one.
+    pub truth: Option<Truth>,
     /// Steps of the timeline on which books run: from the first test bar to the last.
     pub span: Range<usize>,
 }
@@ -51,6 +54,8 @@ pub(super) struct ModelRecord {
     pub fits: Vec<(Place, FitReport)>,
     pub training_windows: usize,
     pub validation: ForecastMetrics,
+    /// The figures of the shown horizons, where the target is an event.
+    pub events: Vec<EventSummary>,
     /// Of each fold: see [`super::saved::version`].
     pub versions: Vec<String>,
 }
@@ -92,6 +97,7 @@ impl Fitted {
             predictions: Predictions::default(),
             first_validation: Predictions::default(),
             models: Vec::new(),
+            truth: None,
             span,
         })
     }
@@ -106,11 +112,13 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
     let folds = folds(work.plan, work.bars)?;
     let parts = members::fit_all(work, &folds)?;
     let span = test_span(&folds, work.bars);
+    let truth = Truth::of(work, &folds)?;
     let mut fitted = Fitted {
         folds: folds.into_iter().map(|fold| (fold, [0; 3])).collect(),
         predictions: Predictions::default(),
         first_validation: Predictions::default(),
         models: Vec::new(),
+        truth,
         span,
     };
     for (index, (name, config)) in work.plan.experiment.models.iter().enumerate() {
@@ -130,15 +138,23 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
             by_fold.iter().map(one).collect::<Vec<Forecasts>>()
         };
         let validation = average(|part| &part.validation);
-        fitted.predictions.0.push(joined(work, name, &average(|part| &part.test)));
-        fitted.first_validation.0.push(joined(work, name, &validation[..validation.len().min(1)]));
-        let validation = joined(work, name, &validation);
+        let mut first = joined(work, name, &validation[..validation.len().min(1)]);
+        let mut validation = joined(work, name, &validation);
+        let mut test = joined(work, name, &average(|part| &part.test));
+        if let Some(alarms) = &work.plan.experiment.alarms {
+            let chosen = Thresholds::choose(alarms, &validation, work.bars.interval());
+            [&mut first, &mut validation, &mut test].into_iter().for_each(|forecasts| chosen.set(forecasts));
+        }
+        let events = fitted.truth.as_ref().map(|truth| truth.summaries(work.bars, &test, &validation));
+        fitted.predictions.0.push(test);
+        fitted.first_validation.0.push(first);
         fitted.models.push(ModelRecord {
             name: name.clone(),
             kind: config.name(),
             fits: of_model.iter().map(|(place, part)| (*place, part.record.report.clone())).collect(),
             training_windows: by_fold.iter().map(|parts| parts[0].record.windows[0]).sum(),
             validation: metrics_by_horizon(work.bars, &validation).0,
+            events: events.unwrap_or_default(),
             versions: versions(work, &fitted.folds, (name, config))?,
         });
     }
@@ -232,20 +248,27 @@ fn joined(work: &Work, name: &str, parts: &[Forecasts]) -> ModelPredictions {
 /// The figures of one horizon.
 pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: usize) -> ForecastMetrics {
     let horizons = predictions.horizons.len();
-    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
-    let times: Vec<Time> = predictions.samples.iter().map(time).collect();
+    let times = times_of(bars, predictions);
     let column =
         |values: &[f64]| values.iter().skip(horizon).step_by(horizons).copied().collect::<Vec<f64>>();
     let (values, actual) = (column(&predictions.values), column(&predictions.actual));
     let mut metrics = forecast_metrics(&times, predictions.kind, &values, &actual);
     let ahead = predictions.horizons[horizon] as usize;
     metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
+    let one = &predictions.horizons[horizon..=horizon];
+    metrics.standard_errors = standard_errors(&times, predictions.kind, &values, &actual, one);
     if let Some((squared, absolute)) =
         scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
     {
         (metrics.scaled_mse, metrics.scaled_mae) = (Some(squared), Some(absolute));
     }
     metrics
+}
+
+/// When each forecast was made.
+fn times_of(bars: &Bars, predictions: &ModelPredictions) -> Vec<Time> {
+    let time = |sample: &Sample| bars.symbols()[sample.symbol as usize].time()[sample.row as usize];
+    predictions.samples.iter().map(time).collect()
 }
 
 /// The figures of each horizon, and their means.
@@ -257,5 +280,8 @@ pub(super) fn metrics_by_horizon(
         .into_par_iter()
         .map(|horizon| metrics_of(bars, predictions, horizon))
         .collect();
-    (ForecastMetrics::mean(&each), each)
+    let mut all = ForecastMetrics::mean(&each);
+    let ModelPredictions { kind, horizons, values, actual, .. } = predictions;
+    all.standard_errors = standard_errors(&times_of(bars, predictions), *kind, values, actual, horizons);
+    (all, each)
 }

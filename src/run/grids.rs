@@ -237,8 +237,15 @@ fn best_book(market: &Market, grid: &GridRun) -> Result<Backtested, RunError> {
     let span = market.fitted.span.clone();
     let result = backtest::run_one(market.bars, (&name, &positions), &settings, span, grid.symbol);
     let shown = ShownBook { result, symbol: grid.symbol, spread: None, grid: Some(grid.name.clone()) };
-    let decided =
-        Decided { name: grid.best_name(), config: book.strategy, settings, positions, reference: None };
+    let model = market.model_of(&book).map(|(model, _)| model.to_owned());
+    let decided = Decided {
+        name: grid.best_name(),
+        config: book.strategy,
+        model,
+        settings,
+        positions,
+        reference: None,
+    };
     Ok(Backtested { decided, shown: vec![shown] })
 }
 

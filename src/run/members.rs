@@ -244,6 +244,7 @@ impl Job<'_> {
             train: prepared.train.clone(),
             validation: prepared.validation.clone(),
             kind: labels.kind(),
+            horizons: labels.horizons().into(),
             config: self.train.clone(),
             seed: self.network().seed(self.work.seed),
             device: context.device.device.clone(),

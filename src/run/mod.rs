@@ -2,8 +2,12 @@
 
 mod audited;
 mod books;
+mod breakers;
 mod doubts;
 mod error;
+mod event_doubts;
+mod events;
+mod exported;
 mod fit;
 mod grids;
 mod members;
@@ -21,6 +25,7 @@ mod verdict;
 
 pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
+pub use exported::{OnnxChoice, OnnxExport, export_onnx};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 pub use saved::SavedModel;
 pub use selection::ChosenAmong;
@@ -106,7 +111,7 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
         outcome.warn_of_look_ahead();
     }
 
-    outcome.forecasts = results::judge_forecasts(bars, &fitted);
+    outcome.forecasts = results::judge_forecasts(bars, &fitted, plan.experiment.noise_floor.as_ref());
     stages.time("write", "Wrote", || outcome.write(&loaded, &fitted), |()| "the results".into())?;
     let summary = outcome.summary(&loaded, &fitted, stages.done())?;
     directory.write_json("summary.json", &summary)?;
@@ -150,7 +155,7 @@ fn compare(
     let mut scored = stages.time(
         "score",
         "Scored",
-        || Ok(score::score(world, backtested, &chosen)),
+        || score::score(world, backtested, &chosen),
         |scored| counted(scored.strategies.len(), "book"),
     )?;
     outcome.own = selection::own_and_chosen(outcome.directory, (&grids, &scored, &chosen))?;

@@ -1,6 +1,9 @@
 //! What a run found: scored, written as tables, summed up, sealed.
 
+use super::breakers::{breakers_table, guarded_table};
 use super::doubts;
+use super::event_doubts::event_doubts;
+use super::events::alarms_table;
 use super::fit::{Fitted, ModelRecord, metrics_by_horizon};
 use super::grids::GridRun;
 use super::score::Scored;
@@ -14,7 +17,7 @@ use crate::config::Plan;
 use crate::data::Loaded;
 use crate::domains::market::backtest::{frozen_holdings, most_optimistic, optimistic};
 use crate::domains::market::indicators;
-use crate::metrics::ForecastMetrics;
+use crate::metrics::{ForecastMetrics, NoiseFloor, order_violations};
 use crate::progress::{Event, Progress};
 use crate::rundir::{
     AuditSummary, BacktestSummary, DataSummary, GridSummary, Manifest, ModelSummary, RunDir, Stage, Summary,
@@ -54,10 +57,17 @@ pub(super) struct ForecastFigures {
     pub by_fold: Vec<Vec<ForecastMetrics>>,
 }
 
-/// The figures of every model over all folds together and over each.
-pub(super) fn judge_forecasts(bars: &Bars, fitted: &Fitted) -> Vec<ForecastFigures> {
+/// The figures of every model over all folds together and over each, the former beside the noise floor, where it is known.
+pub(super) fn judge_forecasts(
+    bars: &Bars,
+    fitted: &Fitted,
+    floor: Option<&NoiseFloor>,
+) -> Vec<ForecastFigures> {
     let of = |predictions: &ModelPredictions| {
-        let (mean, all) = metrics_by_horizon(bars, predictions);
+        let (mut mean, mut all) = metrics_by_horizon(bars, predictions);
+        for metrics in all.iter_mut().chain([&mut mean]) {
+            metrics.above_floor = floor.map(|floor| floor.beside(metrics));
+        }
         let by_fold = match fitted.folds.len() {
             1 => vec![all.clone()],
             _ => {
@@ -153,12 +163,20 @@ impl<'a> Outcome<'a> {
                 indicators::compute(&self.plan.experiment.features, bars).map_err(RunError::Features)?;
             history_table(bars, &features).write(&self.directory.file("history.parquet"))?;
         }
+        if let Some(truth) = &fitted.truth {
+            truth.events_table(bars, fitted).write(&self.directory.file("events.parquet"))?;
+            alarms_table(bars, fitted).write(&self.directory.file("alarms.parquet"))?;
+        }
         if let Some(scored) = &self.books {
             let times = &bars.timeline().times()[fitted.span.clone()];
             equity_table(times, &scored.shown).write(&self.directory.file("equity.parquet"))?;
             fills_table(bars, &scored.shown).write(&self.directory.file("fills.parquet"))?;
             positions_table(bars, scored).write(&self.directory.file("positions.parquet"))?;
             metrics_table(&scored.strategies).write(&self.directory.file("metrics.parquet"))?;
+            if !scored.breakers.is_empty() {
+                breakers_table(bars, &scored.breakers).write(&self.directory.file("breakers.parquet"))?;
+                guarded_table(&scored.breakers).write(&self.directory.file("guarded.parquet"))?;
+            }
         }
         Ok(())
     }
@@ -184,9 +202,18 @@ impl<'a> Outcome<'a> {
         let settings = &experiment.backtest;
         let look_ahead = super::audited::warnings(self.audit.as_ref());
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
+        let of_events = fitted.truth.iter().flat_map(|_| event_doubts(fitted));
         let of_data = loaded.warnings.iter().cloned();
-        let warnings =
-            look_ahead.into_iter().chain(of_data).chain(self.doubts(bars)).chain(of_books).collect();
+        let models = self.models(fitted);
+        let leaks = models.iter().filter_map(doubts::below_noise_floor);
+        let warnings = look_ahead
+            .into_iter()
+            .chain(leaks)
+            .chain(of_data)
+            .chain(self.doubts(bars))
+            .chain(of_events)
+            .chain(of_books)
+            .collect();
         let mut summary = Summary {
             run_dir: self.directory.path().display().to_string(),
             name: experiment.name.clone(),
@@ -213,7 +240,10 @@ impl<'a> Outcome<'a> {
                 .flat_map(|record| &record.fits)
                 .filter_map(|(_, fit)| fit.seconds_to_first_step)
                 .reduce(f64::min),
-            models: self.models(fitted),
+            target: experiment.target.as_ref().map(|target| target.build().kind()),
+            noise_floor: experiment.noise_floor,
+            models,
+            status: fitted.truth.as_ref().map(|truth| truth.status(bars, fitted)).unwrap_or_default(),
             strategies: self.books.as_ref().map(|scored| scored.strategies.clone()).unwrap_or_default(),
             grids: self.grids.clone(),
             audit: self.audit.clone(),
@@ -274,6 +304,8 @@ impl<'a> Outcome<'a> {
                 by_horizon: shown.iter().map(|place| figures.all[*place].clone()).collect(),
                 horizons: shown.iter().map(|place| predictions.horizons[*place]).collect(),
                 validation_metrics: record.validation.clone(),
+                events: record.events.clone(),
+                risk_order_violations: fitted.truth.as_ref().and_then(|_| order_violations(predictions)),
             }
         };
         fitted.models.iter().zip(&fitted.predictions.0).zip(&self.forecasts).map(of).collect()

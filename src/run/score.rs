@@ -1,6 +1,8 @@
 //! The figures of every book that is shown.
 
+use super::RunError;
 use super::books::{Backtested, Choice, Decided, Market, ShownBook};
+use super::breakers::{self, Guarded};
 use crate::domains::market::backtest::{break_even_multiple, cost_scenarios, sells_short};
 use crate::domains::market::strategies::StrategyConfig;
 use crate::metrics::{
@@ -19,10 +21,19 @@ pub(super) struct Scored {
     /// Shown books without leverage that sold short.
     pub unguarded_shorts: Vec<String>,
     pub periods_per_year: f64,
+    /// Every shown circuit breaker.
+    pub breakers: Vec<Guarded>,
 }
 
 /// Scores every shown book. The number of threads changes no bit.
-pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choice) -> Scored {
+///
+/// # Errors
+/// A strategy that is guarded and cannot decide.
+pub(super) fn score(
+    market: &Market,
+    backtested: Vec<Backtested>,
+    choice: &Choice,
+) -> Result<Scored, RunError> {
     let settings = &market.plan.experiment.backtest;
     let periods_per_year =
         settings.annual_periods(&market.bars.timeline().times()[market.fitted.span.clone()]);
@@ -38,13 +49,27 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
         })
         .collect();
     beside_benchmark(&shown, &mut strategies);
+    let breakers = breakers::beside_guarded(market, &shown)?;
+    for breaker in &breakers {
+        let of = |strategy: &&mut StrategySummary| strategy.name == breaker.name;
+        strategies
+            .iter_mut()
+            .filter(of)
+            .for_each(|strategy| strategy.breaker = Some(breaker.summary.clone()));
+    }
     let unguarded = |(decided, book): &&(&Decided, &ShownBook)| {
         book.spread.is_none() && decided.settings.leverage() <= 1.0 && sells_short(&book.result)
     };
     let unguarded_shorts =
         shown.iter().filter(unguarded).map(|(_, book)| book.result.strategy.clone()).collect();
-    let mut scored =
-        Scored { strategies, shown: Vec::new(), decided: Vec::new(), unguarded_shorts, periods_per_year };
+    let mut scored = Scored {
+        strategies,
+        shown: Vec::new(),
+        decided: Vec::new(),
+        unguarded_shorts,
+        periods_per_year,
+        breakers,
+    };
     for strategy in backtested {
         // What a distribution wanted differs from book to book; only single books' orders are kept.
         if strategy.decided.config.build().books() == 1 {
@@ -52,7 +77,7 @@ pub(super) fn score(market: &Market, backtested: Vec<Backtested>, choice: &Choic
         }
         scored.shown.extend(strategy.shown.into_iter().map(|book| book.result));
     }
-    scored
+    Ok(scored)
 }
 
 /// Every book beside the first that buys and holds the same symbols.
@@ -91,7 +116,7 @@ fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategyS
         name: result.strategy.clone(),
         kind: decided.kind(),
         strategy: decided.config.name().into(),
-        model: decided.config.build().model().map(|(model, _)| model.to_owned()),
+        model: decided.model.clone(),
         metrics,
         sharpe_interval: sharpe_interval(&series, periods, market.seed.child("sharpe interval", 0)),
         validation_sharpe: None,
@@ -109,5 +134,6 @@ fn summary_of(market: &Market, decided: &Decided, book: &ShownBook) -> StrategyS
         break_even_cost_multiple,
         grid: book.grid.clone(),
         benchmark: None,
+        breaker: None,
     }
 }

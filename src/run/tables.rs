@@ -32,6 +32,7 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let (mut model, mut symbol) = (Vec::new(), Vec::new());
     let (mut fold, mut horizon, mut time) = (Vec::new(), Vec::new(), Vec::new());
     let (mut prediction, mut actual, mut version) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alarm_at, mut close) = (Vec::new(), Vec::new());
     let symbols = shared_names(bars);
     for (record, predictions) in fitted.models.iter().zip(&fitted.predictions.0) {
         let versions = versions_by_fold(fitted, record);
@@ -49,10 +50,14 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
                 prediction.push(predictions.values[place]);
                 actual.push(predictions.actual[place]);
                 version.push(versions[&predictions.fold[index]].clone());
+                if let Some(threshold) = predictions.alarm_at.get(place) {
+                    alarm_at.push(*threshold);
+                    close.push(source.close()[sample.row as usize]);
+                }
             }
         }
     }
-    TableFile::default()
+    let table = TableFile::default()
         .with("model", Column::Text(model))
         .with("fold", Column::Integer(fold))
         .with("symbol", Column::Text(symbol))
@@ -60,7 +65,11 @@ pub(super) fn predictions_table(bars: &Bars, fitted: &Fitted) -> TableFile {
         .with("horizon", Column::Integer(horizon))
         .with("prediction", Column::Float(prediction))
         .with("actual", Column::Float(actual))
-        .with("model_version", Column::Text(version))
+        .with("model_version", Column::Text(version));
+    if alarm_at.is_empty() {
+        return table;
+    }
+    table.with("alarm_at", Column::Float(alarm_at)).with("close", Column::Float(close))
 }
 
 /// The version of a model by the number of the fold.
@@ -264,7 +273,7 @@ pub(super) fn fills_table(bars: &Bars, books: &[BookResult]) -> TableFile {
 }
 
 /// The names of the symbols, to be shared by the rows of a table.
-fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
+pub(super) fn shared_names(bars: &Bars) -> Vec<Arc<str>> {
     bars.names().into_iter().map(Arc::from).collect()
 }
 

@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::books::{self, Market};
+use super::events::Thresholds;
 use super::fit::{self, Fitted, metrics_by_horizon, prepare};
 use super::members::{NetworkName, restore_units};
 use super::shelf::Shelf;
@@ -157,7 +158,7 @@ impl<'a> Workshop<'a> {
             json(&experiment.seed),
             json(&(&judging.model, config)),
             json(&experiment.train),
-            json(&strategy),
+            json(&(&strategy, &experiment.alarms)),
             format!("{} {} {}", judging.metric.name(), judging.folds, judging.seeds),
         ];
         let mut id = sha256_hex(facts.join("\n").as_bytes());
@@ -232,6 +233,7 @@ impl<'a> Workshop<'a> {
             train: ground.prepared.train.clone(),
             validation: ground.prepared.validation.clone(),
             kind: ground.tables.1.kind(),
+            horizons: ground.tables.1.horizons().into(),
             config: trial.train.clone(),
             seed: name.seed(Seed(trial.plan.experiment.seed)),
             device: self.device.device.clone(),
@@ -295,7 +297,7 @@ impl<'a> Workshop<'a> {
         let first = part < self.judging.seeds;
         let trades = self.judging.strategy.is_some() && (first || metric == JudgedFigure::SharpeRatio);
         let predictions = if trades || metric != JudgedFigure::Loss {
-            Some(self.forecast(&ground, part, network, arena)?)
+            Some(self.forecast(trial, &ground, part, network, arena)?)
         } else {
             None
         };
@@ -320,6 +322,7 @@ impl<'a> Workshop<'a> {
 
     fn forecast(
         &self,
+        trial: &Trial,
         ground: &Ground,
         part: usize,
         network: &Network,
@@ -338,7 +341,7 @@ impl<'a> Workshop<'a> {
             let of = |horizon: usize| labels.column(sample.symbol as usize, horizon)[sample.row as usize];
             actual.extend((0..labels.horizons().len()).map(of));
         }
-        Ok(ModelPredictions {
+        let mut predictions = ModelPredictions {
             model: self.judging.model.clone(),
             kind: labels.kind(),
             horizons: labels.horizons().to_vec(),
@@ -348,7 +351,11 @@ impl<'a> Workshop<'a> {
             actual,
             alarm_at: Vec::new(),
             units,
-        })
+        };
+        if let Some(alarms) = &trial.plan.experiment.alarms {
+            Thresholds::choose(alarms, &predictions, ground.loaded.bars.interval()).set(&mut predictions);
+        }
+        Ok(predictions)
     }
 
     /// The books of the judged strategy on the validation bars of a fold.

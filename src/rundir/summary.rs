@@ -1,6 +1,8 @@
 //! `summary.json`: what a run found, the document that `--json` prints and from which reports are drawn.
 
-use crate::metrics::{BenchmarkMetrics, ForecastMetrics, TradingMetrics};
+use super::event_summary::{EventSummary, RiskStatus};
+use crate::metrics::{BenchmarkMetrics, BreakerMetrics, ForecastMetrics, NoiseFloor, TradingMetrics};
+use crate::table::LabelKind;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of one run.
@@ -26,8 +28,17 @@ pub struct Summary {
     pub data: DataSummary,
     /// The stages of the story in order.
     pub stages: Vec<Stage>,
+    /// What the models forecast; absent without models, and in runs of older versions.
+    #[serde(default)]
+    pub target: Option<LabelKind>,
+    /// The figures of the best possible forecast, where the experiment knows them: the same for each horizon.
+    #[serde(default)]
+    pub noise_floor: Option<NoiseFloor>,
     /// Every model, in the order of the configuration.
     pub models: Vec<ModelSummary>,
+    /// The newest forecast of every model, symbol and shown horizon, where the target is an event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<RiskStatus>,
     /// From the start of the process to the end of its first training step, up to 10 ms too many; absent where no network
     /// was trained.
     #[serde(default)]
@@ -117,6 +128,9 @@ impl StrategySummary {
                 lost.push(name);
             }
         }
+        if self.breaker.take_if(|breaker| !breaker.figures.is_finite()).is_some() {
+            lost.push("breaker");
+        }
         if let Some(spread) = &mut self.spread
             && !(keep_numbers(&mut spread.sharpe_quantiles) & keep_numbers(&mut spread.sharpes))
         {
@@ -191,6 +205,13 @@ pub struct ModelSummary {
     pub horizons: Vec<u32>,
     /// Over the validation rows of all folds.
     pub validation_metrics: ForecastMetrics,
+    /// Where the target is an event: the figures of each horizon, in the order of `horizons`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventSummary>,
+    /// Share of test rows in which the risk of a longer horizon is below that of a shorter one, although the one holds the
+    /// other; absent where the target is no event or has one horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_order_violations: Option<f64>,
 }
 
 fn one() -> usize {
@@ -248,6 +269,18 @@ pub struct StrategySummary {
     /// The book beside the run's first `buy_and_hold` of the same symbols; absent without one.
     #[serde(default)]
     pub benchmark: Option<BenchmarkMetrics>,
+    /// What a circuit breaker was worth; absent for other strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerSummary>,
+}
+
+/// A circuit breaker beside the book that it guards, which is run on the same bars at the same costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BreakerSummary {
+    /// The strategy that it guards; absent where that is to buy every symbol and hold.
+    pub guards: Option<String>,
+    /// The figures.
+    pub figures: BreakerMetrics,
 }
 
 /// 95 % intervals, each from the 2.5 % to the 97.5 % quantile of the resamples.

@@ -120,6 +120,18 @@ impl Scaler {
         self.target_unit.get(symbol).copied()
     }
 
+    /// Whether the scaled features of a symbol or the unit of its target differ from those of the others.
+    pub fn differs_by_symbol(&self) -> bool {
+        self.offset.len() > 1 || self.target_unit.len() > 1
+    }
+
+    /// Offset and factor of each feature `[F]` of the symbol, to be applied as `(x - offset) * factor` in f64 and then
+    /// rounded to f32; `None` where there is no such symbol.
+    pub fn of_symbol(&self, symbol: usize) -> Option<(&[f64], &[f64])> {
+        let group = self.group(symbol);
+        Some((self.offset.get(group)?, self.factor.get(group)?))
+    }
+
     /// All that was fitted: `[group][feature]` offset and factor, one group, or with `per_symbol` one a symbol; then the
     /// unit of each symbol's target.
     pub fn statistics(&self) -> impl Iterator<Item = Vec<[f64; 2]>> {

@@ -32,7 +32,7 @@ pub struct TrainConfig {
     pub seeds: usize,
     /// In which numbers the products of a step are computed: f32, bf16 or auto.
     pub precision: PrecisionConfig,
-    /// What is made small: mse, huber, quantile, bce or mixed.
+    /// What is made small: mse, huber, quantile, bce, weighted_bce or mixed.
     pub loss: LossConfig,
     /// What moves the weights.
     pub optimizer: OptimizerConfig,
@@ -282,11 +282,16 @@ impl TrainConfig {
                 "train.early_stopping.min_delta must be 0 or above",
             ),
             (
-                !self.loss.uses(&LossConfig::Bce) || kind.is_probability(),
+                !self.loss.uses(|loss| *loss == LossConfig::Bce) || kind.is_probability(),
                 "train.loss bce needs a target of 0 or 1; use mse, huber or quantile with this target",
             ),
             (
-                !self.loss.uses(&LossConfig::Direction) || !kind.is_probability(),
+                !self.loss.uses(|loss| matches!(loss, LossConfig::WeightedBce { .. }))
+                    || kind.is_probability(),
+                "train.loss weighted_bce needs a target of 0 or 1; use mse, huber or quantile with this target",
+            ),
+            (
+                !self.loss.uses(|loss| *loss == LossConfig::Direction) || !kind.is_probability(),
                 "train.loss direction needs a target with a sign; use bce with a target of 0 or 1",
             ),
         ];

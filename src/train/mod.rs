@@ -3,6 +3,7 @@
 mod checkpoint;
 mod clock;
 mod config;
+mod network;
 mod optimizer;
 mod targets;
 mod task;
@@ -14,6 +15,7 @@ pub use config::{
     AdamWConfig, ChosenPrecision, EarlyStopping, OptimizerConfig, PrecisionConfig, ScheduleConfig,
     TrainConfig,
 };
-pub use targets::TargetScaling;
+pub use network::{Network, evaluate};
+pub use targets::{TargetScaling, balance};
 pub use task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
-pub use training::{Network, Training, evaluate};
+pub use training::Training;

@@ -1,8 +1,18 @@
 //! Targets in the units in which a network learns them.
 
+use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::table::{LabelKind, Windows};
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
+
+/// Targets of 0 over targets of 1, among all windows and horizons; `None` where one of them is missing.
+pub fn balance(windows: &Windows) -> Option<f64> {
+    let (mut zeros, mut ones) = (0_u64, 0_u64);
+    for target in (0..windows.len()).flat_map(|index| windows.target(index)) {
+        if *target > 0.5 { ones += 1 } else { zeros += 1 }
+    }
+    (zeros > 0 && ones > 0).then(|| zeros as f64 / ones as f64)
+}
 
 /// Mean and population standard deviation of each horizon's targets over the training windows, by which they are
 /// standardised; classes stay as they are. Changes share one deviation, that of all horizons together: they are judged by
@@ -89,5 +99,15 @@ impl TargetScaling {
     /// A forecast of this horizon back in units of the label.
     pub fn restore(&self, horizon: usize, value: f64) -> f64 {
         self.mean[horizon] + self.deviation[horizon] * value
+    }
+
+    /// The same as [`TargetScaling::restore`] in a graph: forecasts `[B, H]` in f32 -> the same in f64.
+    pub fn graph(&self, graph: &mut GraphBuilder, forecasts: &Value) -> Value {
+        let forecasts = graph.cast(forecasts, ElementType::Double);
+        let deviation =
+            graph.constant("deviation", &[self.outputs()], TensorData::Doubles(self.deviation.clone()));
+        let mean = graph.constant("mean", &[self.outputs()], TensorData::Doubles(self.mean.clone()));
+        let spread = graph.multiply(&forecasts, &deviation);
+        graph.add(&spread, &mean)
     }
 }

@@ -22,6 +22,8 @@ pub struct FitTask<'a> {
     pub validation: Arc<Windows>,
     /// What the targets mean.
     pub kind: LabelKind,
+    /// `[H]`: how many bars ahead each target lies.
+    pub horizons: Arc<[u32]>,
     /// How networks are trained.
     pub config: Arc<TrainConfig>,
     /// From which the model's random streams come; differs from task to task.
@@ -180,6 +182,11 @@ pub enum FitError {
         /// Why not.
         reason: &'static str,
     },
+    /// A model whose forecast is more than a function of one window.
+    #[error(
+        "it cannot be exported: its forecast is no function of a window alone; lstm, transformer, patch_transformer, linear and naive are"
+    )]
+    NoGraph,
     /// A tensor operation failed.
     #[error("{0}")]
     Tensor(String),

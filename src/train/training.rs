@@ -3,52 +3,18 @@
 use super::checkpoint::{Checkpoint, State};
 use super::clock::{Clock, process_age};
 use super::config::{AdamWConfig, ChosenPrecision, OptimizerConfig, ScheduleConfig};
+use super::network::{Network, evaluate};
 use super::optimizer::{Optimizer, gradients};
 use super::targets::TargetScaling;
 use super::task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 use crate::kernels::arena::Arena;
 use crate::kernels::memory::keep_freed_memory;
 use crate::kernels::precision::Precision;
-use crate::nn::{Parameters, Pass};
+use crate::nn::Pass;
 use crate::progress::Event;
 use crate::rundir::sha256_hex;
-use crate::table::Windows;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use std::sync::atomic::Ordering;
-
-/// Something whose weights can be trained.
-pub trait Network: Send + Sync {
-    /// Its weights.
-    fn parameters(&self) -> &Parameters;
-
-    /// x `[B, T, F]` -> outputs `[B, H * Q]`.
-    ///
-    /// # Errors
-    /// A shape that does not fit.
-    fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor>;
-}
-
-/// Windows evaluated at once, always in the same chunks, so that a forecast never depends on memory or threads.
-const EVALUATION_ROWS: usize = 512;
-
-/// Outputs of all windows in order, chunk by chunk.
-///
-/// # Errors
-/// Windows that do not fit, or what `take` returns.
-pub fn evaluate(
-    network: &dyn Network,
-    windows: &Windows,
-    device: &Device,
-    arena: &Arena,
-    mut take: impl FnMut(&[usize], Tensor) -> Result<(), FitError>,
-) -> Result<(), FitError> {
-    let pass = Pass::evaluation(arena);
-    let all: Vec<usize> = (0..windows.len()).collect();
-    for chunk in all.chunks(EVALUATION_ROWS) {
-        take(chunk, network.forward(&windows.gather(chunk, device)?, &pass)?)?;
-    }
-    Ok(())
-}
 
 /// A network in training.
 ///

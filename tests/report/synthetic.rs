@@ -274,6 +274,8 @@ impl Synthetic {
             data: data(),
             stages: stages(),
             seconds_to_first_step: Some(0.05),
+            target: None,
+            noise_floor: None,
             models: MODELS.iter().map(|(name, kind)| model(name, kind)).collect(),
             strategies,
             grids: self.grids().iter().map(SyntheticGrid::summary).collect(),
@@ -291,6 +293,7 @@ impl Synthetic {
                 margin: String::new(),
                 periods_per_year: 8760.0,
             }),
+            status: Vec::new(),
             warnings: vec!["2 of 3 models stopped at the last epoch: more epochs may help".into()],
         }
     }
@@ -324,6 +327,7 @@ impl Synthetic {
             break_even_cost_multiple: None,
             grid,
             benchmark: None,
+            breaker: None,
         };
         if self.complete {
             synthetic_grids::complete(&mut book);
@@ -388,6 +392,8 @@ fn model(name: &str, kind: &str) -> ModelSummary {
         ..ForecastMetrics::default()
     };
     ModelSummary {
+        events: Vec::new(),
+        risk_order_violations: None,
         name: name.into(),
         kind: kind.into(),
         parameters: 74_113,

@@ -2,6 +2,7 @@
 
 use super::synthetic::Synthetic;
 use super::synthetic_sweep::{LAYERS, RATE, SyntheticSweep};
+use crate::wire::{Field, bytes_of, fields};
 use candlewick::report::export_tensorboard;
 use candlewick::rundir::{Column, TableFile};
 use std::collections::BTreeMap;
@@ -26,55 +27,6 @@ fn checksum(bytes: &[u8]) -> u32 {
 fn masked(bytes: &[u8]) -> u32 {
     let crc = checksum(bytes);
     crc.rotate_right(15).wrapping_add(0xA282_EAD8)
-}
-
-/// A field of a message: its number and its bytes; of numbers their value.
-#[derive(Clone, Debug, PartialEq)]
-enum Field {
-    Whole(u64),
-    Double(f64),
-    Float(f32),
-    Bytes(Vec<u8>),
-}
-
-fn varint(bytes: &mut &[u8]) -> u64 {
-    let mut value = 0;
-    for place in 0.. {
-        let byte = bytes[0];
-        *bytes = &bytes[1..];
-        value |= u64::from(byte & 0x7F) << (7 * place);
-        if byte < 0x80 {
-            break;
-        }
-    }
-    value
-}
-
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes);
-        let field = match key & 7 {
-            0 => Field::Whole(varint(&mut bytes)),
-            1 => Field::Double(f64::from_le_bytes(bytes.split_off(..8).unwrap().try_into().unwrap())),
-            2 => {
-                let length = varint(&mut bytes) as usize;
-                Field::Bytes(bytes.split_off(..length).unwrap().to_vec())
-            }
-            5 => Field::Float(f32::from_le_bytes(bytes.split_off(..4).unwrap().try_into().unwrap())),
-            other => panic!("wire type {other}"),
-        };
-        found.push((key >> 3, field));
-    }
-    found
-}
-
-fn bytes_of(message: &[u8], number: u64) -> Vec<u8> {
-    let found = fields(message).into_iter().find(|(field, _)| *field == number);
-    match found {
-        Some((_, Field::Bytes(bytes))) => bytes,
-        other => panic!("field {number} is {other:?}"),
-    }
 }
 
 /// The records of a file, each with both of its checksums right.

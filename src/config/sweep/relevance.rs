@@ -128,8 +128,12 @@ impl<'a> Judge<'a> {
         use JudgedFigure::{Loss, MeanAbsoluteError, MeanSquaredError};
         let segments: Vec<&str> = path.split('.').collect();
         let part_alone = match self.metric {
-            // Classes are learned as they are.
-            Loss if self.target_kind().is_some_and(LabelKind::is_probability) => return false,
+            // Classes are learned as they are, but for a weight that their share among the training windows decides.
+            Loss if self.target_kind().is_some_and(LabelKind::is_probability)
+                && !self.experiment.train.loss.is_balanced() =>
+            {
+                return false;
+            }
             Loss => false,
             MeanSquaredError | MeanAbsoluteError if self.judges_changes() => {
                 self.experiment.scaler.rows == ScalerRows::Part

@@ -5,6 +5,8 @@
 //! `tensorflow/core/lib/io/record_writer.h` and `tensorboard/plugins/hparams/{api,plugin_data}.proto`. A handful of fields is
 //! all that is needed, so they are written here rather than generated.
 
+use crate::protobuf::Message;
+
 /// What a program of hyperparameters knows a setting as.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Setting {
@@ -113,11 +115,12 @@ impl EventFile {
         event.double(1, self.wall_time);
         event.varint(2, step as u64);
         fill(&mut event);
-        let length = (event.0.len() as u64).to_le_bytes();
+        let event = event.as_bytes();
+        let length = (event.len() as u64).to_le_bytes();
         self.bytes.extend(length);
         self.bytes.extend(masked_checksum(&length).to_le_bytes());
-        self.bytes.extend(&event.0);
-        self.bytes.extend(masked_checksum(&event.0).to_le_bytes());
+        self.bytes.extend(event);
+        self.bytes.extend(masked_checksum(event).to_le_bytes());
     }
 }
 
@@ -129,46 +132,6 @@ fn plugin(name: &str, content: &Message) -> Message {
     let mut metadata = Message::default();
     metadata.message(1, &data);
     metadata
-}
-
-/// Fields in the wire format of Protocol Buffers.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
-    fn number(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn varint(&mut self, field: u64, value: u64) {
-        self.number(field << 3);
-        self.number(value);
-    }
-
-    fn double(&mut self, field: u64, value: f64) {
-        self.number(field << 3 | 1);
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn bytes(&mut self, field: u64, value: &[u8]) {
-        self.number(field << 3 | 2);
-        self.number(value.len() as u64);
-        self.0.extend(value);
-    }
-
-    fn message(&mut self, field: u64, value: &Message) {
-        self.bytes(field, &value.0);
-    }
-
-    fn float(&mut self, field: u64, value: f32) {
-        self.number(field << 3 | 5);
-        self.0.extend(value.to_le_bytes());
-    }
 }
 
 /// CRC-32C (Castagnoli), turned and moved so that checksums of checksums stay unlike (`core/lib/hash/crc32c.h`).

@@ -1,6 +1,6 @@
 //! Bollinger bands.
 
-use super::{Indicator, Memory, at_least, price_level, ratio, stem};
+use super::{Indicator, Memory, at_least, check_columns, price_level, ratio, stem};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -21,21 +21,59 @@ pub struct Bollinger {
     /// `false`: bands in quote currency. `true`: their distance from the row's close as a share of that close, so that
     /// symbols of different price can be pooled. `percent_b` and `bandwidth` are the same in both.
     pub relative: bool,
+    /// Which of the columns are features, in this order. `bandwidth` has no meaning for a series whose mean may be 0 or
+    /// below it, and a row without it is no row to learn from.
+    #[schemars(length(min = 1))]
+    pub columns: Vec<BollingerColumn>,
+}
+
+/// A column of [`Bollinger`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BollingerColumn {
+    /// The upper band.
+    Upper,
+    /// The mean of the closes.
+    Middle,
+    /// The lower band.
+    Lower,
+    /// Where the close stands between the bands.
+    PercentB,
+    /// Distance of the bands over the middle.
+    Bandwidth,
+}
+
+impl BollingerColumn {
+    /// All of them, in the order in which they are computed.
+    pub const ALL: [BollingerColumn; 5] = [
+        BollingerColumn::Upper,
+        BollingerColumn::Middle,
+        BollingerColumn::Lower,
+        BollingerColumn::PercentB,
+        BollingerColumn::Bandwidth,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            BollingerColumn::Upper => "upper",
+            BollingerColumn::Middle => "middle",
+            BollingerColumn::Lower => "lower",
+            BollingerColumn::PercentB => "percent_b",
+            BollingerColumn::Bandwidth => "bandwidth",
+        }
+    }
 }
 
 impl Default for Bollinger {
     fn default() -> Self {
-        Bollinger { period: 20, width: 2.0, relative: false }
+        Bollinger { period: 20, width: 2.0, relative: false, columns: BollingerColumn::ALL.to_vec() }
     }
 }
 
 impl Indicator for Bollinger {
     fn names(&self) -> Vec<String> {
         let stem = stem(format!("bollinger_{}_{}", self.period, self.width), self.relative);
-        ["upper", "middle", "lower", "percent_b", "bandwidth"]
-            .iter()
-            .map(|column| format!("{stem}_{column}"))
-            .collect()
+        self.columns.iter().map(|column| format!("{stem}_{}", column.name())).collect()
     }
 
     fn warm_up(&self) -> usize {
@@ -47,11 +85,15 @@ impl Indicator for Bollinger {
         if !(self.width.is_finite() && self.width > 0.0) {
             return Err(format!("`width` is {}; write a number of standard deviations above 0", self.width));
         }
-        Ok(())
+        check_columns(&self.columns, BollingerColumn::name)
     }
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
-        bars.symbols().iter().map(|symbol| self.columns(symbol.close())).collect()
+        let of = |close: &[f64]| {
+            let all = self.all_columns(close);
+            self.columns.iter().map(|column| all[*column as usize].clone()).collect()
+        };
+        bars.symbols().iter().map(|symbol| of(symbol.close())).collect()
     }
 
     fn memory(&self) -> Memory {
@@ -60,7 +102,8 @@ impl Indicator for Bollinger {
 }
 
 impl Bollinger {
-    fn columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
+    /// Every column, in the order of [`BollingerColumn::ALL`].
+    fn all_columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
         let windows = rolling::moments(close, self.period);
         let closes = &close[close.len() - windows.len()..];
         let mut columns = vec![Vec::new(); 5];

@@ -1,7 +1,7 @@
 //! Moving average convergence divergence.
 
 use super::ema::{ExponentialMean, exponential_mean};
-use super::{Bar, Indicator, Memory, Recursion, at_least, price_difference, stem};
+use super::{Bar, Indicator, Memory, Recursion, at_least, check_columns, price_difference, stem};
 use crate::domains::market::rolling;
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
@@ -26,18 +26,46 @@ pub struct Macd {
     /// `false`: in quote currency. `true`: as a share of the row's close, so that symbols of different price can be
     /// pooled.
     pub relative: bool,
+    /// Which of the columns are features, in this order.
+    #[schemars(length(min = 1))]
+    pub columns: Vec<MacdColumn>,
+}
+
+/// A column of [`Macd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MacdColumn {
+    /// Fast less slow mean.
+    Line,
+    /// Exponential mean of the line.
+    Signal,
+    /// Line less signal line.
+    Histogram,
+}
+
+impl MacdColumn {
+    /// All of them, in the order in which they are computed.
+    pub const ALL: [MacdColumn; 3] = [MacdColumn::Line, MacdColumn::Signal, MacdColumn::Histogram];
+
+    fn name(self) -> &'static str {
+        match self {
+            MacdColumn::Line => "line",
+            MacdColumn::Signal => "signal",
+            MacdColumn::Histogram => "histogram",
+        }
+    }
 }
 
 impl Default for Macd {
     fn default() -> Self {
-        Macd { fast: 12, slow: 26, signal: 9, relative: false }
+        Macd { fast: 12, slow: 26, signal: 9, relative: false, columns: MacdColumn::ALL.to_vec() }
     }
 }
 
 impl Indicator for Macd {
     fn names(&self) -> Vec<String> {
         let stem = stem(format!("macd_{}_{}_{}", self.fast, self.slow, self.signal), self.relative);
-        ["line", "signal", "histogram"].iter().map(|column| format!("{stem}_{column}")).collect()
+        self.columns.iter().map(|column| format!("{stem}_{}", column.name())).collect()
     }
 
     fn warm_up(&self) -> usize {
@@ -53,11 +81,15 @@ impl Indicator for Macd {
                 self.fast, self.slow
             ));
         }
-        Ok(())
+        check_columns(&self.columns, MacdColumn::name)
     }
 
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
-        bars.symbols().iter().map(|symbol| self.columns(symbol.close())).collect()
+        let of = |close: &[f64]| {
+            let all = self.all_columns(close);
+            self.columns.iter().map(|column| all[*column as usize].clone()).collect()
+        };
+        bars.symbols().iter().map(|symbol| of(symbol.close())).collect()
     }
 
     fn memory(&self) -> Memory {
@@ -72,7 +104,8 @@ impl Indicator for Macd {
 }
 
 impl Macd {
-    fn columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
+    /// Every column, in the order of [`MacdColumn::ALL`].
+    fn all_columns(&self, close: &[f64]) -> Vec<Vec<f64>> {
         let slow = exponential_mean(close, self.slow);
         // Closes from which a fast mean starts at the same row as the slow one.
         let aligned = close.get(self.slow.saturating_sub(self.fast)..).unwrap_or_default();
@@ -88,7 +121,7 @@ impl Macd {
     }
 }
 
-/// The three columns as they grow.
+/// The columns as they grow.
 struct RunningMacd {
     settings: Macd,
     /// Closes before the fast mean starts.
@@ -108,6 +141,7 @@ impl Recursion for RunningMacd {
         let line = self.slow.next(bar.close).zip(fast).map(|(slow, fast)| fast - slow);
         let signal = line.and_then(|line| self.signal.next(line));
         let row = line.zip(signal).map_or([NULL; 3], |(line, signal)| [line, signal, line - signal]);
-        row.into_iter().flat_map(|value| price_difference(vec![value], &[bar.close], relative)).collect()
+        let chosen = self.settings.columns.iter().map(|column| row[*column as usize]);
+        chosen.flat_map(|value| price_difference(vec![value], &[bar.close], relative)).collect()
     }
 }

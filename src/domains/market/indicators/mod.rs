@@ -4,13 +4,16 @@
 //! denominator of zero gives null, except where TA-Lib defines a value; the file of each says which. TA-Lib calls
 //! everything below 1e-14 zero; here only zero is, so that a price in other units gives the same number.
 
+use crate::suggest::closest;
 use crate::table::{Bars, Features, NULL};
 
 pub mod adx;
 pub mod atr;
 pub mod bollinger;
 pub mod close;
+pub mod column;
 pub mod cross_sectional_rank;
+pub mod depth_stress;
 pub mod ema;
 pub mod log_return;
 pub mod macd;
@@ -24,6 +27,7 @@ pub mod sma;
 pub mod stochastic;
 pub mod time_of_day;
 pub mod time_of_week;
+pub mod trailing_drawdown;
 pub mod volume_ratio;
 pub mod vwap;
 pub mod z_score;
@@ -45,8 +49,14 @@ pub trait Indicator: Send + Sync {
     /// Says which setting does not, and what to write instead.
     fn check(&self) -> Result<(), String>;
 
+    /// The extra column of the data that it reads, which `data.columns.extra` must therefore have.
+    fn extra_column(&self) -> Option<&str> {
+        None
+    }
+
     /// `[symbol][name][row]`; null ([`crate::table::NULL`]) in the warm-up. Row t uses nothing after the close of t.
-    /// Settings that [`Indicator::check`] refuses give meaningless values, never a panic.
+    /// Settings that [`Indicator::check`] refuses give meaningless values, never a panic; without its extra column it is
+    /// null.
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>>;
 
     /// What must be remembered of the past, so that the next row can be computed as its bar arrives, with the same bits.
@@ -99,24 +109,70 @@ crate::registry! {
     time_of_week: TimeOfWeek,
     /// Rank of a symbol's return among all symbols at the same time.
     cross_sectional_rank: CrossSectionalRank,
+    /// An extra column of the data, as it is or as a logarithm.
+    column: Column,
+    /// How far the close lies below its highest of the last bars.
+    trailing_drawdown: TrailingDrawdown,
+    /// How lopsided the order book is at this moment.
+    depth_stress: DepthStress,
 }
 
 /// Computes all configured features, in their order.
 ///
 /// # Errors
-/// Settings that make no sense, or two features of one name.
+/// Settings that make no sense, an extra column that a symbol does not have, or two features of one name.
 pub fn compute(configured: &[IndicatorConfig], bars: &Bars) -> Result<Features, String> {
     let mut names = Vec::new();
     let mut columns = vec![Vec::new(); bars.symbols().len()];
     for config in configured {
         let indicator = config.build();
         indicator.check().map_err(|problem| format!("feature `{}`: {problem}", config.name()))?;
+        for symbol in bars.symbols() {
+            check_extra_column(indicator, symbol.extras().keys().map(String::as_str)).map_err(
+                |(problem, hint)| {
+                    format!("feature `{}` of {}: {problem}; {hint}", config.name(), symbol.symbol())
+                },
+            )?;
+        }
         names.extend(indicator.names());
         for (all, new) in columns.iter_mut().zip(indicator.compute(bars)) {
             all.extend(new);
         }
     }
     Features::new(names, columns)
+}
+
+/// Refuses an indicator whose extra column is not among these.
+///
+/// # Errors
+/// What is missing, and what to write instead.
+pub fn check_extra_column<'a>(
+    indicator: &dyn Indicator,
+    mut known: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), (String, String)> {
+    let Some(wanted) = indicator.extra_column().filter(|wanted| !known.clone().any(|name| name == *wanted))
+    else {
+        return Ok(());
+    };
+    let hint = match closest(wanted, known.clone()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if known.clone().next().is_none() => {
+            format!("add `extra: {{{wanted}: NAME IN THE FILE}}` to `data.columns`")
+        }
+        None => format!(
+            "the extra columns are {}; add `{wanted}` to `data.columns.extra`",
+            known.by_ref().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    Err((format!("there is no extra column `{wanted}`"), hint))
+}
+
+/// The extra column of each symbol; nulls where a symbol does not have it.
+fn extra_columns(bars: &Bars, name: &str) -> impl Iterator<Item = Vec<f64>> {
+    bars.symbols().iter().map(move |symbol| match symbol.extra(name) {
+        Some(values) => values.to_vec(),
+        None => vec![NULL; symbol.len()],
+    })
 }
 
 /// Refuses a setting below its minimum by name.
@@ -133,6 +189,21 @@ fn check_lags(lags: &[usize]) -> Result<(), String> {
         return Err("`lags` is empty; write at least one number of bars, such as [1]".into());
     }
     lags.iter().try_for_each(|lag| at_least(1, "lags", *lag))
+}
+
+/// Refuses a choice of columns that is empty or names one twice.
+fn check_columns<Column: Copy + PartialEq>(
+    columns: &[Column],
+    name: fn(Column) -> &'static str,
+) -> Result<(), String> {
+    let twice = columns.iter().enumerate().find(|(index, column)| columns[..*index].contains(column));
+    match twice {
+        _ if columns.is_empty() => {
+            Err("`columns` is empty; name at least one, or leave it out for all".into())
+        }
+        Some((_, column)) => Err(format!("`columns` names `{}` twice; remove one", name(*column))),
+        None => Ok(()),
+    }
 }
 
 /// A column's name with the mark of its relative form.

@@ -2,7 +2,7 @@
 
 use super::horizons::{self, Horizons};
 use super::{Label, by_horizon, check_fall, check_horizons};
-use crate::table::{Bars, LabelKind, Labels};
+use crate::table::{Bars, LabelKind, Labels, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,19 @@ impl Label for DrawdownWithin {
     fn check(&self) -> Result<(), String> {
         check_horizons(&self.horizons_bars)?;
         check_fall(self.fall_percent)
+    }
+
+    fn bars_to_event(&self, bars: &Bars) -> Vec<Vec<f64>> {
+        let (kept, longest) = (1.0 - self.fall_percent / 100.0, self.horizons_bars.iter().max());
+        let longest = longest.map_or(0, |longest| *longest as usize);
+        let of_symbol = |close: &[f64]| {
+            let fallen = |row: usize| {
+                let mut later = close[row + 1..].iter().take(longest);
+                later.position(|later| *later <= close[row] * kept).map_or(NULL, |bars| (bars + 1) as f64)
+            };
+            (0..close.len()).map(fallen).collect()
+        };
+        bars.symbols().iter().map(|symbol| of_symbol(symbol.close())).collect()
     }
 
     fn compute(&self, bars: &Bars) -> Result<Labels, String> {

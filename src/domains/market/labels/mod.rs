@@ -35,6 +35,12 @@ pub trait Label: Send + Sync {
     /// # Errors
     /// Settings that make no sense for these bars.
     fn compute(&self, bars: &Bars) -> Result<Labels, String>;
+
+    /// `[symbol][row]`: of events, bars from the row to the one that completes the event its label tells of; null where none
+    /// comes within the longest horizon. Empty for labels that are no events.
+    fn bars_to_event(&self, _bars: &Bars) -> Vec<Vec<f64>> {
+        Vec::new()
+    }
 }
 
 crate::registry! {

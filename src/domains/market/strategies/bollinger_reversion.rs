@@ -38,7 +38,8 @@ impl Strategy for BollingerReversion {
 
     fn decide(&self, world: &World) -> Result<Positions, String> {
         self.check()?;
-        let bands = Bollinger { period: self.period, width: self.width, relative: false }.compute(world.bars);
+        let bands =
+            Bollinger { period: self.period, width: self.width, ..Bollinger::default() }.compute(world.bars);
         let levels = world.bars.symbols().iter().zip(&bands).map(|(symbol, bands)| {
             let mut level = 0.0;
             let follow = symbol.close().iter().enumerate().map(|(row, close)| {

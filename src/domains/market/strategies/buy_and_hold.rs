@@ -1,7 +1,7 @@
 //! Buy and hold: what anybody earns without an opinion.
 
 use super::{Strategy, World};
-use crate::table::{NULL, Positions};
+use crate::table::{Bars, NULL, Positions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,18 @@ pub struct BuyAndHold {}
 
 impl Strategy for BuyAndHold {
     fn decide(&self, world: &World) -> Result<Positions, String> {
-        let levels = world.bars.symbols().iter().map(|bars| {
+        BuyAndHold::positions(world.bars)
+    }
+}
+
+impl BuyAndHold {
+    /// Every symbol bought at its first bar.
+    pub(super) fn positions(bars: &Bars) -> Result<Positions, String> {
+        let levels = bars.symbols().iter().map(|bars| {
             let mut column = vec![NULL; bars.len()];
             column[0] = 1.0;
             column
         });
-        Positions::levels(world.bars, levels.collect())
+        Positions::levels(bars, levels.collect())
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Traded {
     pub(super) horizon: usize,
     /// `[symbol][row]`, null where no forecast was made.
     pub(super) columns: Vec<Vec<f64>>,
+    /// `[symbol][row]`: the risk from which on validation saw an alarm, null where it chose none.
+    pub(super) alarm_at: Vec<Vec<f64>>,
 }
 
 /// The forecasts of `model` for the horizon `horizon_bars`, or its first.
@@ -35,6 +37,7 @@ pub(super) fn traded(world: &World, model: &str, horizon_bars: Option<u32>) -> R
         kind: predictions.kind,
         horizon: predictions.horizons[column] as usize,
         columns: predictions.beside(column, &rows),
+        alarm_at: predictions.alarm_beside(column, &rows),
     })
 }
 

@@ -49,6 +49,6 @@ impl Strategy for Macd {
 
 impl Macd {
     fn indicator(&self) -> macd::Macd {
-        macd::Macd { fast: self.fast, slow: self.slow, signal: self.signal, relative: false }
+        macd::Macd { fast: self.fast, slow: self.slow, signal: self.signal, ..Default::default() }
     }
 }

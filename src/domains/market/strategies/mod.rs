@@ -12,6 +12,7 @@ pub mod bollinger_reversion;
 mod book_config;
 pub mod buy_and_hold;
 pub mod cash;
+pub mod circuit_breaker;
 mod cross_section;
 pub mod cross_sectional_momentum;
 pub mod donchian_breakout;
@@ -20,6 +21,7 @@ pub mod equal_weight;
 mod forecasts;
 mod grid;
 mod grid_schema;
+mod guarded;
 pub mod macd;
 pub mod model_confidence;
 pub mod model_ranking;
@@ -42,6 +44,7 @@ pub use book_config::{BookConfig, Fault};
 pub use cross_section::Weighting;
 pub use grid::{GridAxis, MOST_BOOKS, StrategyEntry};
 pub use grid_schema::BESIDE;
+pub use guarded::{decide_guarded, traded_model};
 pub use schedule::{Calendar, Rebalance};
 pub use volatility_scale::VolatilityScale;
 
@@ -55,7 +58,7 @@ pub struct World<'a> {
     pub span: Range<usize>,
     /// For strategies that draw lots, derived from the experiment's seed and the strategy's name.
     pub seed: Seed,
-    /// The positions of the book that [`Strategy::matches`] asked for.
+    /// The positions of the book that [`Strategy::matches`] or [`Strategy::guards`] asked for.
     pub reference: Option<&'a Positions>,
     /// Which of its books a strategy shall decide, from 0.
     pub book: usize,
@@ -109,6 +112,16 @@ pub trait Strategy: Send + Sync {
     fn matches(&self) -> Option<Option<&str>> {
         None
     }
+
+    /// The strategy whose positions it follows and cuts, bar by bar.
+    fn guards(&self) -> Option<&str> {
+        None
+    }
+
+    /// The extra column of the bars that it reads.
+    fn column(&self) -> Option<&str> {
+        None
+    }
 }
 
 crate::registry! {
@@ -154,6 +167,8 @@ crate::registry! {
     model_confidence: ModelConfidence,
     /// Holds the symbols with the best forecasts of a model, and if wanted sells those with the worst.
     model_ranking: ModelRanking,
+    /// Leaves the market, or stops trading, while a risk is high.
+    circuit_breaker: CircuitBreaker,
 }
 
 /// Which sides a strategy may take.

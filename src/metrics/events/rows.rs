@@ -1,0 +1,145 @@
+//! The forecast rows of one horizon, cut into stretches, and the events and alarms in them.
+
+use super::row_set::Reached;
+use crate::table::ModelPredictions;
+use std::ops::Range;
+
+/// Nanoseconds of a day.
+const DAY: f64 = 86_400.0 * 1e9;
+
+/// The rows of one horizon whose forecast and outcome are known, in the order of fold, symbol and row.
+#[derive(Clone, Debug)]
+pub struct EventRows {
+    /// `[R]`: places among the samples of the predictions.
+    places: Vec<usize>,
+    /// `[R]`: the probability that was forecast.
+    pub(super) risk: Vec<f64>,
+    /// `[R]`: whether the event came.
+    pub(super) happens: Vec<bool>,
+    /// The rows of `happens` as a set.
+    with_event: Reached,
+    /// Rows that follow each other.
+    stretches: Vec<Range<usize>>,
+    /// Bars within which an event counts.
+    pub(super) horizon: usize,
+    /// Days of all rows together: rows times the length of a bar.
+    pub(super) days: f64,
+}
+
+/// An alarm: the rows from the one that raised it to the last for which it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Rows for which it stands, as numbers within [`EventRows`].
+    pub rows: Range<usize>,
+    /// Whether none of its rows at or above the threshold has label 1.
+    pub is_false: bool,
+}
+
+/// An event, as the rows before it could have seen it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RareEvent {
+    /// From the first to the last row with label 1, as numbers within [`EventRows`].
+    pub rows: Range<usize>,
+    /// Bars from its first row to the one that completes it; from 1 to the horizon.
+    pub bars_to_strike: usize,
+}
+
+impl RareEvent {
+    /// The rows whose alarm comes in time.
+    fn in_time(&self) -> Range<usize> {
+        self.rows.start..self.rows.end.min(self.rows.start + self.bars_to_strike)
+    }
+}
+
+impl EventRows {
+    /// The rows of the horizon that stands at `output` among those of the predictions, of one fold or of all. `interval` is
+    /// the length of a bar in nanoseconds.
+    pub fn new(predictions: &ModelPredictions, output: usize, fold: Option<u32>, interval: i64) -> EventRows {
+        let outputs = predictions.horizons.len();
+        let known = |place: &usize| {
+            let cell = place * outputs + output;
+            fold.is_none_or(|fold| predictions.fold[*place] == fold)
+                && !predictions.values[cell].is_nan()
+                && !predictions.actual[cell].is_nan()
+        };
+        let places: Vec<usize> = (0..predictions.samples.len()).filter(known).collect();
+        let column = |values: &[f64]| -> Vec<f64> {
+            places.iter().map(|place| values[place * outputs + output]).collect()
+        };
+        let happens: Vec<bool> = column(&predictions.actual).iter().map(|actual| *actual > 0.5).collect();
+        let follows = |before: usize, after: usize| {
+            let (one, other) = (predictions.samples[before], predictions.samples[after]);
+            predictions.fold[before] == predictions.fold[after]
+                && (one.symbol, one.row + 1) == (other.symbol, other.row)
+        };
+        let mut stretches = Vec::new();
+        let mut start = 0;
+        for end in 1..=places.len() {
+            if end == places.len() || !follows(places[end - 1], places[end]) {
+                stretches.push(start..end);
+                start = end;
+            }
+        }
+        EventRows {
+            risk: column(&predictions.values),
+            with_event: Reached::of(&happens),
+            happens,
+            stretches,
+            horizon: predictions.horizons[output] as usize,
+            days: places.len() as f64 * interval as f64 / DAY,
+            places,
+        }
+    }
+
+    /// `[R]`: places among the samples of the predictions.
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// The rows at or above the threshold of each row, `alarm_at[row]`; none where that is null.
+    pub fn reaching(&self, alarm_at: impl Fn(usize) -> f64) -> Reached {
+        let reaches = (0..self.risk.len()).map(|row| self.risk[row] >= alarm_at(row));
+        Reached::of(&reaches.collect::<Vec<bool>>())
+    }
+
+    /// The alarms that these rows raise, in order.
+    pub fn alarms(&self, rows: &Reached) -> Vec<Alarm> {
+        let mut alarms = Vec::new();
+        for stretch in &self.stretches {
+            let mut next = stretch.start;
+            while let Some(first) = rows.first_in(next..stretch.end) {
+                next = (first + self.horizon).min(stretch.end);
+                let is_false = !rows.meets(&self.with_event, first..next);
+                alarms.push(Alarm { rows: first..next, is_false });
+            }
+        }
+        alarms
+    }
+
+    /// The events, in order. `bars_to_event` gives for a place among the samples the bars from its row to the one that
+    /// completes the event of its label; null, or more than the horizon, counts as the horizon.
+    pub fn events(&self, bars_to_event: impl Fn(usize) -> f64) -> Vec<RareEvent> {
+        let mut events: Vec<RareEvent> = Vec::new();
+        for stretch in &self.stretches {
+            let mut runs: Vec<Range<usize>> = Vec::new();
+            for row in stretch.clone().filter(|row| self.happens[*row]) {
+                match runs.last_mut() {
+                    Some(run) if row - (run.end - 1) < self.horizon.max(2) => run.end = row + 1,
+                    _ => runs.push(row..row + 1),
+                }
+            }
+            for rows in runs.into_iter().filter(|rows| rows.start > stretch.start) {
+                let bars = bars_to_event(self.places[rows.start]).min(self.horizon as f64);
+                let bars_to_strike = if bars >= 1.0 { bars as usize } else { self.horizon };
+                events.push(RareEvent { rows, bars_to_strike });
+            }
+        }
+        events
+    }
+
+    /// Bars from the first row of the set that sees the event in time to its strike; `None` where it is missed.
+    pub fn lead(&self, event: &RareEvent, rows: &Reached) -> Option<usize> {
+        let first = rows.first_in(event.in_time())?;
+        Some(event.rows.start + event.bars_to_strike - first)
+    }
+}
