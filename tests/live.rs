@@ -46,6 +46,8 @@ models:
   patches: {patch_transformer: {window: 24, width: 8, heads: 2, layers: 1, patch_bars: 6, stride_bars: 3}}
   ridge: {linear: {window: 8, penalty: 1.0}}
   last: {naive: {forecast: last}}
+  phase: {seasonal: {period: 10, forecast: mean}}
+  lag: {seasonal: {period: 10, forecast: last}}
 train: {epochs: 1, seeds: 2, batch_size: 64}
 ";
 
@@ -67,7 +69,7 @@ fn a_stream_makes_the_forecasts_of_the_batch_bit_for_bit() {
     scratch.candlewick(&["run", "wave.yaml", "--no-report", "--no-audit"]).exits(0);
     let run = scratch.runs().remove(0);
     let batch = candlewick::rundir::TableFile::read(&run.join("predictions.parquet")).unwrap();
-    for model in ["lstm", "transformer", "patches", "ridge", "last"] {
+    for model in ["lstm", "transformer", "patches", "ridge", "last", "phase", "lag"] {
         let rows = batch.text("model").unwrap().iter().filter(|name| ***name == *model).count() / 3;
         let (start, forecasts, summary) = feed(&scratch, &["--model", model]);
         assert_eq!(start["horizons"], serde_json::json!([1, 2, 3]));

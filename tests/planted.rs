@@ -55,6 +55,28 @@ impl World {
         World::with_features(window, train, horizons, 3, 1e6)
     }
 
+    /// A world in which the model can be fitted: of classes where it forecasts nothing else.
+    pub(crate) fn fitting(model: &ModelConfig, window: usize, train: usize, horizons: usize) -> World {
+        let world = World::new(window, train, horizons);
+        if model.build().fits(world.kind).is_ok() { world } else { world.of_classes() }
+    }
+
+    /// Whether each target is above 0, in place of the target.
+    pub(crate) fn of_classes(self) -> World {
+        let class = |windows: &Windows| {
+            let above = |target: &f32| if *target > 0.0 { 1.0 } else { 0.0 };
+            let targets = (0..windows.len()).flat_map(|index| windows.target(index)).map(above).collect();
+            windows.with_samples(windows.samples().to_vec(), targets).unwrap()
+        };
+        World {
+            kind: LabelKind::Class,
+            train: class(&self.train).into(),
+            validation: class(&self.validation).into(),
+            test: class(&self.test),
+            ..self
+        }
+    }
+
     pub(crate) fn with_features(
         window: usize,
         train: usize,

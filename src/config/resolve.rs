@@ -9,6 +9,7 @@ use crate::domains::market::indicators::check_extra_column;
 use crate::domains::market::labels::LabelConfig;
 use crate::domains::market::strategies::{StrategyConfig, StrategyEntry, traded_model};
 use crate::metrics::AlarmConfig;
+use crate::model::missing_feature;
 use crate::rundir::sha256_hex;
 use crate::suggest::closest;
 use crate::table::LabelKind;
@@ -176,6 +177,10 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
         if let Err(message) = model.build().check() {
             complain(&format!("models.{name}"), message, String::new());
         }
+        let kind = experiment.target.as_ref().map(|target| target.build().kind());
+        if let Some(Err(message)) = kind.map(|kind| model.build().fits(kind)) {
+            complain(&format!("models.{name}.{}", model.name()), message, String::new());
+        }
     }
     if let Some(target) = &experiment.target
         && let Err(message) = experiment.train.check(target.build().kind())
@@ -205,6 +210,15 @@ fn check_models(experiment: &ExperimentConfig, complain: &mut Complain) {
                 );
             }
             seen.push(name);
+        }
+    }
+    let known = seen.iter().map(String::as_str);
+    for (name, model) in &experiment.models {
+        for wanted in model.build().wanted_features() {
+            if !seen.iter().any(|feature| feature == wanted) {
+                let (message, hint) = missing_feature(wanted, known.clone());
+                complain(&format!("models.{name}.{}", model.name()), message, hint);
+            }
         }
     }
 }

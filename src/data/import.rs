@@ -1,9 +1,9 @@
 //! From CSV or JSON lines to a Parquet file of bars.
 
 use super::config::{BadRows, DataConfig, Duplicates, ExtraColumn, Resampling, TimeUnit, Unsorted};
-use super::epoch::check_count;
 use super::rows::{NO_SYMBOL, NO_TIME, NUMBERS, Origin, Rows};
 use super::text_table::{Record, Wanted, read_csv, read_json_lines};
+use super::text_time::instant;
 use super::time_zone::Zone;
 use super::{DataError, clean, write_bars};
 use crate::table::NULL;
@@ -127,7 +127,7 @@ impl Importer<'_> {
         let start = self.rows.time.len();
         let time = match record.timestamp {
             None => NO_TIME,
-            Some(text) => match self.time(text) {
+            Some(text) => match instant(text, self.options.unit, &self.zone) {
                 Ok(time) => time,
                 Err(found) => {
                     self.rows.time_problems.push((start, found));
@@ -171,47 +171,4 @@ impl Importer<'_> {
             }),
         }
     }
-
-    /// An instant from ISO text, or from a count since 1970.
-    fn time(&self, text: &str) -> Result<i64, String> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        // Eight digits are a date, 20210304, unless the unit was said.
-        if digits && (text.len() != 8 || self.options.unit.is_some()) {
-            let count: i64 = text.parse().map_err(|_| format!("`{text}` is too large for a time"))?;
-            if self.options.unit.is_none() && count < 100_000_000 {
-                return Err(format!(
-                    "`{text}` is a number of which the unit is not clear; say it with --time-unit"
-                ));
-            }
-            let unit = self.options.unit.unwrap_or_else(|| TimeUnit::guess(count));
-            plausible(count, unit)?;
-            return self.zone.instant(count, unit.nanoseconds(), false);
-        }
-        if let Ok(seconds) = text.parse::<f64>()
-            && !digits
-        {
-            let unit = self.options.unit.unwrap_or_else(|| TimeUnit::guess(seconds as i64));
-            plausible(seconds as i64, unit)?;
-            // Fractions of a count are kept to the microsecond, beyond which an f64 of today's seconds says nothing.
-            let microseconds = (seconds * (unit.nanoseconds() as f64 / 1e3)).round();
-            return self.zone.instant(microseconds as i64, 1_000, false);
-        }
-        let dashed = text.replace('/', "-");
-        if let Ok(instant) = dashed.parse::<jiff::Timestamp>() {
-            return i64::try_from(instant.as_nanosecond())
-                .map_err(|_| format!("`{text}` lies outside the years 1678 to 2262"));
-        }
-        // An error quotes what is in the file.
-        let clock = Time::parse(&dashed).map_err(|error| error.replace(&dashed, text))?;
-        self.zone.instant(clock.0, 1, true)
-    }
-}
-
-fn plausible(count: i64, unit: TimeUnit) -> Result<(), String> {
-    check_count(count, unit).map_err(|wrong| match wrong.better {
-        Some((unit, time)) => {
-            format!("{} (--time-unit {} makes it {})", wrong.found, unit.name(), time.date())
-        }
-        None => wrong.found,
-    })
 }

@@ -231,7 +231,9 @@ impl Finder<'_> {
                     fields.iter().find(|field| usual[..4].contains(&field.name().to_lowercase().as_str()))
                 })
                 .map(|field| field.name().clone()),
-            "close" => self.index("price").map(|_| "price".to_owned()),
+            "close" => {
+                ["price", "mid_price"].into_iter().find(|name| self.index(name).is_some()).map(str::to_owned)
+            }
             _ => fields
                 .iter()
                 .find(|field| {

@@ -22,6 +22,7 @@ mod resample;
 mod rows;
 mod split;
 mod text_table;
+mod text_time;
 mod time_zone;
 mod write;
 
@@ -29,7 +30,7 @@ pub use config::{
     BadRows, ColumnsConfig, DataConfig, Duplicates, ExtraColumn, Gaps, PriceColumn, QualityConfig,
     RangeConfig, Resampling, TimeUnit, TimestampColumn, Unsorted,
 };
-pub use depth::depth_columns;
+pub use depth::{DepthOptions, IngestedDepth, depth_columns, ingest_depth};
 pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;
 pub use error::DataError;

@@ -71,6 +71,18 @@ pub(super) fn append(
     layout: &Layout,
     choice: &Choice<'_>,
 ) -> Result<(), DataError> {
+    append_batches(rows, (index, file), layout, choice, |_| Ok(()))
+}
+
+/// As [`append`], of the file with its number, and hands the rows over after each batch: who empties them then holds
+/// only one batch at a time.
+pub(super) fn append_batches(
+    rows: &mut Rows,
+    (index, file): (usize, &ParquetFile),
+    layout: &Layout,
+    choice: &Choice<'_>,
+    mut take: impl FnMut(&mut Rows) -> Result<(), DataError>,
+) -> Result<(), DataError> {
     let path = rows.files[index].clone();
     let indices = layout.indices();
     rows.closes_only = matches!(layout.prices, Prices::Closes(_));
@@ -98,7 +110,7 @@ pub(super) fn append(
             reader.extend(column, Source::Column(*extra))?;
         }
         place(rows);
-        Ok(())
+        take(rows)
     })
 }
 

@@ -49,6 +49,18 @@ impl Rows {
         self.time.len()
     }
 
+    /// Forgets the rows, but neither the files nor the names.
+    pub(super) fn clear(&mut self) {
+        self.symbol.clear();
+        self.time.clear();
+        self.file.clear();
+        self.row.clear();
+        self.time_problems.clear();
+        for column in self.numbers.iter_mut().chain(&mut self.extras) {
+            column.clear();
+        }
+    }
+
     /// An error at a row.
     pub(super) fn error(&self, index: usize, column: &str, found: String, remedy: &str) -> DataError {
         DataError::Row {

@@ -151,77 +151,106 @@ fn missing(path: &Path, name: &str, part: &str, names: &[String]) -> DataError {
     DataError::Column { path: path.into(), column: name.into(), found, remedy }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> DataError {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> DataError {
     DataError::file(path, format!("it cannot be read: {error}"), "check the path; the text must be UTF-8")
 }
 
-/// Reads CSV and names the columns that are left out. Fields may be quoted, but not hold a line break: then the lines of errors would be wrong.
+/// A CSV file whose header was read. Fields may be quoted, but not hold a line break: then the lines of errors would be
+/// wrong.
+pub(super) struct CsvFile<'a> {
+    path: &'a Path,
+    file: BufReader<File>,
+    delimiter: u8,
+    has_header: bool,
+    /// Names of the columns.
+    pub(super) names: Vec<String>,
+}
+
+impl CsvFile<'_> {
+    /// Reads the header, or takes the usual names where there is none.
+    pub(super) fn open(path: &Path) -> Result<CsvFile<'_>, DataError> {
+        let fail = |error: std::io::Error| unreadable(path, &error);
+        let mut file = BufReader::new(File::open(path).map_err(fail)?);
+        let mut first = String::new();
+        file.by_ref().take(1 << 20).read_line(&mut first).map_err(fail)?;
+        if first.trim().is_empty() {
+            return Err(DataError::file(
+                path,
+                "the first line is empty",
+                "write a header: timestamp,open,high,low,close,volume",
+            ));
+        }
+        let delimiter = [b',', b';', b'\t', b'|']
+            .into_iter()
+            .rev()
+            .max_by_key(|candidate| first.bytes().filter(|byte| byte == candidate).count());
+        let delimiter = delimiter.unwrap_or(b',');
+        let fields: Vec<String> = first
+            .trim_end()
+            .split(char::from(delimiter))
+            .map(|field| field.trim_matches(['"', '\u{feff}']).to_owned())
+            .collect();
+        let has_header = fields.iter().any(|field| {
+            field.trim().parse::<f64>().is_err()
+                && !field.trim().starts_with(|letter: char| letter.is_ascii_digit())
+        });
+        let names: Vec<String> = match has_header {
+            true => fields,
+            false => {
+                let usual = ["timestamp", "open", "high", "low", "close", "volume"];
+                let number = |index: usize| format!("column {}", index + 1);
+                (0..fields.len())
+                    .map(|index| usual.get(index).map_or_else(|| number(index), |name| (*name).to_owned()))
+                    .collect()
+            }
+        };
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        Ok(CsvFile { path, file, delimiter, has_header, names })
+    }
+
+    /// Hands over each line with its number, counted from 1, and its fields by the number of their column.
+    pub(super) fn lines(
+        self,
+        mut take: impl for<'v> FnMut(u64, &dyn Fn(usize) -> Option<&'v str>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let fields: Vec<Field> =
+            self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
+            .with_header(self.has_header)
+            .with_delimiter(self.delimiter)
+            .build(self.file);
+        let wrong = |error: arrow::error::ArrowError| {
+            DataError::file(
+                self.path,
+                format!("it is no clean CSV: {error}"),
+                "mend that line; every line has as many fields as the header",
+            )
+        };
+        let mut line = 1 + u64::from(self.has_header);
+        for batch in reader.map_err(wrong)? {
+            let batch = batch.map_err(wrong)?;
+            let columns: Vec<&StringArray> =
+                batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
+            for row in 0..batch.num_rows() {
+                take(line, &|index| columns[index].is_valid(row).then(|| columns[index].value(row)))?;
+                line += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads CSV and names the columns that are left out.
 pub(super) fn read_csv(
     path: &Path,
     wanted: &Wanted,
     mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
 ) -> Result<Vec<String>, DataError> {
-    let fail = |error: std::io::Error| unreadable(path, &error);
-    let mut file = BufReader::new(File::open(path).map_err(fail)?);
-    let mut first = String::new();
-    file.by_ref().take(1 << 20).read_line(&mut first).map_err(fail)?;
-    if first.trim().is_empty() {
-        return Err(DataError::file(
-            path,
-            "the first line is empty",
-            "write a header: timestamp,open,high,low,close,volume",
-        ));
-    }
-    let delimiter = [b',', b';', b'\t', b'|']
-        .into_iter()
-        .rev()
-        .max_by_key(|candidate| first.bytes().filter(|byte| byte == candidate).count());
-    let delimiter = delimiter.unwrap_or(b',');
-    let fields: Vec<String> = first
-        .trim_end()
-        .split(char::from(delimiter))
-        .map(|field| field.trim_matches(['"', '\u{feff}']).to_owned())
-        .collect();
-    let has_header = fields.iter().any(|field| {
-        field.trim().parse::<f64>().is_err()
-            && !field.trim().starts_with(|letter: char| letter.is_ascii_digit())
-    });
-    let names: Vec<String> = match has_header {
-        true => fields,
-        false => {
-            let usual = ["timestamp", "open", "high", "low", "close", "volume"];
-            let number = |index: usize| format!("column {}", index + 1);
-            (0..fields.len())
-                .map(|index| usual.get(index).map_or_else(|| number(index), |name| (*name).to_owned()))
-                .collect()
-        }
-    };
-    let parts = Parts::of(path, &names, wanted)?;
-    file.seek(SeekFrom::Start(0)).map_err(fail)?;
-    let schema =
-        Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
-    let reader =
-        ReaderBuilder::new(Arc::new(schema)).with_header(has_header).with_delimiter(delimiter).build(file);
-    let wrong = |error: arrow::error::ArrowError| {
-        DataError::file(
-            path,
-            format!("it is no clean CSV: {error}"),
-            "mend that line; every line has as many fields as the header",
-        )
-    };
-    let mut line = 1 + u64::from(has_header);
-    for batch in reader.map_err(wrong)? {
-        let batch = batch.map_err(wrong)?;
-        let columns: Vec<&StringArray> =
-            batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
-        for row in 0..batch.num_rows() {
-            take(
-                &parts.record(line, |index| columns[index].is_valid(row).then(|| columns[index].value(row))),
-            )?;
-            line += 1;
-        }
-    }
-    Ok(parts.left_out(&names))
+    let file = CsvFile::open(path)?;
+    let parts = Parts::of(path, &file.names, wanted)?;
+    let left_out = parts.left_out(&file.names);
+    file.lines(|line, value| take(&parts.record(line, value)))?;
+    Ok(left_out)
 }
 
 /// Reads one JSON object a line and names the columns that are left out. Numbers keep the digits with which they were written.
@@ -230,18 +259,8 @@ pub(super) fn read_json_lines(
     wanted: &Wanted,
     mut take: impl FnMut(&Record<'_>) -> Result<(), DataError>,
 ) -> Result<Vec<String>, DataError> {
-    let file = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
     let mut parts: Option<(Parts, Vec<String>)> = None;
-    for (index, text) in file.lines().enumerate() {
-        let text = text.map_err(|error| unreadable(path, &error))?;
-        if text.trim().is_empty() {
-            continue;
-        }
-        let line = index as u64 + 1;
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).map_err(|error| {
-            let remedy = "write one JSON object a line, for example {\"timestamp\": \"2021-03-04T05:00:00Z\", \"close\": 1.5}";
-            DataError::file(path, format!("line {line} is no JSON object ({error})"), remedy)
-        })?;
+    json_lines(path, |line, object| {
         // The first line says which keys there are; later lines may leave some out.
         if parts.is_none() {
             let names: Vec<String> = object.keys().cloned().collect();
@@ -252,11 +271,34 @@ pub(super) fn read_json_lines(
                 names.iter().map(|name| object.get(name).and_then(scalar)).collect();
             take(&parts.record(line, |index| values[index].as_deref()))?;
         }
-    }
+        Ok(())
+    })?;
     Ok(parts.map_or_else(Vec::new, |(parts, names)| parts.left_out(&names)))
 }
 
-fn scalar(value: &serde_json::Value) -> Option<String> {
+/// Hands over the objects of a file with one JSON object a line, each with its line, counted from 1.
+pub(super) fn json_lines(
+    path: &Path,
+    mut take: impl FnMut(u64, &serde_json::Map<String, serde_json::Value>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let file = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
+    for (index, text) in file.lines().enumerate() {
+        let text = text.map_err(|error| unreadable(path, &error))?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let line = index as u64 + 1;
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).map_err(|error| {
+            let remedy = "write one JSON object a line, for example {\"timestamp\": \"2021-03-04T05:00:00Z\", \"close\": 1.5}";
+            DataError::file(path, format!("line {line} is no JSON object ({error})"), remedy)
+        })?;
+        take(line, &object)?;
+    }
+    Ok(())
+}
+
+/// A JSON value as text; null is nothing.
+pub(super) fn scalar(value: &serde_json::Value) -> Option<String> {
     match value {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(text.clone()),

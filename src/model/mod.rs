@@ -4,25 +4,32 @@ use crate::kernels::arena::Arena;
 use crate::onnx::{GraphBuilder, Value};
 use crate::progress::Event;
 use crate::rundir::RunDirError;
+use crate::suggest::closest;
 use crate::table::{LabelKind, Windows};
 use crate::train::{Clock, TrainConfig};
 use candle_core::Device;
 use std::path::Path;
 
+mod coefficients;
 mod linear;
+mod logistic;
 mod lstm;
 mod member;
 mod naive;
 mod network;
+mod normal_equations;
 mod patch_transformer;
+mod seasonal;
 mod transformer;
 
 pub use crate::train::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
 pub use linear::Linear;
+pub use logistic::Logistic;
 pub use lstm::Lstm;
 pub use member::{Member, Started};
 pub use naive::{Forecast, Naive};
 pub use patch_transformer::PatchTransformer;
+pub use seasonal::{Seasonal, SeasonalForecast};
 pub use transformer::Transformer;
 
 /// A forecaster's settings, from which it can be fitted.
@@ -35,6 +42,19 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// Says which setting does not, and why.
     fn check(&self) -> Result<(), String>;
+
+    /// Whether it can forecast labels of this kind.
+    ///
+    /// # Errors
+    /// Says why not, and what to use instead.
+    fn fits(&self, _kind: LabelKind) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Names of features that it must be given.
+    fn wanted_features(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// How many numbers a fit on so many features and horizons would find; 0 where the settings make no sense.
     fn parameters(&self, features: usize, outputs: usize, config: &TrainConfig) -> usize;
@@ -105,8 +125,12 @@ crate::registry! {
     ModelConfig => dyn Model;
     /// A forecast without learning, to be beaten: zero, the mean, or the last value.
     naive: Naive,
+    /// What was one period ago, or what usually is at this place of the period.
+    seasonal: Seasonal,
     /// Ridge regression on the whole window, solved exactly.
     linear: Linear,
+    /// Logistic regression with a ridge penalty on the whole window, for targets of 0 or 1.
+    logistic: Logistic,
     /// A recurrent network with long short-term memory.
     lstm: Lstm,
     /// A causal Transformer encoder over patches of bars.
@@ -127,10 +151,14 @@ impl ClosedForm {
     fn start(model: &dyn Model, task: &FitTask) -> Result<Self, FitError> {
         let clock = ClosedForm(Clock::start());
         model.check().map_err(FitError::Settings)?;
+        model.fits(task.kind).map_err(FitError::Settings)?;
         if task.train.is_empty() {
             return Err(FitError::NoWindows { task: task.label.clone(), part: "training" });
         }
         check_windows(&task.train, model.window(), task.train.features())?;
+        for name in model.wanted_features() {
+            feature(&task.train, name)?;
+        }
         task.progress.on(&Event::FitStarted { task: task.label.clone(), steps: 1 });
         Ok(clock)
     }
@@ -166,6 +194,25 @@ fn check_windows(
         return Ok(());
     }
     Err(FitError::Shape { expected_length, expected_features, length, features })
+}
+
+/// The number of the feature of this name.
+fn feature(windows: &Windows, name: &str) -> Result<usize, FitError> {
+    let names = windows.feature_names();
+    let place = names.iter().position(|candidate| candidate == name);
+    place.ok_or_else(|| {
+        let (message, hint) = missing_feature(name, names.iter().map(String::as_str));
+        FitError::Settings(format!("{message}; {hint}"))
+    })
+}
+
+/// That a model wants a feature which is not among these, and what to do.
+pub fn missing_feature<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> (String, String) {
+    let hint = match closest(wanted, known.clone()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("add it to `features`; there are {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    (format!("the model wants the feature `{wanted}`, which is not computed"), hint)
 }
 
 /// A forecast of a class is a probability, whatever a regression says.

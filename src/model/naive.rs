@@ -23,7 +23,8 @@ pub struct Naive {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Forecast {
-    /// Neutral: 0, or a probability of one half for a class. For returns this is the random walk.
+    /// Neutral: 0, or a probability of one half for a class. For returns this is the random walk. For an event it is the
+    /// risk of 0, that nothing ever happens; the base rate of events is `mean`.
     #[default]
     Zero,
     /// The mean of the training targets, each horizon its own.
@@ -61,7 +62,7 @@ impl Model for Naive {
         let outputs = task.train.outputs();
         let constant = |values: Vec<f64>| (values, vec![0.0; outputs]);
         let (level, slope) = match self.forecast {
-            Forecast::Zero => constant(vec![if task.kind.is_probability() { 0.5 } else { 0.0 }; outputs]),
+            Forecast::Zero => constant(vec![if task.kind == LabelKind::Class { 0.5 } else { 0.0 }; outputs]),
             Forecast::Mean => constant(targets.mean().to_vec()),
             Forecast::Last => persistence(&task.train, &targets),
         };

@@ -4,6 +4,7 @@ use super::{Bars, Features, Sample, TrainSamples};
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How features are scaled before a model sees them; fitted on the training rows of the fold alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -180,8 +181,12 @@ fn statistics(kind: ScalerKind, values: &mut [f64]) -> (f64, f64) {
 #[derive(Clone, Debug)]
 pub struct Windows {
     /// `[symbol]`: scaled features row-major `[rows, F]`.
-    scaled: std::sync::Arc<Vec<Vec<f32>>>,
-    features: usize,
+    scaled: Arc<Vec<Vec<f32>>>,
+    /// `[F]`
+    names: Arc<[String]>,
+    scaler: Arc<Scaler>,
+    /// `[symbol]`: rows before the first one that is at hand.
+    before: Arc<[usize]>,
     length: usize,
     samples: Vec<Sample>,
     /// `[N, H]` row-major; empty where there are none.
@@ -215,13 +220,40 @@ impl Windows {
         }
         let scaled = (0..features.symbols()).map(|symbol| scale_rows(features, scaler, symbol)).collect();
         Ok(Windows {
-            scaled: std::sync::Arc::new(scaled),
-            features: features.names().len(),
+            scaled: Arc::new(scaled),
+            names: features.names().into(),
+            scaler: Arc::new(scaler.clone()),
+            before: vec![0; features.symbols()].into(),
             length,
             samples,
             targets,
             outputs,
         })
+    }
+
+    /// Windows of live series, of which only the last rows are at hand: `recent` holds for the symbol of each sample
+    /// exactly the `length` rows that end with it, and no row of any other symbol. The samples keep the rows that they have
+    /// in the whole series.
+    ///
+    /// # Errors
+    /// A symbol that appears twice, or a window with a null.
+    pub fn of_recent(
+        recent: &Features,
+        scaler: &Scaler,
+        length: usize,
+        samples: Vec<Sample>,
+    ) -> Result<Windows, String> {
+        let mut before = vec![0; recent.symbols()];
+        let local = samples.iter().map(|sample| {
+            let (symbol, row) = (sample.symbol as usize, sample.row as usize);
+            before[symbol] = (row + 1).saturating_sub(length);
+            Sample { symbol: sample.symbol, row: length.saturating_sub(1) as u32 }
+        });
+        let windows = Windows::new(recent, scaler, length, local.collect(), Vec::new())?;
+        if samples.windows(2).any(|pair| pair[0].symbol >= pair[1].symbol) {
+            return Err("live windows must be given in the order of their symbols, one each".into());
+        }
+        Ok(Windows { before: before.into(), samples, ..windows })
     }
 
     /// Other samples of the same scaled features, without copying those.
@@ -233,7 +265,8 @@ impl Windows {
         if outputs * samples.len() != targets.len() {
             return Err(format!("{} targets for {} windows", targets.len(), samples.len()));
         }
-        if let Some(bad) = samples.iter().find(|sample| (sample.row as usize) + 1 < self.length) {
+        let first = |sample: &Sample| self.before[sample.symbol as usize] + self.length;
+        if let Some(bad) = samples.iter().find(|sample| (sample.row as usize) + 1 < first(sample)) {
             return Err(format!(
                 "the window that ends at row {} of symbol {} is not complete",
                 bad.row, bad.symbol
@@ -259,7 +292,12 @@ impl Windows {
 
     /// F.
     pub fn features(&self) -> usize {
-        self.features
+        self.names.len()
+    }
+
+    /// Names of the features, in the order of the last axis.
+    pub fn feature_names(&self) -> &[String] {
+        &self.names
     }
 
     /// H: targets of each window.
@@ -275,8 +313,23 @@ impl Windows {
     /// One window `[T, F]` row-major.
     pub fn window(&self, index: usize) -> &[f32] {
         let sample = self.samples[index];
-        let end = (sample.row as usize + 1) * self.features;
-        &self.scaled[sample.symbol as usize][end - self.length * self.features..end]
+        let features = self.features();
+        let end = (sample.row as usize + 1 - self.before[sample.symbol as usize]) * features;
+        &self.scaled[sample.symbol as usize][end - self.length * features..end]
+    }
+
+    /// A feature at one bar of a window in its own units, as exact as its scaled value: to 1/2^24 of its distance from the
+    /// scaler's offset. Of a feature that was constant when the scaler was fitted, that constant.
+    pub fn unscaled(&self, index: usize, bar: usize, feature: usize) -> f64 {
+        let group = self.scaler.group(self.samples[index].symbol as usize);
+        let (offset, factor) = (self.scaler.offset[group][feature], self.scaler.factor[group][feature]);
+        let scaled = f64::from(self.window(index)[bar * self.features() + feature]);
+        if factor == 0.0 { offset } else { offset + scaled / factor }
+    }
+
+    /// What the target of one window was divided by; 1 where targets are in the units of the label.
+    pub fn target_unit(&self, index: usize) -> f64 {
+        self.scaler.target_unit(self.samples[index].symbol as usize).unwrap_or(1.0)
     }
 
     /// How many of a window's last rows are not in the window before it.
@@ -299,11 +352,11 @@ impl Windows {
     /// # Errors
     /// When the device cannot hold it.
     pub fn gather(&self, indices: &[usize], device: &Device) -> candle_core::Result<Tensor> {
-        let mut values = Vec::with_capacity(indices.len() * self.length * self.features);
+        let mut values = Vec::with_capacity(indices.len() * self.length * self.features());
         for index in indices {
             values.extend_from_slice(self.window(*index));
         }
-        Tensor::from_vec(values, (indices.len(), self.length, self.features), device)
+        Tensor::from_vec(values, (indices.len(), self.length, self.features()), device)
     }
 }
 

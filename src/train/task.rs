@@ -162,9 +162,7 @@ pub enum FitError {
         loss: f64,
     },
     /// The normal equations have no unique solution.
-    #[error(
-        "the features depend on each other linearly; use `linear: {{penalty: 1.0}}` or any penalty above 0"
-    )]
+    #[error("the features depend on each other linearly; give the model a larger `penalty`, such as 1.0")]
     Singular {
         /// Which fit.
         task: String,
@@ -184,7 +182,7 @@ pub enum FitError {
     },
     /// A model whose forecast is more than a function of one window.
     #[error(
-        "it cannot be exported: its forecast is no function of a window alone; lstm, transformer, patch_transformer, linear and naive are"
+        "it cannot be exported: its forecast is no function of a window alone; lstm, transformer, patch_transformer, linear, logistic and naive are"
     )]
     NoGraph,
     /// A tensor operation failed.

@@ -27,7 +27,8 @@ pub(in crate::cli) enum GenerateKind {
     SineTicks(SineTicksArguments),
     /// Minutes of an order book's depth with crashes: when the book warns of a fall, falsely warns, or says nothing.
     DepthCrashes(DepthCrashesArguments),
-    /// Real bars with crashes put into their prices, and columns of a made-up order book beside them.
+    /// Real bars with crashes put into their prices (and a drift that pays for them on average), and columns of a made-up
+    /// order book beside them.
     Crashes(CrashesArguments),
 }
 

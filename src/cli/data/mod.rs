@@ -1,12 +1,15 @@
 //! `candlewick data`: look at data, make them from text, make them up.
 
+mod depth;
 mod generate;
 
 use crate::data::{
-    BadRows, DataConfig, DataError, Duplicates, ImportOptions, TimeUnit, TimestampColumn, describe, import,
+    BadRows, DataConfig, DataError, Duplicates, ImportOptions, PriceColumn, TimeUnit, TimestampColumn,
+    describe, import,
 };
 use crate::units::counted;
 use clap::{Args, Subcommand};
+use depth::DepthArguments;
 use generate::GenerateArguments;
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,6 +28,7 @@ impl DataArguments {
         match &self.verb {
             DataVerb::Describe(arguments) => arguments.json,
             DataVerb::Import(arguments) => arguments.json,
+            DataVerb::Depth(arguments) => arguments.json,
             DataVerb::Generate(arguments) => arguments.json(),
         }
     }
@@ -37,6 +41,8 @@ pub(super) enum DataVerb {
     Describe(DescribeArguments),
     /// Turn CSV or JSON lines into Parquet.
     Import(ImportArguments),
+    /// Turn snapshots of order books into their depth close to the price, one row an interval.
+    Depth(DepthArguments),
     /// Make up data whose predictable part is known.
     Generate(GenerateArguments),
 }
@@ -53,6 +59,9 @@ pub(super) struct DescribeArguments {
     /// What integer times count.
     #[arg(long, value_enum)]
     pub time_unit: Option<TimeUnit>,
+    /// The column of closes, if it is not `close`.
+    #[arg(long, value_name = "COLUMN")]
+    pub close: Option<String>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -108,6 +117,7 @@ pub(super) fn run(arguments: &DataArguments, output: &mut dyn Write) -> Result<(
     match &arguments.verb {
         DataVerb::Describe(arguments) => run_describe(arguments, output),
         DataVerb::Import(arguments) => run_import(arguments, output),
+        DataVerb::Depth(arguments) => depth::run(arguments, output),
         DataVerb::Generate(arguments) => generate::run(arguments, output),
     }
 }
@@ -126,6 +136,7 @@ fn run_describe(arguments: &DescribeArguments, output: &mut dyn Write) -> Result
         let column = arguments.timestamp.clone().unwrap_or_else(|| "timestamp".into());
         config.columns.timestamp = Some(TimestampColumn { column, unit: arguments.time_unit });
     }
+    config.columns.close = arguments.close.clone().map(PriceColumn::Name);
     let description = describe(&config, more)?;
     if arguments.json {
         print_json(output, &description)?;

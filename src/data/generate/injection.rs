@@ -1,8 +1,9 @@
 //! Crashes put into real bars: prices are multiplied by the path of the falls, and columns of a made-up book announce them.
 //!
 //! Places, depths and stress are drawn from the seed and the symbol's name alone, never from prices: a place that was
-//! chosen because the market was wild there would be betrayed by it. Bars before a place stay what they are, whatever
-//! follows. Falls stay in the prices except for the parts that are recovered.
+//! chosen because the market was wild there would be betrayed by it. So no bar depends on what comes after it. Falls stay
+//! in the prices except for the parts that are recovered; a drift pays for them on average over many crashes, since
+//! otherwise whoever stays out of the market would earn without any forecast.
 
 use super::crash_process::{BARS, Course, CrashProcess};
 use super::depth_book::Book;
@@ -49,13 +50,13 @@ impl CrashInjection {
             let (fallen, passed) = truth(&course, bars.symbol(), bars.time());
             crashes.extend(fallen);
             false_starts.extend(passed);
-            let injected = injected(bars, &course, seed).map_err(unexpected)?;
-            symbols.push(injected);
+            symbols.push(injected(bars, &course, -process.mean_change(), seed).map_err(unexpected)?);
         }
         let bars = Bars::new(symbols).map_err(unexpected)?;
         write_bars(&bars, output)?;
         let planted = format!(
-            "crashes: {}; stress of the book that came to nothing: {}; in the bars of {}",
+            "crashes: {}; stress of the book that came to nothing: {}; in the bars of {}, with a drift that pays \
+             for the falls on average",
             crashes.len(),
             false_starts.len(),
             self.bars.display()
@@ -75,13 +76,13 @@ fn unexpected(error: BarError) -> DataError {
     DataError::setting("bars", error.to_string(), "please report it")
 }
 
-/// The bars of one symbol with its crashes. Within a bar the factor goes from that of the close before to that of its own
+/// The bars of one symbol with its crashes and a drift a bar. Within a bar the factor goes from that of the close before to that of its own
 /// close, and high and low are multiplied by the larger and the smaller of the two, so that they stay the extremes.
-fn injected(bars: &SymbolBars, course: &Course, seed: Seed) -> Result<SymbolBars, BarError> {
+fn injected(bars: &SymbolBars, course: &Course, drift: f64, seed: Seed) -> Result<SymbolBars, BarError> {
     let mut columns = BarColumns::default();
     let mut before = 1.0_f64;
     for (row, log_factor) in course.log_factor.iter().enumerate() {
-        let now = log_factor.exp();
+        let now = (log_factor + drift * (row + 1) as f64).exp();
         columns.open.push(bars.open()[row] * before);
         columns.high.push(bars.high()[row] * before.max(now));
         columns.low.push(bars.low()[row] * before.min(now));
