@@ -88,7 +88,16 @@ impl Element for f64 {
     const ONE: Self = 1.0;
 }
 
+/// Longest sum that is computed in one go.
+const INNER: usize = 512;
+
 /// `result = left * right`, or `result += left * right`; `[m, n] = [m, k] * [k, n]`.
+///
+/// A row of the result depends on its row of `left` alone, in no bit on how many others there are: a window that is
+/// forecast alone gets the forecast that it has in a batch. The library below has ways of its own for a single row or
+/// column and cuts long sums where the shape of the whole suggests; so a lone row or column is given company here, and
+/// sums are cut at every 512th item. (A right factor that lies in columns, as gradients have it, is not under this
+/// promise.)
 ///
 /// # Panics
 /// When the shapes do not fit: a fault of the calling kernel.
@@ -97,12 +106,69 @@ pub fn multiply<T: Element>(result: MatrixMut<T>, left: Matrix<T>, right: Matrix
         left.columns == right.rows && result.rows == left.rows && result.columns == right.columns,
         "shapes of a product must fit"
     );
+    if result.rows == 0 || result.columns == 0 {
+        return;
+    }
+    if left.columns > INNER {
+        return in_parts(result, left, right, mode);
+    }
+    if result.rows == 1 || result.columns == 1 {
+        return in_company(result, left, right, mode);
+    }
+    run(result, left, right, mode);
+}
+
+/// The sums part by part.
+fn in_parts<T: Element>(result: MatrixMut<T>, left: Matrix<T>, right: Matrix<T>, mode: Target) {
+    let MatrixMut { data, rows, columns, row_stride } = result;
+    for start in (0..left.columns).step_by(INNER) {
+        let count = INNER.min(left.columns - start);
+        let left = Matrix { data: &left.data[start * left.column_stride..], columns: count, ..left };
+        let right = Matrix { data: &right.data[start * right.row_stride..], rows: count, ..right };
+        let part = MatrixMut { data: &mut *data, rows, columns, row_stride };
+        multiply(part, left, right, if start == 0 { mode } else { Target::Added });
+    }
+}
+
+/// A product whose result is a single row or column, as one of two equal ones.
+fn in_company<T: Element>(result: MatrixMut<T>, left: Matrix<T>, right: Matrix<T>, mode: Target) {
+    let rows = result.rows.max(2);
+    let columns = result.columns.max(2);
+    let doubled_left = if left.rows == 1 { copied(left, rows, left.columns) } else { Vec::new() };
+    let left = match left.rows {
+        1 => Matrix::new(&doubled_left, rows, left.columns, left.columns),
+        _ => left,
+    };
+    let doubled_right = if right.columns == 1 { copied(right, right.rows, columns) } else { Vec::new() };
+    let right = match right.columns {
+        1 => Matrix::new(&doubled_right, right.rows, columns, columns),
+        _ => right,
+    };
+    let own = Matrix::new(&*result.data, result.rows, result.columns, result.row_stride);
+    let mut wide = copied(own, rows, columns);
+    run(MatrixMut::new(&mut wide, rows, columns, columns), left, right, mode);
+    for row in 0..result.rows {
+        result.data[row * result.row_stride..][..result.columns]
+            .copy_from_slice(&wide[row * columns..][..result.columns]);
+    }
+}
+
+/// `[rows, columns]` of a smaller matrix, its last row and column repeated.
+fn copied<T: Element>(matrix: Matrix<T>, rows: usize, columns: usize) -> Vec<T> {
+    let element = |row: usize, column: usize| {
+        let (row, column) = (row.min(matrix.rows - 1), column.min(matrix.columns - 1));
+        matrix.data[row * matrix.row_stride + column * matrix.column_stride]
+    };
+    (0..rows).flat_map(|row| (0..columns).map(move |column| element(row, column))).collect()
+}
+
+fn run<T: Element>(result: MatrixMut<T>, left: Matrix<T>, right: Matrix<T>, mode: Target) {
     let stride = |value: usize| value.cast_signed();
     #[expect(
         unsafe_code,
-        reason = "the constructors and the assertion above keep every access inside its slice"
+        reason = "the constructors and the assertion of `multiply` keep every access inside its slice"
     )]
-    // SAFETY: each matrix lies inside its slice by its constructor, the shapes fit by the assertion, the result is
+    // SAFETY: each matrix lies inside its slice by its constructor, the shapes fit by the assertion of `multiply`, the result is
     // borrowed mutably and hence aliases neither operand, and its rows do not overlap.
     unsafe {
         gemm::gemm(

@@ -71,24 +71,20 @@ impl SavedModel {
         Ok(SavedModel { networks, scaler, window, version: version(&folders)?, device: device.clone() })
     }
 
-    /// Bars of a window.
-    pub fn window(&self) -> usize {
-        self.window
-    }
-
     /// What it is: the same as in the run's `predictions.parquet`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
     /// Forecasts in units of the label for the windows that end at each of `samples`, `[N, H]` row-major. The features are
-    /// those of the experiment, not yet scaled, with all of its symbols in their order.
+    /// those of the experiment, not yet scaled, with all of its symbols in their order, and as
+    /// [`Windows::of_recent`] wants them.
     ///
     /// # Errors
     /// Windows that are not complete, or a device that fails.
     pub fn forecast(&self, features: &Features, samples: Vec<Sample>) -> Result<Vec<f64>, FitError> {
-        let windows = Windows::new(features, &self.scaler, self.window, samples, Vec::new())
-            .map_err(FitError::Settings)?;
+        let windows =
+            Windows::of_recent(features, &self.scaler, self.window, samples).map_err(FitError::Settings)?;
         let samples = windows.samples();
         let forecast = |network: &dyn Fitted| {
             let mut values = network.predict(&windows, &self.device)?;

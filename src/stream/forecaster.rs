@@ -21,6 +21,8 @@ pub struct Forecaster {
     features: RunningFeatures,
     /// `[symbol]`
     rings: Vec<RingBuffer>,
+    /// `[symbol]`: bars so far.
+    rows: Vec<u32>,
 }
 
 impl Forecaster {
@@ -31,7 +33,8 @@ impl Forecaster {
     pub fn new(features: &[IndicatorConfig], world: &Bars, window: usize) -> Result<Forecaster, StreamError> {
         let features = RunningFeatures::new(features, world).map_err(StreamError::Features)?;
         let ring = RingBuffer::new(window.max(1), features.names().len());
-        Ok(Forecaster { rings: vec![ring; world.symbols().len()], features })
+        let symbols = world.symbols().len();
+        Ok(Forecaster { rings: vec![ring; symbols], rows: vec![0; symbols], features })
     }
 
     /// Names of the features, in order.
@@ -50,9 +53,10 @@ impl Forecaster {
     /// A bar that no market has, or that is not later than the one before.
     pub fn feed(&mut self, moment: &Moment) -> Result<Vec<Option<Vec<f64>>>, StreamError> {
         let rows = self.features.next(&moment.bars).map_err(StreamError::Features)?;
-        for (ring, row) in self.rings.iter_mut().zip(&rows) {
+        for ((ring, count), row) in self.rings.iter_mut().zip(&mut self.rows).zip(&rows) {
             if let Some(row) = row {
                 ring.push(row);
+                *count += 1;
             }
         }
         Ok(rows)
@@ -83,8 +87,8 @@ impl Forecaster {
         });
         let features =
             Features::new(self.names().to_vec(), columns.collect()).map_err(StreamError::Features)?;
-        let last = model.window() as u32 - 1;
-        let samples = ready.iter().map(|symbol| Sample { symbol: *symbol as u32, row: last }).collect();
+        let sample = |symbol: &usize| Sample { symbol: *symbol as u32, row: self.rows[*symbol] - 1 };
+        let samples = ready.iter().map(sample).collect();
         let values = model.forecast(&features, samples)?;
         let horizons = values.len() / ready.len();
         Ok(ready.into_iter().zip(values.chunks(horizons.max(1)).map(<[f64]>::to_vec)).collect())

@@ -185,6 +185,8 @@ pub struct Windows {
     /// `[F]`
     names: Arc<[String]>,
     scaler: Arc<Scaler>,
+    /// `[symbol]`: rows before the first one that is at hand.
+    before: Arc<[usize]>,
     length: usize,
     samples: Vec<Sample>,
     /// `[N, H]` row-major; empty where there are none.
@@ -221,11 +223,37 @@ impl Windows {
             scaled: Arc::new(scaled),
             names: features.names().into(),
             scaler: Arc::new(scaler.clone()),
+            before: vec![0; features.symbols()].into(),
             length,
             samples,
             targets,
             outputs,
         })
+    }
+
+    /// Windows of live series, of which only the last rows are at hand: `recent` holds for the symbol of each sample
+    /// exactly the `length` rows that end with it, and no row of any other symbol. The samples keep the rows that they have
+    /// in the whole series.
+    ///
+    /// # Errors
+    /// A symbol that appears twice, or a window with a null.
+    pub fn of_recent(
+        recent: &Features,
+        scaler: &Scaler,
+        length: usize,
+        samples: Vec<Sample>,
+    ) -> Result<Windows, String> {
+        let mut before = vec![0; recent.symbols()];
+        let local = samples.iter().map(|sample| {
+            let (symbol, row) = (sample.symbol as usize, sample.row as usize);
+            before[symbol] = (row + 1).saturating_sub(length);
+            Sample { symbol: sample.symbol, row: length.saturating_sub(1) as u32 }
+        });
+        let windows = Windows::new(recent, scaler, length, local.collect(), Vec::new())?;
+        if samples.windows(2).any(|pair| pair[0].symbol >= pair[1].symbol) {
+            return Err("live windows must be given in the order of their symbols, one each".into());
+        }
+        Ok(Windows { before: before.into(), samples, ..windows })
     }
 
     /// Other samples of the same scaled features, without copying those.
@@ -237,7 +265,8 @@ impl Windows {
         if outputs * samples.len() != targets.len() {
             return Err(format!("{} targets for {} windows", targets.len(), samples.len()));
         }
-        if let Some(bad) = samples.iter().find(|sample| (sample.row as usize) + 1 < self.length) {
+        let first = |sample: &Sample| self.before[sample.symbol as usize] + self.length;
+        if let Some(bad) = samples.iter().find(|sample| (sample.row as usize) + 1 < first(sample)) {
             return Err(format!(
                 "the window that ends at row {} of symbol {} is not complete",
                 bad.row, bad.symbol
@@ -285,7 +314,7 @@ impl Windows {
     pub fn window(&self, index: usize) -> &[f32] {
         let sample = self.samples[index];
         let features = self.features();
-        let end = (sample.row as usize + 1) * features;
+        let end = (sample.row as usize + 1 - self.before[sample.symbol as usize]) * features;
         &self.scaled[sample.symbol as usize][end - self.length * features..end]
     }
 

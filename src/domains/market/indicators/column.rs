@@ -1,7 +1,7 @@
 //! A column of the data beside price and volume.
 
-use super::Indicator;
 use super::log_return::log_returns;
+use super::{Indicator, Memory};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,5 +73,9 @@ impl Indicator for Column {
             }
         };
         super::extra_columns(bars, &self.name).map(|values| vec![column(&values)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.warm_up() + 1)
     }
 }

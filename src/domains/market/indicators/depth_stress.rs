@@ -1,6 +1,6 @@
 //! Depth stress: how lopsided an order book is at this moment.
 
-use super::Indicator;
+use super::{Indicator, Memory};
 use crate::table::{Bars, NULL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,10 @@ impl Indicator for DepthStress {
     fn compute(&self, bars: &Bars) -> Vec<Vec<Vec<f64>>> {
         let column = |ratios: Vec<f64>| ratios.into_iter().map(stress).collect();
         super::extra_columns(bars, &self.blr).map(|ratios| vec![column(ratios)]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(1)
     }
 }
 

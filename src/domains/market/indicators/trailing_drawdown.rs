@@ -1,6 +1,6 @@
 //! Trailing drawdown: how far the close has already fallen.
 
-use super::{Indicator, at_least, ratio};
+use super::{Indicator, Memory, at_least, ratio};
 use crate::domains::market::rolling;
 use crate::table::Bars;
 use schemars::JsonSchema;
@@ -41,5 +41,9 @@ impl Indicator for TrailingDrawdown {
             close.iter().zip(highest).map(|(close, highest)| ratio(*close, highest) - 1.0).collect()
         };
         bars.symbols().iter().map(|symbol| vec![column(symbol.close())]).collect()
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::rows(self.period).in_blocks_of(self.period)
     }
 }
