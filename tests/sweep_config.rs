@@ -230,7 +230,7 @@ fn settings_that_would_make_values_incomparable_may_not_vary() {
 #[test]
 fn figures_of_probabilities_need_a_target_that_is_one() {
     let yaml = SWEEP.replace("seed: 5", "metric: validation.auc");
-    only(&mistakes(sweep_of(&yaml, BASE, &[])), "sweep.yaml:4:", &["validation.auc", "0 or 1"]);
+    only(&mistakes(sweep_of(&yaml, BASE, &[])), "sweep.yaml:4:9", &["validation.auc", "0 or 1"]);
     let classes = BASE.replace("forward_return", "sign");
     let classes = classes.replace("train: {epochs: 2}", "train: {epochs: 2, loss: bce}");
     for name in ["auc", "average_precision"] {
