@@ -30,7 +30,6 @@ mod ensembles;
 mod event_models;
 mod event_runs;
 mod events;
-mod events;
 mod exit_rules;
 mod fall_labels;
 mod generate;
