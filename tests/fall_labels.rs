@@ -69,7 +69,7 @@ proptest! {
                 let time = times.column(symbol, 0)[row];
                 prop_assert_eq!(time.is_nan(), row + 30 >= one.len());
                 if !time.is_nan() {
-                    prop_assert_eq!(time, until.map_or(30, |bars| bars.min(30)) as f64);
+                    prop_assert_eq!(time, until.map_or(31, |bars| bars.min(31)) as f64);
                 }
                 let mut before = 0.0;
                 for (index, horizon) in horizons.iter().enumerate() {
@@ -82,8 +82,7 @@ proptest! {
                     prop_assert_eq!(label == 1.0, until.is_some_and(|bars| bars <= horizon));
                     prop_assert!(label >= before, "a longer horizon holds every fall of a shorter one");
                     before = label;
-                    // At the limit itself the time is also that of rows without a fall.
-                    if horizon < 30 && !time.is_nan() {
+                    if !time.is_nan() {
                         prop_assert_eq!(label == 1.0, time <= horizon as f64);
                     }
                 }
@@ -129,9 +128,8 @@ fn the_last_bar_of_a_horizon_still_decides() {
                 let again =
                     compute(written.clone(), &bars.with_symbols(vec![one.with_columns(columns).unwrap()]));
                 let label = again.column(0, 0)[row];
-                let censored = before.kind() == LabelKind::Value;
-                match (changes, censored) {
-                    // A fall in the limit's own bar has the time of a row without one.
+                let is_time = before.kind() == LabelKind::Value;
+                match (changes, is_time) {
                     (true, true) => assert_eq!(label, 12.0),
                     (true, false) => assert_eq!(label, 1.0),
                     (false, _) => assert_eq!(label, before.column(0, 0)[row], "row {row}"),
