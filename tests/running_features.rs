@@ -25,7 +25,7 @@ fn fed(features: &[IndicatorConfig], bars: &Bars) -> (Vec<Vec<Vec<f64>>>, usize)
 #[test]
 fn every_indicator_gives_the_same_bits_bar_by_bar() {
     for seed in 0..3 {
-        let bars = random_bars(seed, 400);
+        let bars = random_bars(seed, 600);
         for config in indicators() {
             let config = [config];
             let (batch, (rows, most)) = (compute(&config, &bars).unwrap(), fed(&config, &bars));
@@ -38,8 +38,8 @@ fn every_indicator_gives_the_same_bits_bar_by_bar() {
                     assert_eq!(found, expected, "{name} of symbol {symbol}, seed {seed}");
                 }
             }
-            // Three symbols of up to 400 bars; no window here is longer than 42 rows, and twice that may be kept.
-            assert!(most <= 3 * 2 * (42 + 42), "{config:?} remembers {most} bars");
+            // Three symbols; no window here is longer than 60 rows in blocks of 60, and twice that may be kept.
+            assert!(most <= 3 * 2 * (60 + 60), "{config:?} remembers {most} bars");
         }
     }
 }
