@@ -7,7 +7,8 @@ use crate::rundir::{EventSummary, ModelSummary, Summary};
 
 /// The sentences above the charts.
 pub(super) const NOTE: &str = "Curves: the share of events caught with the best threshold for so many false alarms a day on these test \
-    rows, which is hindsight. Dots: what the threshold that validation chose reached. Histograms: bars from the first alarm to \
+    rows, which is hindsight. Dots: what the threshold that validation chose reached; as it differs from fold to fold \
+    and the curve has one for all, a dot can lie above its curve. Histograms: bars from the first alarm to \
     the strike of each event that this threshold caught.";
 
 /// Pixels of a chart, and of the part with the curves.

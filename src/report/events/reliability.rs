@@ -81,9 +81,11 @@ fn diagram(model: &ModelSummary, events: &EventSummary) -> String {
     svg += &bins.iter().map(point).collect::<String>();
     svg += "</svg>\n";
     let scale = scale(56, HEIGHT, axis.ticks.iter().map(|tick| (down(*tick), axis.percent_label(*tick))));
-    let rows = counted(bins[0].rows, "row");
+    let rows = || bins.iter().map(|bin| bin.rows);
+    let [fewest, most] = [rows().min(), rows().max()].map(|rows| count(rows.unwrap_or(0)));
+    let rows = if fewest == most { most } else { format!("{fewest} to {most}") };
     let caption = format!(
-        "{}: {} of about {rows}, calibration error {}",
+        "{}: {} of {rows} rows, calibration error {}",
         escape(&model.name),
         counted(bins.len(), "bin"),
         maybe(events.test.calibration_error, 3)
