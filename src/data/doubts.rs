@@ -31,8 +31,8 @@ pub(super) fn planted_crashes(file: &Path) -> Option<String> {
     let crashes = metadata.get("crashes")?.as_array()?.len();
     (crashes > 0).then(|| {
         format!(
-            "{crashes} of the crashes in these bars were made by a generator, with a rise between them that pays for them: events caught and \
-             false alarms can be compared here; returns, Sharpe ratios and a verdict on them say nothing of a market"
+            "a generator put {crashes} crashes into these bars, and a rise between them that pays for them: events caught \
+             and false alarms can be compared here; returns, Sharpe ratios and a verdict say nothing of a market"
         )
     })
 }
