@@ -164,11 +164,7 @@ impl Truth {
             horizon: predictions.horizons[output],
             risk,
             alarm_at,
-            status: alarm_at.map(|alarm_at| match risk {
-                risk if risk >= alarm_at => RiskLevel::Critical,
-                risk if risk >= self.alarms.warning_share * alarm_at => RiskLevel::Warning,
-                _ => RiskLevel::Normal,
-            }),
+            status: alarm_at.and_then(|alarm_at| RiskLevel::of(risk, alarm_at, self.alarms.warning_share)),
             change_24h: before.map(|before| risk - before),
             change_24h_percent: before
                 .map(|before| 100.0 * (risk / before - 1.0))
