@@ -6,8 +6,8 @@ use super::config::{mistakes, plan};
 use super::markets::{HOUR, random_bars, symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{BacktestConfig, CostConfig, FillTime, run_book};
-use candlewick::domains::market::strategies::circuit_breaker::{BreakerState, CircuitBreaker, InRed};
-use candlewick::domains::market::strategies::{Strategy, World};
+use candlewick::domains::market::strategies::circuit_breaker::{CircuitBreaker, InRed};
+use candlewick::domains::market::strategies::{BreakerState, Strategy, World};
 use candlewick::metrics::{BreakerMetrics, Stop};
 use candlewick::seed::Seed;
 use candlewick::table::{
@@ -55,7 +55,7 @@ fn with_column(bars: &Bars, values: impl Fn(usize, usize) -> f64) -> Bars {
 /// The states of the only symbol as letters.
 fn states(breaker: &CircuitBreaker, horizon: u32, values: &[f64], alarm_at: f64) -> String {
     let (bars, risks) = (line(&vec![1.0; values.len()]), risks(horizon, &[values.to_vec()], alarm_at));
-    letters(&breaker.watch(&world(&bars, &risks, None)).unwrap()[0].state)
+    letters(&breaker.watch(&world(&bars, &risks, None)).unwrap().unwrap()[0].state)
 }
 
 fn letters(states: &[BreakerState]) -> String {
@@ -116,7 +116,7 @@ fn breaker_on_a_column_trips_at_the_level_and_below() {
     let bars = with_column(&line(&[1.0; 9]), |_, row| values[row]);
     let none = Predictions::default();
     let states = |breaker: &CircuitBreaker| {
-        let watch = breaker.watch(&world(&bars, &none, None)).unwrap().remove(0);
+        let watch = breaker.watch(&world(&bars, &none, None)).unwrap().unwrap().remove(0);
         assert!(same_bits(&watch.risk, &values));
         letters(&watch.state)
     };
@@ -382,7 +382,7 @@ fn breaker_figures_add_up_to_the_difference_of_the_equity() {
             hold[0] = 1.0;
             let guarded = Positions::levels(&bars, vec![hold]).unwrap();
             let guarded = run_book(&bars, &guarded, "hold", &config, 50..400);
-            let stopped = stopped_by_hand(&breaker.watch(&world).unwrap()[0].state);
+            let stopped = stopped_by_hand(&breaker.watch(&world).unwrap().unwrap()[0].state);
             let inside = |range: Range<usize>| range.start.saturating_sub(50)..range.end.saturating_sub(50);
             let stopped: Vec<Range<usize>> = stopped.into_iter().map(inside).collect();
             let found = BreakerMetrics::default().with_books(&own, &guarded, &stopped);

@@ -1,14 +1,13 @@
 //! Circuit breakers beside the books that they guard.
 
 use super::RunError;
-use super::books::{Decided, Market, ShownBook, decide_book};
+use super::books::{Decided, Market, ShownBook};
+use super::events::Truth;
 use crate::domains::market::backtest::run_one;
-use crate::domains::market::strategies::circuit_breaker::{BreakerState, CircuitBreaker, Watch};
-use crate::domains::market::strategies::{StrategyConfig, World};
-use crate::metrics::{Beside, BreakerMetrics, EventFigures, EventRows, Stop, event_figures};
+use crate::domains::market::strategies::{BreakerState, Watch, World, guarded_positions};
+use crate::metrics::{BreakerMetrics, EventFigures, RiskRows, Stop};
 use crate::rundir::{BreakerSummary, Column, TableFile};
-use crate::table::{Bars, BookResult, LabelKind, ModelPredictions, NULL, Sample};
-use crate::units::Time;
+use crate::table::{Bars, BookResult, NULL, Sample};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,12 +33,11 @@ struct Watched {
 }
 
 /// What a target that is an event says of the bars, at its longest horizon.
-struct Truth {
-    horizon: u32,
+struct LongestHorizon {
+    bars: u32,
     /// `[symbol][row]`: whether the event lies ahead; null where the future is not there.
     event: Vec<Vec<f64>>,
-    /// `[symbol][row]`: bars to the one that completes it.
-    bars_to_event: Vec<Vec<f64>>,
+    truth: Truth,
 }
 
 /// Every shown breaker beside the book that it guards, which is run with the same settings.
@@ -50,32 +48,38 @@ pub(super) fn beside_guarded(
     market: &Market,
     shown: &[(&Decided, &ShownBook)],
 ) -> Result<Vec<Guarded>, RunError> {
+    let (span, predictions) = (&market.fitted.span, &market.fitted.predictions);
     let mut found = Vec::new();
-    let mut truth = None;
+    let mut longest = None;
     for (decided, book) in shown {
-        let StrategyConfig::CircuitBreaker(breaker) = &decided.config else { continue };
-        if truth.is_none() {
-            truth = Some(Truth::of(market)?);
+        let seed = market.seed.child(&decided.name, 0);
+        let world =
+            World { bars: market.bars, predictions, span: span.clone(), seed, reference: None, book: 0 };
+        let Some(watches) = decided.config.build().watch(&world) else { continue };
+        let watches =
+            watches.map_err(|reason| RunError::Strategy { strategy: decided.name.clone(), reason })?;
+        if longest.is_none() {
+            longest = Some(LongestHorizon::of(market)?);
         }
-        found.push(one(market, (decided, book), breaker, truth.as_ref().and_then(Option::as_ref))?);
+        let guarded = run_guarded(market, (decided, book), &world)?;
+        let longest = longest.as_ref().and_then(Option::as_ref);
+        found.push(compare(market, (decided, book, guarded), watches, longest));
     }
     Ok(found)
 }
 
-impl Truth {
+impl LongestHorizon {
     /// `None` where the target is no event.
-    fn of(market: &Market) -> Result<Option<Truth>, RunError> {
-        let target = market.plan.experiment.target.as_ref().map(|target| target.build());
-        let Some(target) = target.filter(|target| target.kind() == LabelKind::Event) else { return Ok(None) };
-        let labels = target.compute(market.bars).map_err(RunError::Labels)?;
+    fn of(market: &Market) -> Result<Option<LongestHorizon>, RunError> {
+        let experiment = &market.plan.experiment;
+        let truth = Truth::of_bars(experiment, market.bars);
+        let Some((truth, target)) = truth.zip(experiment.target.as_ref()) else { return Ok(None) };
+        let labels = target.build().compute(market.bars).map_err(RunError::Labels)?;
         let longest = labels.horizons().iter().enumerate().max_by_key(|(_, bars)| **bars);
-        let Some((place, horizon)) = longest else { return Ok(None) };
+        let Some((place, bars)) = longest else { return Ok(None) };
         let symbols = 0..market.bars.symbols().len();
-        Ok(Some(Truth {
-            horizon: *horizon,
-            event: symbols.map(|symbol| labels.column(symbol, place).to_vec()).collect(),
-            bars_to_event: target.bars_to_event(market.bars),
-        }))
+        let event = symbols.map(|symbol| labels.column(symbol, place).to_vec()).collect();
+        Ok(Some(LongestHorizon { bars: *bars, event, truth }))
     }
 
     /// The events of the test rows, with red as the alarm.
@@ -86,51 +90,37 @@ impl Truth {
             if one.watch.state[*row] == BreakerState::Red { 1.0 } else { 0.0 }
         };
         let sample = |(one, row): &(&Watched, usize)| Sample { symbol: one.symbol as u32, row: *row as u32 };
-        let forecasts = ModelPredictions {
-            model: String::new(),
-            kind: LabelKind::Event,
-            horizons: vec![self.horizon],
-            samples: rows.iter().map(sample).collect(),
-            fold: vec![0; rows.len()],
-            values: rows.iter().map(red).collect(),
+        let risks = RiskRows {
+            samples: &rows.iter().map(sample).collect::<Vec<Sample>>(),
+            fold: &vec![0; rows.len()],
+            risk: rows.iter().map(red).collect(),
             actual: rows.iter().map(|(one, row)| self.event[one.symbol][*row]).collect(),
-            alarm_at: vec![1.0; rows.len()],
-            units: Vec::new(),
+            horizon: self.bars,
         };
-        let known = EventRows::new(&forecasts, 0, None, bars.interval());
-        let place = |place: usize| (rows[place].0.symbol, rows[place].1);
-        let time = |place_of: &usize| {
-            let (symbol, row) = place(*place_of);
-            bars.symbols()[symbol].time()[row]
-        };
-        let times: Vec<Time> = known.places().iter().map(time).collect();
-        let events = known.events(|place_of| {
-            let (symbol, row) = place(place_of);
-            self.bars_to_event.get(symbol).map_or(NULL, |column| column[row])
-        });
-        let none = vec![NULL; times.len()];
-        let beside = Beside { times: &times, training_base_rate: &none, alarm_at: &vec![1.0; times.len()] };
-        event_figures(&known, &events, &beside)
+        self.truth.figures_of(bars, &risks, |_| NULL, |_| 1.0)
     }
 }
 
-fn one(
+/// The book that a breaker guards, with the breaker's own settings.
+fn run_guarded(
     market: &Market,
     (decided, book): (&Decided, &ShownBook),
-    breaker: &CircuitBreaker,
-    truth: Option<&Truth>,
-) -> Result<Guarded, RunError> {
-    let (bars, span, predictions) = (market.bars, &market.fitted.span, &market.fitted.predictions);
-    let fail = |reason| RunError::Strategy { strategy: decided.name.clone(), reason };
-    let seed = market.seed.child(&decided.name, 0);
-    let world = World { bars, predictions, span: span.clone(), seed, reference: None, book: 0 };
-    let watches = breaker.watch(&world).map_err(fail)?;
-    let (name, config) = match breaker.guards.as_deref() {
-        Some(name) => (name, market.plan.experiment.strategies[name].first().strategy.clone()),
-        None => ("hold", StrategyConfig::BuyAndHold(Default::default())),
-    };
-    let positions = decide_book(market, name, &config, predictions, (span, None, 0))?;
-    let guarded = run_one(bars, (name, &positions), &decided.settings, span.clone(), book.symbol);
+    world: &World,
+) -> Result<BookResult, RunError> {
+    let positions =
+        guarded_positions(&market.plan.experiment.strategies, &decided.config, world, market.seed)
+            .map_err(|reason| RunError::Strategy { strategy: decided.name.clone(), reason })?;
+    Ok(run_one(market.bars, (&decided.name, &positions), &decided.settings, world.span.clone(), book.symbol))
+}
+
+/// The figures of a breaker beside the book that it guards.
+fn compare(
+    market: &Market,
+    (decided, book, guarded): (&Decided, &ShownBook, BookResult),
+    watches: Vec<Watch>,
+    longest: Option<&LongestHorizon>,
+) -> Guarded {
+    let (bars, span) = (market.bars, &market.fitted.span);
     let of_book = |symbol: &usize| book.symbol.is_none_or(|own| own == *symbol);
     let watched: Vec<Watched> = watches
         .into_iter()
@@ -140,13 +130,14 @@ fn one(
             symbol,
             watch,
             rows: rows_of(bars, symbol, span),
-            event: truth.map(|truth| truth.event[symbol].clone()),
+            event: longest.map(|longest| longest.event[symbol].clone()),
         })
         .collect();
     let stops: Vec<Stop> = watched.iter().flat_map(Watched::stops).collect();
     let mut figures = shares(&watched).with_stops(&stops);
-    figures.false_stops = truth.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
-    if let Some(found) = truth.map(|truth| truth.figures(bars, &watched)) {
+    figures.false_stops =
+        longest.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
+    if let Some(found) = longest.map(|longest| longest.figures(bars, &watched)) {
         let alarms = found.alarms.unwrap_or_default();
         figures.events = Some(found.events);
         (figures.events_avoided, figures.median_lead_bars) = (Some(alarms.caught), alarms.median_lead);
@@ -154,8 +145,8 @@ fn one(
     let first = book.result.equity.time.first().map_or(0, |time| bars.timeline().step_at(*time));
     let stopped = joined(watched.iter().flat_map(|one| one.stopped_steps(bars, first)).collect());
     let figures = figures.with_books(&book.result, &guarded, &stopped);
-    let summary = BreakerSummary { guards: breaker.guards.clone(), figures };
-    Ok(Guarded { name: book.result.strategy.clone(), summary, watched, guarded })
+    let summary = BreakerSummary { guards: decided.config.build().guards().map(str::to_owned), figures };
+    Guarded { name: book.result.strategy.clone(), summary, watched, guarded }
 }
 
 /// The rows of a symbol whose steps lie in the span.
