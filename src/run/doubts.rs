@@ -18,6 +18,15 @@ const FEW: f64 = 0.05;
 /// Figures of a model that one sentence names.
 const NAMED_FIGURES: usize = 3;
 
+/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
+const BLIND: f64 = 0.02;
+
+/// A circuit breaker that is out of the market for a larger share of the bars does not guard a book, it replaces it.
+const OUT: f64 = 0.5;
+
+/// A stop of more horizons outlasts every alarm that began it.
+const LONG_STOP: usize = 10;
+
 /// A sentence for a model that scores better than the best possible forecast, if it does: luck alone would not.
 pub(super) fn below_noise_floor(predictions: &ModelPredictions, figures: &ForecastFigures) -> Option<String> {
     let ahead = |bars: &u32| format!("{} ahead", counted(*bars as usize, "bar"));
@@ -41,15 +50,6 @@ pub(super) fn below_noise_floor(predictions: &ModelPredictions, figures: &Foreca
         )
     })
 }
-
-/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
-const BLIND: f64 = 0.02;
-
-/// A circuit breaker that is out of the market for a larger share of the bars does not guard a book, it replaces it.
-const OUT: f64 = 0.5;
-
-/// A stop of more horizons outlasts every alarm that began it.
-const LONG_STOP: usize = 10;
 
 /// A sentence for every shown book that was ruined, liquidated, or traded more than its market could bear. Random books
 /// are a yardstick and stay out.

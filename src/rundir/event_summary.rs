@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 pub struct EventSummary {
     /// Bars within which the event counts.
     pub horizon: u32,
-    /// The risk from which on there is an alarm, of each fold in order; null where its validation rows hold no event.
+    /// The risk from which on there is an alarm, of each fold in order; null where its validation rows hold no event, or
+    /// already the highest risk there raises too many false alarms.
     pub thresholds: Vec<Option<f64>>,
     /// Over the test rows of all folds.
     pub test: EventFigures,

@@ -64,6 +64,7 @@ fn row(hue: &str, book: &StrategySummary, breaker: &BreakerSummary, cash: f64) -
         None => String::new(),
     };
     let wrong = false_stops(figures);
+    let within = figures.event_horizon.map(|bars| format!("within {}", bars_of(f64::from(bars))));
     let lead = figures.median_lead_bars.map(|bars| format!("median lead {}", bars_of(bars)));
     let by_chance = figures.base_rate.map(|share| format!("all bars {}", percent(Some(share), 1)));
     let longest = figures.mean_stop_bars.map(|_| format!("longest {}", count(figures.longest_stop_bars)));
@@ -71,7 +72,7 @@ fn row(hue: &str, book: &StrategySummary, breaker: &BreakerSummary, cash: f64) -
     let cells = [
         format!("<b>{net}</b>"),
         count(figures.stops) + &below(wrong),
-        avoided + &below(lead),
+        avoided + &below(within) + &below(lead),
         percent(figures.red_before_event, 1) + &below(by_chance),
         percent(Some(figures.red_share), 1),
         figures.mean_stop_bars.map_or_else(|| NONE.to_owned(), bars_of) + &below(longest),
