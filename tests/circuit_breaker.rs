@@ -102,6 +102,19 @@ fn breaker_keeps_its_state_without_forecasts_and_is_then_yellow_but_never_releas
     assert_eq!(states(&breaker, 2, &[0.1, 0.9, 0.9], nan), "yyy");
 }
 
+/// Red of one fold does not last through the next one, for which validation chose nothing.
+#[test]
+fn breaker_is_blind_and_not_red_in_a_fold_without_a_threshold() {
+    let breaker = CircuitBreaker { cool_down_bars: Some(2), ..CircuitBreaker::default() };
+    let risk = [0.1, 0.9, 0.9, NULL, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1];
+    let mut risks = risks(2, &[risk.to_vec()], 0.5);
+    // Of the nine forecasts the fourth, fifth and sixth are of that fold; the row before them has none at all.
+    risks.0[0].alarm_at[3..6].fill(NULL);
+    let bars = line(&[1.0; 10]);
+    let watch = breaker.watch(&world(&bars, &risks, None)).unwrap().unwrap().remove(0);
+    assert_eq!(letters(&watch.state), "grrryyyggg");
+}
+
 #[test]
 fn breaker_on_a_column_trips_at_the_level_and_below() {
     let breaker = |yellow, cool_down_bars| CircuitBreaker {

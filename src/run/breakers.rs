@@ -7,7 +7,7 @@ use crate::domains::market::backtest::run_one;
 use crate::domains::market::strategies::{BreakerState, Watch, World, guarded_positions};
 use crate::metrics::{BreakerMetrics, EventFigures, RiskRows, Stop};
 use crate::rundir::{BreakerSummary, Column, TableFile};
-use crate::table::{Bars, BookResult, NULL, Sample};
+use crate::table::{Bars, BookResult, Labels, NULL, Sample};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,16 +28,22 @@ struct Watched {
     watch: Watch,
     /// Rows of the test bars.
     rows: Range<usize>,
-    /// By row, whether an event lies ahead within the longest horizon; `None` where the target is no event.
+    /// By row, whether an event lies ahead within the horizon that judges it; `None` where the target is no event.
     event: Option<Vec<f64>>,
 }
 
-/// What a target that is an event says of the bars, at its longest horizon.
-struct LongestHorizon {
-    bars: u32,
-    /// `[symbol][row]`: whether the event lies ahead; null where the future is not there.
-    event: Vec<Vec<f64>>,
+/// What a target that is an event says of the bars.
+struct Outcomes {
+    labels: Labels,
     truth: Truth,
+}
+
+/// The same within the horizon that judges one breaker.
+struct OneHorizon<'a> {
+    bars: u32,
+    /// Its place among the horizons of the target.
+    place: usize,
+    of: &'a Outcomes,
 }
 
 /// Every shown breaker beside the book that it guards, which is run with the same settings.
@@ -50,7 +56,7 @@ pub(super) fn beside_guarded(
 ) -> Result<Vec<Guarded>, RunError> {
     let (span, predictions) = (&market.fitted.span, &market.fitted.predictions);
     let mut found = Vec::new();
-    let mut longest = None;
+    let mut outcomes = None;
     for (decided, book) in shown {
         let seed = market.seed.child(&decided.name, 0);
         let world =
@@ -58,28 +64,43 @@ pub(super) fn beside_guarded(
         let Some(watches) = decided.config.build().watch(&world) else { continue };
         let watches =
             watches.map_err(|reason| RunError::Strategy { strategy: decided.name.clone(), reason })?;
-        if longest.is_none() {
-            longest = Some(LongestHorizon::of(market)?);
+        if outcomes.is_none() {
+            outcomes = Some(Outcomes::of(market)?);
         }
         let guarded = run_guarded(market, (decided, book), &world)?;
-        let longest = longest.as_ref().and_then(Option::as_ref);
-        found.push(compare(market, (decided, book, guarded), watches, longest));
+        let outcomes = outcomes.as_ref().and_then(Option::as_ref);
+        let judge = outcomes.and_then(|outcomes| outcomes.judge(decided.config.build().model()));
+        found.push(compare(market, (decided, book, guarded), watches, judge.as_ref()));
     }
     Ok(found)
 }
 
-impl LongestHorizon {
+impl Outcomes {
     /// `None` where the target is no event.
-    fn of(market: &Market) -> Result<Option<LongestHorizon>, RunError> {
+    fn of(market: &Market) -> Result<Option<Outcomes>, RunError> {
         let experiment = &market.plan.experiment;
         let truth = Truth::of_bars(experiment, market.bars);
         let Some((truth, target)) = truth.zip(experiment.target.as_ref()) else { return Ok(None) };
         let labels = target.build().compute(market.bars).map_err(RunError::Labels)?;
-        let longest = labels.horizons().iter().enumerate().max_by_key(|(_, bars)| **bars);
-        let Some((place, bars)) = longest else { return Ok(None) };
-        let symbols = 0..market.bars.symbols().len();
-        let event = symbols.map(|symbol| labels.column(symbol, place).to_vec()).collect();
-        Ok(Some(LongestHorizon { bars: *bars, event, truth }))
+        Ok(Some(Outcomes { labels, truth }))
+    }
+
+    /// At the horizon of the breaker's model, by default its first; without a model at the longest.
+    fn judge(&self, model: Option<(&str, Option<u32>)>) -> Option<OneHorizon<'_>> {
+        let mut horizons = self.labels.horizons().iter().copied().enumerate();
+        let (place, bars) = match model {
+            Some((_, None)) => horizons.next(),
+            Some((_, Some(wanted))) => horizons.find(|(_, bars)| *bars == wanted),
+            None => horizons.max_by_key(|(_, bars)| *bars),
+        }?;
+        Some(OneHorizon { bars, place, of: self })
+    }
+}
+
+impl OneHorizon<'_> {
+    /// Whether an event lies ahead of each row of a symbol; null where the future is not there.
+    fn event(&self, symbol: usize) -> &[f64] {
+        self.of.labels.column(symbol, self.place)
     }
 
     /// The events of the test rows, with red as the alarm.
@@ -94,10 +115,10 @@ impl LongestHorizon {
             samples: &rows.iter().map(sample).collect::<Vec<Sample>>(),
             fold: &vec![0; rows.len()],
             risk: rows.iter().map(red).collect(),
-            actual: rows.iter().map(|(one, row)| self.event[one.symbol][*row]).collect(),
+            actual: rows.iter().map(|(one, row)| self.event(one.symbol)[*row]).collect(),
             horizon: self.bars,
         };
-        self.truth.figures_of(bars, &risks, |_| NULL, |_| 1.0)
+        self.of.truth.figures_of(bars, &risks, |_| NULL, |_| 1.0)
     }
 }
 
@@ -118,7 +139,7 @@ fn compare(
     market: &Market,
     (decided, book, guarded): (&Decided, &ShownBook, BookResult),
     watches: Vec<Watch>,
-    longest: Option<&LongestHorizon>,
+    judge: Option<&OneHorizon>,
 ) -> Guarded {
     let (bars, span) = (market.bars, &market.fitted.span);
     let of_book = |symbol: &usize| book.symbol.is_none_or(|own| own == *symbol);
@@ -130,16 +151,22 @@ fn compare(
             symbol,
             watch,
             rows: rows_of(bars, symbol, span),
-            event: longest.map(|longest| longest.event[symbol].clone()),
+            event: judge.map(|judge| judge.event(symbol).to_vec()),
         })
         .collect();
     let stops: Vec<Stop> = watched.iter().flat_map(Watched::stops).collect();
     let mut figures = shares(&watched).with_stops(&stops);
-    figures.false_stops =
-        longest.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
-    if let Some(found) = longest.map(|longest| longest.figures(bars, &watched)) {
+    if let Some(judge) = judge {
+        let found = judge.figures(bars, &watched);
         let alarms = found.alarms.unwrap_or_default();
-        figures.events = Some(found.events);
+        let judged = |outcome: &[Option<bool>]| {
+            Some(stops.iter().filter(|stop| outcome.contains(&stop.before_event)).count())
+        };
+        figures.event_horizon = Some(judge.bars);
+        figures.judged_stops = judged(&[Some(true), Some(false)]);
+        figures.false_stops = judged(&[Some(false)]);
+        (figures.events, figures.base_rate) = (Some(found.events), found.base_rate);
+        figures.red_before_event = red_before_event(&watched);
         (figures.events_avoided, figures.median_lead_bars) = (Some(alarms.caught), alarms.median_lead);
     }
     let first = book.result.equity.time.first().map_or(0, |time| bars.timeline().step_at(*time));
@@ -157,11 +184,11 @@ fn rows_of(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
 }
 
 impl Watched {
-    /// Runs of red test rows.
+    /// Runs of red test rows, each judged by its first row. One that began before the test is judged where the test begins.
     fn stops(&self) -> Vec<Stop> {
         let before_event = |rows: &Range<usize>| {
-            let known = self.event.as_ref()?[rows.clone()].iter().filter(|event| !event.is_nan());
-            known.fold(None, |found, event| Some(found == Some(true) || *event > 0.5))
+            let event = self.event.as_ref()?[rows.start];
+            (!event.is_nan()).then_some(event > 0.5)
         };
         let runs = red_runs(&self.watch.state[self.rows.clone()]).into_iter();
         let moved = runs.map(|run| run.start + self.rows.start..run.end + self.rows.start);
@@ -195,7 +222,7 @@ fn red_runs(states: &[BreakerState]) -> Vec<Range<usize>> {
     runs
 }
 
-/// Ranges in rising order, those that meet or overlap put together.
+/// Ranges in rising order, those that overlap put together.
 fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut joined: Vec<Range<usize>> = Vec::new();
@@ -206,6 +233,20 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     joined
+}
+
+/// Share of the red rows with an event ahead, among those where that is known.
+fn red_before_event(watched: &[Watched]) -> Option<f64> {
+    let (mut known, mut before) = (0_usize, 0_usize);
+    for one in watched {
+        let Some(event) = &one.event else { continue };
+        let red = one.rows.clone().filter(|row| one.watch.state[*row] == BreakerState::Red);
+        for row in red.filter(|row| !event[*row].is_nan()) {
+            known += 1;
+            before += usize::from(event[row] > 0.5);
+        }
+    }
+    (known > 0).then(|| before as f64 / known as f64)
 }
 
 /// How much of the test rows was spent in which state.

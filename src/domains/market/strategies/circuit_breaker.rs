@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 /// A bar without a forecast keeps the state as long as the last forecast is younger than its horizon (a column speaks of its
 /// own bar alone). After that, and before the first forecast, the breaker is blind: missing numbers are no all-clear, so red
 /// stays red and green turns yellow, where `yellow_exposure` says what a book may hold that nobody watches. Bars without
-/// a forecast do not count for the cool-down.
+/// a forecast do not count for the cool-down. Where there are forecasts but validation chose no threshold for them, no
+/// number can trip the breaker or release it: it is yellow from the first such bar on, also out of red.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitBreaker {
@@ -41,7 +42,8 @@ pub struct CircuitBreaker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub red: Option<f64>,
     /// The risk, or the value of the column, from which on there is a warning, and on whose other side red ends. Default: half
-    /// of `red` with `model`, `red` itself with `column`.
+    /// of `red` with `model` (whatever `warning_share` of the section `alarms` is), `red` itself with `column`. A model
+    /// whose quiet risk lies above it never leaves red: then write a `yellow` nearer to `red`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yellow: Option<f64>,
     /// Bars in a row below `yellow` that end red, at least 1. Default: with `model` the horizon, as long as the last alarm
@@ -204,7 +206,11 @@ impl CircuitBreaker {
         // Before the first forecast the breaker is blind.
         let (mut state, mut age, mut calm) = (BreakerState::Yellow, horizon, 0);
         let mut follow = |(risk, red): (&f64, &f64)| {
-            if risk.is_nan() || red.is_nan() {
+            if red.is_nan() && !risk.is_nan() {
+                (state, age, calm) = (BreakerState::Yellow, horizon, 0);
+                return state;
+            }
+            if risk.is_nan() {
                 age += 1;
                 if age >= horizon && state == BreakerState::Green {
                     state = BreakerState::Yellow;
