@@ -82,9 +82,9 @@ fn breaker_leaves_red_after_enough_calm_bars_in_a_row() {
     let risk = [0.1, 0.3, 0.2, 0.6, 0.2, 0.3, 0.2, 0.1, 0.4, 0.7, 0.1, 0.1];
     // Two bars below yellow end red; the bar at 0.3 between them starts the count again.
     assert_eq!(states(&breaker, 4, &risk, NULL), "gygrrrrgyrrg");
-    // Without settings the threshold of validation is red, half of it yellow, and the horizon cools down.
+    // Without settings the threshold of validation is red, 80 % of it yellow, and the horizon cools down.
     let plain = CircuitBreaker::default();
-    assert_eq!(states(&plain, 3, &[0.1, 0.25, 0.5, 0.2, 0.2, 0.2, 0.24, 0.3], 0.5), "gyrrrggy");
+    assert_eq!(states(&plain, 3, &[0.1, 0.4, 0.5, 0.2, 0.2, 0.39, 0.24, 0.45], 0.5), "gyrrrggy");
     // A written yellow above the threshold that validation chose cannot hold red back.
     let high = CircuitBreaker { yellow: Some(0.3), cool_down_bars: Some(1), ..CircuitBreaker::default() };
     assert_eq!(states(&high, 3, &[0.1, 0.2, 0.1], 0.2), "grg");

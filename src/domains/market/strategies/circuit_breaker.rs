@@ -7,6 +7,10 @@ use crate::table::{Basis, LabelKind, NULL, Positions, SymbolBars};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Default `yellow` as a share of `red`: wide enough that a risk that trembles at the threshold trips the breaker once, and
+/// no wider, since what holds red below the threshold is no alarm any more.
+const YELLOW_SHARE: f64 = 0.8;
+
 /// Guards the positions of another strategy, each symbol for itself, by a risk with three states.
 ///
 /// - Green: the risk is below `yellow`. The guarded positions are held.
@@ -41,9 +45,9 @@ pub struct CircuitBreaker {
     /// `column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub red: Option<f64>,
-    /// The risk, or the value of the column, from which on there is a warning, and on whose other side red ends. Default: half
-    /// of `red` with `model` (whatever `warning_share` of the section `alarms` is), `red` itself with `column`. A model
-    /// whose quiet risk lies above it never leaves red: then write a `yellow` nearer to `red`.
+    /// The risk, or the value of the column, from which on there is a warning, and on whose other side red ends. Default: 80 %
+    /// of `red` with `model` (whatever `warning_share` of the section `alarms` is), `red` itself with `column`. Much lower,
+    /// and a model whose quiet risk lies above it never leaves red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yellow: Option<f64>,
     /// Bars in a row below `yellow` that end red, at least 1. Default: with `model` the horizon, as long as the last alarm
@@ -236,7 +240,7 @@ impl CircuitBreaker {
         match (&self.column, self.yellow) {
             (Some(_), yellow) => yellow.map_or(red, |yellow| -yellow),
             // A threshold that validation chose may lie below a yellow that was written.
-            (None, yellow) => yellow.unwrap_or(0.5 * red).min(red),
+            (None, yellow) => yellow.unwrap_or(YELLOW_SHARE * red).min(red),
         }
     }
 
