@@ -389,3 +389,34 @@ fn long_windows_cost_no_more_than_short_ones() {
     // A window computed anew in every row would take 2e9 operations an indicator: many seconds.
     assert!(long.as_secs_f64() < 2.0, "{long:?}");
 }
+
+#[test]
+fn chosen_columns_are_those_of_all_in_the_order_that_was_asked_for() {
+    let bars = random_bars(3, 120);
+    for (kind, chosen) in [
+        ("bollinger", vec!["lower", "upper"]),
+        ("bollinger", vec!["percent_b"]),
+        ("macd", vec!["signal", "line"]),
+        ("macd", vec!["histogram"]),
+    ] {
+        let all = compute(&[config(json!({kind: {}}))], &bars).unwrap();
+        let some = compute(&[config(json!({kind: {"columns": chosen}}))], &bars).unwrap();
+        assert_eq!(some.names().len(), chosen.len());
+        for (index, name) in some.names().iter().enumerate() {
+            assert!(name.ends_with(chosen[index]), "{name} is not {}", chosen[index]);
+            let place = all.names().iter().position(|other| other == name).unwrap();
+            for symbol in 0..bars.symbols().len() {
+                let bits = |column: &[f64]| column.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(some.column(symbol, index)), bits(all.column(symbol, place)), "{name}");
+            }
+        }
+    }
+    for (written, expected) in [
+        (json!({"bollinger": {"columns": []}}), "`columns` is empty"),
+        (json!({"macd": {"columns": ["line", "line"]}}), "names `line` twice"),
+    ] {
+        let problem = config(written).build().check().unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+    }
+    assert!(serde_json::from_value::<IndicatorConfig>(json!({"macd": {"columns": ["upper"]}})).is_err());
+}

@@ -172,16 +172,18 @@ fn settings_that_make_no_sense_are_refused_by_name() {
 #[test]
 fn every_model_with_weights_finds_a_planted_signal() {
     for model in small_examples() {
-        if is_baseline(&model) || model.build().fits(LabelKind::Return).is_err() {
+        if is_baseline(&model) {
             continue;
         }
-        let world = World::new(model.build().window(), 800, 2);
+        let world = World::fitting(&model, model.build().window(), 800, 2);
         let fit = world.fit(&model, &TrainConfig { epochs: 12, ..quick() }).unwrap();
         let targets = world.test_targets();
         let error = mean_squared_error(&world.predict(&*fit.model), &targets);
-        let zero = mean_squared_error(&vec![0.0; targets.len()], &targets);
-        // Signal variance 1.25 and noise variance 0.25: the best possible share is about a sixth.
-        assert!(error < 0.4 * zero, "{}: {error} against {zero}", model.name());
+        // Signal variance 1.25 and noise variance 0.25: the best possible share of the error of a return of 0 is about a
+        // sixth. Of classes it is about 0.4 of the error of a coin.
+        let (ignorant, share) = if world.kind == LabelKind::Class { (0.5, 0.55) } else { (0.0, 0.4) };
+        let blind = mean_squared_error(&vec![ignorant; targets.len()], &targets);
+        assert!(error < share * blind, "{}: {error} against {blind}", model.name());
     }
 }
 

@@ -1,44 +1,7 @@
 //! The next values of a noisy sine, from the shipped configuration: what every model scores beside the noise floor.
 
-use crate::markets::random_bars;
 use crate::program::Scratch;
-use candlewick::domains::market::indicators::{IndicatorConfig, compute};
-use serde_json::{Value, json};
-
-fn config(written: Value) -> IndicatorConfig {
-    serde_json::from_value(written).unwrap()
-}
-
-#[test]
-fn chosen_columns_are_those_of_all_in_the_order_that_was_asked_for() {
-    let bars = random_bars(120, 3);
-    for (kind, chosen) in [
-        ("bollinger", vec!["lower", "upper"]),
-        ("bollinger", vec!["percent_b"]),
-        ("macd", vec!["signal", "line"]),
-        ("macd", vec!["histogram"]),
-    ] {
-        let all = compute(&[config(json!({kind: {}}))], &bars).unwrap();
-        let some = compute(&[config(json!({kind: {"columns": chosen}}))], &bars).unwrap();
-        assert_eq!(some.names().len(), chosen.len());
-        for (index, name) in some.names().iter().enumerate() {
-            assert!(name.ends_with(chosen[index]), "{name} is not {}", chosen[index]);
-            let place = all.names().iter().position(|other| other == name).unwrap();
-            for symbol in 0..bars.symbols().len() {
-                let bits = |column: &[f64]| column.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-                assert_eq!(bits(some.column(symbol, index)), bits(all.column(symbol, place)), "{name}");
-            }
-        }
-    }
-    for (written, expected) in [
-        (json!({"bollinger": {"columns": []}}), "`columns` is empty"),
-        (json!({"macd": {"columns": ["line", "line"]}}), "names `line` twice"),
-    ] {
-        let problem = config(written).build().check().unwrap_err();
-        assert!(problem.contains(expected), "{problem}");
-    }
-    assert!(serde_json::from_value::<IndicatorConfig>(json!({"macd": {"columns": ["upper"]}})).is_err());
-}
+use serde_json::Value;
 
 /// Runs `configs/experiments/byner.yaml` with these settings replaced.
 fn byner(settings: &[&str]) -> (Scratch, Value) {
@@ -102,7 +65,8 @@ fn the_next_values_of_a_noisy_sine_are_forecast_down_to_the_noise_floor_and_not_
     assert!(figure(&document, "linear", "mse") < 2.5);
     for network in ["lstm", "transformer"] {
         let error = figure(&document, network, "mse");
-        assert!(error < 4.0, "{network}: {error}, worse than what was ten bars before");
+        // Five other seeds gave 2.44 to 2.52; what was ten bars before has an error of 4.43.
+        assert!(error < 2.6, "{network}: {error}");
     }
     let run = scratch.runs().remove(0);
     assert!(run.join("history.parquet").exists(), "the history is kept");

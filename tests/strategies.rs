@@ -92,12 +92,18 @@ fn strategies_decide_alike_without_the_future() {
 #[test]
 fn strategies_trade_on_the_random_market() {
     let bars = random_bars(2000, 2);
-    let values: Vec<f64> = (0..2000).map(|row| if row / 50 % 2 == 0 { 0.01 } else { -0.01 }).collect();
     for example in StrategyConfig::examples() {
-        let predictions = forecasts(kind_for(&example), 3, &values);
+        let kind = kind_for(&example);
+        // Returns on both sides of zero, risks on both sides of the alarm at 0.5.
+        let (low, high) = if kind == LabelKind::Event { (0.1, 0.9) } else { (-0.01, 0.01) };
+        let values: Vec<f64> = (0..2000).map(|row| if row / 50 % 2 == 0 { high } else { low }).collect();
+        let predictions = forecasts(kind, 3, &values);
         let positions = example.build().decide(&world(&bars, &predictions, 1000..2000)).unwrap();
         let book = run_book(&bars, &positions, example.name(), &BacktestConfig::default(), 1000..2000);
         assert_eq!(book.fills.is_empty(), example.name() == "cash", "{}", example.name());
+        // A breaker trips nine times while it holds the first symbol.
+        let sold = |fill: &candlewick::table::Fill| fill.side.name() == "sell";
+        assert!(kind != LabelKind::Event || book.fills.iter().filter(|fill| sold(fill)).count() >= 9);
         assert!(book.equity.equity.iter().all(|equity| equity.is_finite()));
     }
 }

@@ -6,10 +6,17 @@ pub(super) const NONE: &str = "\u{2013}";
 /// A no-break space, between a number and its unit.
 pub(super) const SPACE: char = '\u{a0}';
 
-/// `-1234.5` with two digits: `−1,234.50`. A number that rounds to zero has no sign.
+/// Longer numbers are written with a power of ten: their digits say nothing and burst a table.
+const LONGEST: f64 = 1e12;
+
+/// `-1234.5` with two digits: `−1,234.50`; `9.30e23`, whatever the digits, from 10^12 on. A number that rounds to zero has no
+/// sign.
 pub(super) fn decimal(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
+    }
+    if value.abs() >= LONGEST {
+        return powers(value);
     }
     let plain = format!("{:.digits$}", value.abs());
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
@@ -57,10 +64,14 @@ pub(super) fn significant(value: f64) -> String {
         return decimal(value, 0);
     }
     let magnitude = value.abs().log10().floor() as i32;
-    if !(-4..12).contains(&magnitude) {
-        return format!("{value:.2e}").replace('-', "\u{2212}");
+    if magnitude < -4 {
+        return powers(value);
     }
     decimal(value, (2 - magnitude).clamp(0, 9) as usize)
+}
+
+fn powers(value: f64) -> String {
+    format!("{value:.2e}").replace('-', "\u{2212}")
 }
 
 /// A count with grouped thousands.

@@ -9,6 +9,9 @@ use super::selection;
 use super::svg::{Axis, share};
 use crate::rundir::{Conclusion, StrategyKind, Summary, Verdict};
 
+/// Sharpe ratios above this are a property of the data or of the test, not of a market.
+const CREDIBLE_SHARPE: f64 = 10.0;
+
 /// `lstm beats the best baseline, hold, by 0.31 Sharpe, 95 % interval −0.12 to 0.70, after 3 trials`, without the
 /// conclusion and not yet escaped.
 pub(super) fn claim(verdict: &Verdict) -> String {
@@ -58,9 +61,16 @@ pub(super) fn headline(files: &RunFiles) -> String {
     html += &format!("<p>{}</p>\n", meaning(verdict, hindsight));
     if let Some(p_value) = verdict.p_value {
         html += &format!(
-            "<p>If both had the same Sharpe ratio, a difference of this size or larger would come up with p = {} (Ledoit and \
+            "<p>If both had the same Sharpe ratio, a difference of this size or larger would come up with p {} (Ledoit and \
              Wolf).</p>\n",
-            decimal(p_value, 3)
+            if p_value < 0.001 { "&lt; 0.001".to_owned() } else { format!("= {}", decimal(p_value, 3)) }
+        );
+    }
+    if largest_sharpe(summary, verdict).is_some_and(|sharpe| sharpe > CREDIBLE_SHARPE) {
+        html += &format!(
+            "<p><strong>Size.</strong> No book of any size earns a Sharpe ratio above {CREDIBLE_SHARPE:.0} in a real market for \
+             long. Where the data are synthetic it says how clear their signal is; elsewhere look for a cost that is \
+             missing or a look into the future. It is no forecast of a profit.</p>\n"
         );
     }
     let baseline = if hindsight {
@@ -76,6 +86,13 @@ pub(super) fn headline(files: &RunFiles) -> String {
     );
     html += "</div>\n</div>\n";
     html
+}
+
+/// The larger Sharpe ratio of the two books.
+fn largest_sharpe(summary: &Summary, verdict: &Verdict) -> Option<f64> {
+    let books = [&verdict.best_model, &verdict.best_baseline].into_iter();
+    let sharpes = books.filter_map(|name| strategy(summary, name)?.metrics.sharpe);
+    sharpes.max_by(f64::total_cmp)
 }
 
 /// That the baseline is the best of many books, where it is.

@@ -1,6 +1,7 @@
 //! What a strategy that guards another one sees.
 
-/// A state of a circuit breaker.
+/// A state of a circuit breaker. It is what a strategy does; how high a risk is beside its threshold, whoever trades on it, is said by
+/// `RiskLevel` (normal, warning, critical) of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
     /// The risk is low.
