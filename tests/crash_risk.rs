@@ -39,9 +39,7 @@ fn breakers(summary: &Value) -> Vec<(String, Value)> {
         let last = cash * (1.0 + book["metrics"]["total_return"].as_f64().unwrap());
         assert!((last - guarded - number("net_effect")).abs() < 1e-6 * last, "{book}");
         assert!(number("events_avoided") <= number("events"));
-        assert!(
-            number("false_stops") <= number("judged_stops") && number("judged_stops") <= number("stops")
-        );
+        assert!(number("false_stops") <= number("judged_stops") && number("judged_stops") <= number("stops"));
         found.push((book["name"].as_str().unwrap().to_owned(), figures.clone()));
     }
     found
