@@ -1,5 +1,6 @@
 //! Configurations: every mistake at once, each at its place; resolved plans reload to equal plans.
 
+use crate::program::Scratch;
 use candlewick::config::{ConfigError, Plan, Text, load, schema_text};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,32 +60,58 @@ fn the_base_is_accepted_and_reloads_to_an_equal_plan() {
     assert_eq!(first.written, BASE);
 }
 
+/// The YAML files in these folders.
+fn shipped(folders: &[&str]) -> Vec<PathBuf> {
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
+}
+
 #[test]
 fn every_shipped_configuration_resolves_and_reloads() {
+    let paths = shipped(&["configs", "configs/experiments", "configs/benchmarks"]);
+    for path in &paths {
+        let yaml = fs::read_to_string(path).unwrap();
+        let first = yaml.lines().next().unwrap();
+        assert!(
+            first.starts_with("# yaml-language-server: $schema="),
+            "{}: editors need it first",
+            path.display()
+        );
+        let schema = path.parent().unwrap().join(first.rsplit('=').next().unwrap());
+        assert!(schema.exists(), "{} names a schema that is not there", path.display());
+        let plan = load(&Text { name: "shipped", yaml: &yaml, overrides: &[] })
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let again = load(&Text { name: "again", yaml: &plan.resolved, overrides: &[] }).unwrap();
+        assert_eq!(plan.experiment, again.experiment, "{}", path.display());
+    }
+    assert!(paths.len() >= 2, "only {} configurations are shipped", paths.len());
+}
+
+#[test]
+fn the_commands_in_comments_of_shipped_configurations_parse() {
+    let scratch = Scratch::new();
+    // The parser refuses a wrong verb, flag or value before it comes to the last word.
+    let parses = |words: &[&str]| scratch.candlewick(&[words, &["--help"]].concat());
+    parses(&["run", "experiment.yaml", "--no-such-flag"]).exits(2);
+    parses(&["backtest", "experiment.yaml", "--threads", "many"]).exits(2);
+    parses(&["no-such-verb"]).exits(2);
     let mut count = 0;
-    for folder in ["configs", "configs/experiments", "configs/benchmarks"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "yaml") {
-                continue;
+    for path in shipped(&["configs", "configs/experiments", "configs/benchmarks", "configs/sweeps"]) {
+        let yaml = fs::read_to_string(&path).unwrap();
+        let lines = yaml.lines().filter_map(|line| line.strip_prefix("# "));
+        for line in lines.filter(|line| line.starts_with("candlewick ")) {
+            for command in line.split(" && ") {
+                let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+                parses(&words).exits(0);
+                let file =
+                    words.iter().find(|word| word.starts_with("configs/")).map(|word| root().join(word));
+                assert!(file.is_none_or(|file| file == path), "{}: {command}", path.display());
+                count += 1;
             }
-            let yaml = fs::read_to_string(&path).unwrap();
-            let first = yaml.lines().next().unwrap();
-            assert!(
-                first.starts_with("# yaml-language-server: $schema="),
-                "{}: editors need it first",
-                path.display()
-            );
-            let schema = path.parent().unwrap().join(first.rsplit('=').next().unwrap());
-            assert!(schema.exists(), "{} names a schema that is not there", path.display());
-            let plan = load(&Text { name: "shipped", yaml: &yaml, overrides: &[] })
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let again = load(&Text { name: "again", yaml: &plan.resolved, overrides: &[] }).unwrap();
-            assert_eq!(plan.experiment, again.experiment, "{}", path.display());
-            count += 1;
         }
     }
-    assert!(count >= 2, "only {count} configurations are shipped");
+    assert!(count >= 7, "only {count} commands");
 }
 
 #[test]

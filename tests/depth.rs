@@ -161,6 +161,11 @@ fn the_band_counts_levels_and_a_shallow_book_is_told() {
     assert_eq!(table.float("buy_volume").unwrap(), [2.0; 20]);
     let text = ingest(&scratch, books(20), &["--every", "1s"]).exits(0).stdout;
     assert!(text.contains("20 snapshots out of 20") && text.contains("lower bounds"), "{text}");
+    let look = ["data", "describe", "depth.parquet", "--close", "mid_price"];
+    assert!(text.contains(&look.join(" ")), "{text}");
+    assert!(scratch.candlewick(&look).exits(0).stdout.contains("These files load as bars"));
+    let levels = scratch.candlewick(&["data", "describe", "BTC.parquet"]).exits(3);
+    assert!(levels.stderr.contains("`candlewick data depth`"), "{}", levels.stderr);
     // Best levels alone are a book as well.
     let best: Columns = books(20).into_iter().take(5).collect();
     let document = ingest(&scratch, best, &["--every", "1s", "--json"]).exits(0).json();

@@ -24,7 +24,8 @@ fn deviation(values: &[f64]) -> f64 {
 #[test]
 fn the_noise_floor_of_sine_ticks_is_exact() {
     let floor = SineTicksGenerator::noise_floor();
-    assert_eq!(format!("{:.3} {:.3} {:.3}", floor.mse, floor.mae, floor.accuracy), "2.253 1.188 0.256");
+    let figures = [floor.mse, floor.mae, floor.accuracy].map(Option::unwrap);
+    assert_eq!(figures.map(|figure| format!("{figure:.3}")), ["2.253", "1.188", "0.256"]);
 }
 
 #[test]
@@ -45,9 +46,8 @@ fn the_best_forecasts_of_simulated_ticks_reach_the_noise_floor() {
     let floor = SineTicksGenerator::noise_floor();
     let found = [squares, distances, hits].map(|sum| sum / ticks as f64);
     // Three standard errors of 400,000 ticks.
-    for (found, (exact, error)) in
-        found.iter().zip([(floor.mse, 0.016), (floor.mae, 0.005), (floor.accuracy, 0.0021)])
-    {
+    let exact = [floor.mse, floor.mae, floor.accuracy].map(Option::unwrap);
+    for (found, (exact, error)) in found.iter().zip(exact.iter().zip([0.016, 0.005, 0.0021])) {
         assert!((found - exact).abs() < error, "{found} is not {exact}");
     }
 }
@@ -63,7 +63,7 @@ struct Depth {
 
 fn depth(path: &Path, process: DepthProcess, rows: usize, seed: u64) -> Depth {
     let start = Time(0);
-    let generator = DepthCrashesGenerator { process, rows, crashes_per_day: 2.0, seed, start };
+    let generator = DepthCrashesGenerator { process, rows, crashes_per_day: None, seed, start };
     let metadata = generator.write(path, "command").unwrap();
     let table = TableFile::read(path).unwrap();
     let column = |name: &str| table.float(name).unwrap().to_vec();
@@ -276,6 +276,7 @@ fn impossible_settings_of_depth_are_refused_with_the_possible_ones() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |rows: usize, crashes_per_day: f64, start: Time| {
         let process = DepthProcess::Varied;
+        let crashes_per_day = Some(crashes_per_day);
         let generator = DepthCrashesGenerator { process, rows, crashes_per_day, seed: 1, start };
         generator.write(&folder.path().join("depth.parquet"), "command").unwrap_err().to_string()
     };
@@ -288,6 +289,17 @@ fn impossible_settings_of_depth_are_refused_with_the_possible_ones() {
     let ticks = SineTicksGenerator { ticks: 1, seed: 1, start: Time(0) };
     let text = ticks.write(&folder.path().join("ticks.parquet"), "command").unwrap_err().to_string();
     assert!(text.contains("at least 2"), "{text}");
+}
+
+#[test]
+fn a_rate_of_crashes_is_refused_where_there_is_but_one() {
+    let scratch = Scratch::new();
+    let words = ["data", "generate", "depth-crashes", "--process", "sentinel", "--output", "depth.parquet"];
+    let refused = scratch.candlewick(&[&words[..], &["--crashes-per-day", "5"]].concat()).exits(2).stderr;
+    assert!(refused.contains("crashes-per-day") && refused.contains("--process varied"), "{refused}");
+    assert!(!scratch.path("depth.parquet").exists());
+    let document = scratch.candlewick(&[&words[..], &["--json"]].concat()).exits(0).json();
+    assert!(!document["command"].as_str().unwrap().contains("crashes-per-day"), "{document}");
 }
 
 /// Generated bars with crashes in them, loaded with their columns.
@@ -401,9 +413,9 @@ fn every_generator_tells_what_it_made() {
         scratch.candlewick(&words).exits(0).stdout
     };
     let ticks = said(&["sine-ticks", "--ticks", "100", "--output", "ticks.parquet"]);
-    assert!(ticks.contains("100 bars of price") && ticks.contains("MSE 2.253, MAE 1.188"), "{ticks}");
+    assert!(ticks.contains("100 rows of price") && ticks.contains("MSE 2.253, MAE 1.188"), "{ticks}");
     let depth = said(&["depth-crashes", "--process", "sentinel", "--output", "depth.parquet"]);
-    assert!(depth.contains("10000 bars of ETHUSDC") && depth.contains("one crash"), "{depth}");
+    assert!(depth.contains("10000 rows of ETHUSDC") && depth.contains("one crash"), "{depth}");
     scratch.market(3_000, 0.0);
     let crashes = said(&["crashes", "--bars", "market.parquet", "--output", "crashes.parquet"]);
     assert!(crashes.contains("crashes: ") && crashes.contains("in the bars of market.parquet"), "{crashes}");

@@ -130,7 +130,8 @@ pub struct ColumnsConfig {
     /// `timestamp` may be mapped beside them, and an experiment on them has no strategies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<String>,
-    /// Further columns of numbers that costs read, by the name under which they are known:
+    /// Further columns of numbers that features (`column`, `depth_stress`), circuit breakers and costs read, by the name under
+    /// which they are known:
     /// `{gas_price: gas_price_gwei, funding_rate: {column: funding, resample: sum}}`. A null stays a null.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, ExtraColumn>,

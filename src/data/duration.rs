@@ -17,6 +17,12 @@ pub struct BarDuration {
 }
 
 impl BarDuration {
+    /// One second.
+    pub const SECOND: BarDuration = BarDuration { nanoseconds: 1_000_000_000 };
+
+    /// One minute.
+    pub const MINUTE: BarDuration = BarDuration { nanoseconds: 60_000_000_000 };
+
     /// The length, positive.
     pub fn nanoseconds(self) -> i64 {
         self.nanoseconds

@@ -188,6 +188,9 @@ impl Finder<'_> {
                 Some(near) => {
                     format!("did you mean `{near}`? Write it under data.columns: {{{part}: {near}}}")
                 }
+                None if self.index("bid_px_1").is_some() => {
+                    "these are levels of an order book; make bars of them with `candlewick data depth`".into()
+                }
                 None => format!("name the right one under data.columns: {{{part}: ...}}"),
             };
             self.error(name, remedy)

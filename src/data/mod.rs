@@ -35,8 +35,8 @@ pub use describe::{Description, FileDescription, SymbolDescription, describe};
 pub use duration::BarDuration;
 pub use error::DataError;
 pub use generate::{
-    CrashInjection, DepthCrashesGenerator, DepthProcess, GeneratedMetadata, MarketGenerator, NoiseFloor,
-    PlantedCrash, PlantedFalseStart, PlantedSignal, SineTicksGenerator,
+    CrashInjection, DepthCrashesGenerator, DepthProcess, GeneratedMetadata, MarketGenerator, PlantedCrash,
+    PlantedFalseStart, PlantedSignal, SineTicksGenerator,
 };
 pub use import::{ImportOptions, Imported, import};
 pub use load::{Loaded, fingerprint, load};

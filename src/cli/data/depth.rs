@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &DepthArguments, output: &mut dyn Write) -> Result<
     if ingested.null_blr > 0 {
         writeln!(
             output,
-            "Note: {} without blr, because nothing is for sale.",
+            "Note: {} without blr, because nothing is for sale within the percentage.",
             counted(ingested.null_blr, "row")
         )?;
     }
@@ -75,6 +75,7 @@ pub(super) fn run(arguments: &DepthArguments, output: &mut dyn Write) -> Result<
         ingested.end,
         counted(ingested.missing_intervals, "interval")
     )?;
+    writeln!(output, "Look at it with `candlewick data describe {} --close mid_price`", ingested.output)?;
     writeln!(
         output,
         "Load it with data.columns: {{close: mid_price, extra: {{blr: blr, buy_volume: buy_volume, sell_volume: sell_volume}}}}"

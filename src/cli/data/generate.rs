@@ -5,6 +5,7 @@ use crate::data::{
     BarDuration, CrashInjection, DataError, DepthCrashesGenerator, DepthProcess, GeneratedMetadata,
     MarketGenerator, SineTicksGenerator,
 };
+use crate::metrics::NoiseFloor;
 use crate::units::{Time, counted};
 use clap::{Args, Subcommand, ValueEnum};
 use std::io::Write;
@@ -111,9 +112,9 @@ pub(in crate::cli) struct DepthCrashesArguments {
     /// Number of rows, one a minute; default: 86400 (60 days), of `sentinel` 10000.
     #[arg(long)]
     pub rows: Option<usize>,
-    /// Mean number of crashes a day; `sentinel` has one crash in all.
-    #[arg(long, default_value_t = 2.0)]
-    pub crashes_per_day: f64,
+    /// Mean number of crashes a day of `varied`, 2 if left out; not for `sentinel`, which has one crash in all.
+    #[arg(long)]
+    pub crashes_per_day: Option<f64>,
     /// The same seed gives the same rows.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -161,8 +162,10 @@ pub(super) fn run(arguments: &GenerateArguments, output: &mut dyn Write) -> Resu
     }
 }
 
+/// Says what was made; `unit` is what one row is called.
 fn tell(
     metadata: &GeneratedMetadata,
+    unit: &str,
     path: &Path,
     json: bool,
     output: &mut dyn Write,
@@ -170,14 +173,15 @@ fn tell(
     if json {
         return print_json(output, metadata);
     }
-    let rows = counted(metadata.rows, "bar");
+    let rows = counted(metadata.rows, unit);
     writeln!(output, "{rows} of {}, {} to {}", metadata.symbols.join(", "), metadata.start, metadata.end)?;
     writeln!(output, "Planted: {}", metadata.planted)?;
-    if let Some(floor) = metadata.noise_floor {
+    if let Some(NoiseFloor { mse: Some(mse), mae: Some(mae), accuracy: Some(accuracy) }) =
+        metadata.noise_floor
+    {
         writeln!(
             output,
-            "No forecast does better on average than MSE {:.3}, MAE {:.3}, exact accuracy {:.3}",
-            floor.mse, floor.mae, floor.accuracy
+            "No forecast does better on average than MSE {mse:.3}, MAE {mae:.3}, exact accuracy {accuracy:.3}"
         )?;
     }
     Ok(writeln!(output, "{}", path.display())?)
@@ -190,20 +194,22 @@ fn run_sine_ticks(arguments: &SineTicksArguments, output: &mut dyn Write) -> Res
         path.display()
     );
     let generator = SineTicksGenerator { ticks: *ticks, seed: *seed, start: *start };
-    tell(&generator.write(path, &command)?, path, *json, output)
+    tell(&generator.write(path, &command)?, "row", path, *json, output)
 }
 
 fn run_depth_crashes(arguments: &DepthCrashesArguments, output: &mut dyn Write) -> Result<(), DataError> {
     let DepthCrashesArguments { process, rows, crashes_per_day, seed, start, output: path, json } = arguments;
-    let default = match process {
-        DepthProcess::Varied => 86_400,
-        DepthProcess::Sentinel => 10_000,
+    let (usual_rows, usual_rate) = match process {
+        DepthProcess::Varied => (86_400, Some(DepthCrashesGenerator::CRASHES_PER_DAY)),
+        DepthProcess::Sentinel => (10_000, None),
     };
-    let rows = rows.unwrap_or(default);
+    let rows = rows.unwrap_or(usual_rows);
+    let rate =
+        crashes_per_day.or(usual_rate).map_or_else(String::new, |rate| format!(" --crashes-per-day {rate}"));
     let name = process.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let command = format!(
-        "candlewick data generate depth-crashes --process {name} --rows {rows} --crashes-per-day {crashes_per_day} \
-         --seed {seed} --start {start} --output {}",
+        "candlewick data generate depth-crashes --process {name} --rows {rows}{rate} --seed {seed} --start {start} \
+         --output {}",
         path.display()
     );
     let generator = DepthCrashesGenerator {
@@ -213,7 +219,7 @@ fn run_depth_crashes(arguments: &DepthCrashesArguments, output: &mut dyn Write) 
         seed: *seed,
         start: *start,
     };
-    tell(&generator.write(path, &command)?, path, *json, output)
+    tell(&generator.write(path, &command)?, "row", path, *json, output)
 }
 
 fn run_crashes(arguments: &CrashesArguments, output: &mut dyn Write) -> Result<(), DataError> {
@@ -224,7 +230,7 @@ fn run_crashes(arguments: &CrashesArguments, output: &mut dyn Write) -> Result<(
         path.display()
     );
     let injection = CrashInjection { bars: bars.clone(), crashes_per_year: *crashes_per_year, seed: *seed };
-    tell(&injection.write(path, &command)?, path, *json, output)
+    tell(&injection.write(path, &command)?, "bar", path, *json, output)
 }
 
 fn run_market(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(), DataError> {
@@ -240,7 +246,7 @@ fn run_market(arguments: &MarketArguments, output: &mut dyn Write) -> Result<(),
         listing_delay_bars: arguments.listing_delay_bars,
     };
     let metadata = generator.write(&arguments.output, &market_command(arguments))?;
-    tell(&metadata, &arguments.output, arguments.json, output)
+    tell(&metadata, "bar", &arguments.output, arguments.json, output)
 }
 
 /// The command that makes the same file, every setting written out.

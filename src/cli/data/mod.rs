@@ -81,7 +81,7 @@ pub(super) struct ImportArguments {
     /// Where a part of the bar stands, for example `close=px_last`; may be repeated.
     #[arg(long = "column", value_name = "PART=COLUMN", value_parser = pair)]
     pub columns: Vec<(String, String)>,
-    /// Keep a further numeric column under its name, for costs that read it; may be repeated.
+    /// Keep a further numeric column under its name, for features, circuit breakers and costs; may be repeated.
     #[arg(long, value_name = "COLUMN")]
     pub keep: Vec<String>,
     /// What numeric times count; default: by their size.

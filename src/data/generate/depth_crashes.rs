@@ -22,7 +22,7 @@ const DAY: f64 = 1440.0;
 pub enum DepthProcess {
     /// Many crashes of varied length, depth and warning, and false starts; nothing else gives a crash away.
     Varied,
-    /// Healthy white noise, then one crash in the last 100 rows, by the formulas of a well-known training set.
+    /// For comparison: the generator of Aegis Protocol's ml-sentinel, healthy rows, then one crash in the last 100.
     Sentinel,
 }
 
@@ -33,8 +33,9 @@ pub struct DepthCrashesGenerator {
     pub process: DepthProcess,
     /// Number of rows, one a minute.
     pub rows: usize,
-    /// Mean number of crashes a day of [`DepthProcess::Varied`].
-    pub crashes_per_day: f64,
+    /// Mean number of crashes a day of [`DepthProcess::Varied`], [`Self::CRASHES_PER_DAY`] if left out;
+    /// [`DepthProcess::Sentinel`] refuses it.
+    pub crashes_per_day: Option<f64>,
     /// From which every random number is drawn.
     pub seed: u64,
     /// Time of the first row.
@@ -51,6 +52,9 @@ pub(super) struct Made {
 }
 
 impl DepthCrashesGenerator {
+    /// Mean number of crashes a day where nothing is said.
+    pub const CRASHES_PER_DAY: f64 = 2.0;
+
     /// Writes `timestamp, symbol, mid_price, buy_volume, sell_volume, blr` to `output`, a row a minute, and what made them
     /// beside it, with every crash and false start. Volumes are units within 2 % of the mid price. `command` is what the
     /// user has to type to get them again.
@@ -58,19 +62,22 @@ impl DepthCrashesGenerator {
     /// # Errors
     /// A setting out of its range, or a file that cannot be written.
     pub fn write(&self, output: &Path, command: &str) -> Result<GeneratedMetadata, DataError> {
-        let minute: BarDuration =
-            "1m".parse().map_err(|error: String| DataError::setting("rows", error, "please report it"))?;
         if self.rows < sentinel::CRASH_ROWS * 2 {
             let found = counted(self.rows, "row");
             let remedy = format!("ask for at least {}", sentinel::CRASH_ROWS * 2);
             return Err(DataError::setting("rows", found, remedy));
         }
-        span_fits("rows", self.rows, minute, self.start)?;
-        let times: Vec<Time> =
-            (0..self.rows).map(|row| Time(self.start.0 + row as i64 * minute.nanoseconds())).collect();
-        let made = match self.process {
-            DepthProcess::Varied => self.varied(&times)?,
-            DepthProcess::Sentinel => sentinel::made(self.seed, SYMBOL, &times),
+        span_fits("rows", self.rows, BarDuration::MINUTE, self.start)?;
+        let time = |row: usize| Time(self.start.0 + row as i64 * BarDuration::MINUTE.nanoseconds());
+        let times: Vec<Time> = (0..self.rows).map(time).collect();
+        let made = match (self.process, self.crashes_per_day) {
+            (DepthProcess::Varied, rate) => self.varied(rate.unwrap_or(Self::CRASHES_PER_DAY), &times)?,
+            (DepthProcess::Sentinel, None) => sentinel::made(self.seed, SYMBOL, &times),
+            (DepthProcess::Sentinel, Some(rate)) => {
+                let found = format!("{rate}, but the process `sentinel` has one crash in all");
+                let remedy = "leave --crashes-per-day out, or choose --process varied";
+                return Err(DataError::setting("crashes-per-day", found, remedy));
+            }
         };
         let table = DepthTable {
             symbol: vec![Arc::from(SYMBOL); self.rows],
@@ -93,11 +100,11 @@ impl DepthCrashesGenerator {
         Ok(metadata)
     }
 
-    fn varied(&self, times: &[Time]) -> Result<Made, DataError> {
+    fn varied(&self, crashes_per_day: f64, times: &[Time]) -> Result<Made, DataError> {
         let seed = Seed(self.seed);
-        let process = CrashProcess::new(MINUTES, self.crashes_per_day / DAY, seed).map_err(|most| {
+        let process = CrashProcess::new(MINUTES, crashes_per_day / DAY, seed).map_err(|most| {
             let remedy = format!("choose a number above 0 and up to {:.1}", most * DAY);
-            DataError::setting("crashes-per-day", self.crashes_per_day.to_string(), remedy)
+            DataError::setting("crashes-per-day", crashes_per_day.to_string(), remedy)
         })?;
         let course = process.course(self.rows);
         let (crashes, false_starts) = truth(&course, SYMBOL, times);

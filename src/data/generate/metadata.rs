@@ -1,7 +1,7 @@
 //! What is written beside a generated file, so that it can be made again, loaded and judged.
 
-use super::NoiseFloor;
 use crate::data::{BarDuration, ColumnsConfig, DataError, fingerprint};
+use crate::metrics::NoiseFloor;
 use crate::rundir::write_atomic;
 use crate::table::Bars;
 use crate::units::Time;

@@ -1,4 +1,4 @@
-//! One crash at the end of healthy white noise, by fixed formulas: a training set of which the faults are known.
+//! The generator of Aegis Protocol's ml-sentinel, for comparison: healthy rows, then one crash at the end.
 //!
 //! With `t` from 0 to 1 over the last 100 rows and `U`, `N` for uniform and normal numbers:
 //!
@@ -8,7 +8,7 @@
 //! - both: `buy = blr sell`.
 //!
 //! The price rests on its bounds and jumps where the crash begins, the noise of `sell` vanishes there, and there is only
-//! one crash: a model that finds it has learnt little. It is here so that others' results can be repeated.
+//! one crash, so a model that finds it has shown little.
 
 use super::depth_book::{Book, rounded};
 use super::depth_crashes::Made;

@@ -6,12 +6,10 @@
 
 use super::metadata::{GeneratedMetadata, span_fits, write_metadata};
 use crate::data::{BarDuration, ColumnsConfig, DataConfig, DataError, load};
-use crate::metrics::normal_cumulative;
+use crate::metrics::{NoiseFloor, normal_cumulative};
 use crate::rundir::{Column, TableFile};
 use crate::seed::Seed;
 use crate::units::Time;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
 
@@ -41,25 +39,13 @@ pub struct SineTicksGenerator {
     pub start: Time,
 }
 
-/// What the best forecast of a process reaches on average; nothing that forecasts does better on many rows. A score that
-/// is clearly better means that the model saw the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NoiseFloor {
-    /// Smallest mean squared error: of the conditional mean, not rounded.
-    pub mse: f64,
-    /// Smallest mean absolute error: of the conditional median.
-    pub mae: f64,
-    /// Largest share of forecasts that hit the whole number exactly: of the most probable value.
-    pub accuracy: f64,
-}
-
 impl SineTicksGenerator {
     /// The bounds of the process, from the exact distribution of the clipped and rounded value in each phase: a whole
     /// number `v` has the probability that normal noise lands between `v - 0.5` and `v + 0.5`, and the two ends have all
-    /// that lies beyond them. Averages run over the phases.
+    /// that lies beyond them. The conditional mean has the lowest squared error, the median the lowest absolute one, the most
+    /// probable value the highest accuracy. Averages run over the phases.
     pub fn noise_floor() -> NoiseFloor {
-        let mut sum = NoiseFloor { mse: 0.0, mae: 0.0, accuracy: 0.0 };
+        let [mut mse, mut mae, mut accuracy] = [0.0; 3];
         for phase in 0..PERIOD {
             let chances = chances(level(phase));
             let moment = |power: fn(f64) -> f64| -> f64 {
@@ -72,12 +58,12 @@ impl SineTicksGenerator {
                 below >= 0.5
             });
             let median = median.map_or(mean, |(value, _)| *value);
-            sum.mse += moment(|value| value * value) - mean * mean;
-            sum.mae += chances.iter().map(|(value, chance)| chance * (value - median).abs()).sum::<f64>();
-            sum.accuracy += chances.iter().map(|(_, chance)| *chance).fold(0.0, f64::max);
+            mse += moment(|value| value * value) - mean * mean;
+            mae += chances.iter().map(|(value, chance)| chance * (value - median).abs()).sum::<f64>();
+            accuracy += chances.iter().map(|(_, chance)| *chance).fold(0.0, f64::max);
         }
-        let phases = PERIOD as f64;
-        NoiseFloor { mse: sum.mse / phases, mae: sum.mae / phases, accuracy: sum.accuracy / phases }
+        let mean = |sum: f64| Some(sum / PERIOD as f64);
+        NoiseFloor { mse: mean(mse), mae: mean(mae), accuracy: mean(accuracy) }
     }
 
     /// The values, a tick each: whole numbers from -10 to 10.
@@ -99,10 +85,8 @@ impl SineTicksGenerator {
             let found = crate::units::counted(self.ticks, "tick");
             return Err(DataError::setting("ticks", found, "ask for at least 2"));
         }
-        let second: BarDuration =
-            "1s".parse().map_err(|error: String| DataError::setting("ticks", error, "please report it"))?;
-        span_fits("ticks", self.ticks, second, self.start)?;
-        let time = |tick: usize| Time(self.start.0 + tick as i64 * second.nanoseconds());
+        span_fits("ticks", self.ticks, BarDuration::SECOND, self.start)?;
+        let time = |tick: usize| Time(self.start.0 + tick as i64 * BarDuration::SECOND.nanoseconds());
         TableFile::default()
             .with("timestamp", Column::Time((0..self.ticks).map(time).collect()))
             .with(SERIES, Column::Float(self.values()))
