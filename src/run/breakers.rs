@@ -97,7 +97,7 @@ impl Truth {
             alarm_at: vec![1.0; rows.len()],
             units: Vec::new(),
         };
-        let known = EventRows::new(&forecasts, 0, None, bars.interval());
+        let known = EventRows::new(&forecasts, 0, None, bars);
         let place = |place: usize| (rows[place].0.symbol, rows[place].1);
         let time = |place_of: &usize| {
             let (symbol, row) = place(*place_of);

@@ -1,7 +1,8 @@
 //! The forecast rows of one horizon, cut into stretches, and the events and alarms in them.
 
 use super::row_set::Reached;
-use crate::table::ModelPredictions;
+use crate::table::{Bars, ModelPredictions};
+use crate::units::Time;
 use std::ops::Range;
 
 /// Nanoseconds of a day.
@@ -12,6 +13,8 @@ const DAY: f64 = 86_400.0 * 1e9;
 pub struct EventRows {
     /// `[R]`: places among the samples of the predictions.
     places: Vec<usize>,
+    /// `[R]`: the fold whose model made the forecast.
+    pub(super) fold: Vec<u32>,
     /// `[R]`: the probability that was forecast.
     pub(super) risk: Vec<f64>,
     /// `[R]`: whether the event came.
@@ -22,7 +25,8 @@ pub struct EventRows {
     stretches: Vec<Range<usize>>,
     /// Bars within which an event counts.
     pub(super) horizon: usize,
-    /// Days of all rows together: rows times the length of a bar.
+    /// Days of the calendar that the bars of these rows fill: the times of each fold times the length of a bar. Symbols that
+    /// have a bar at one time share it, so that what is counted a day is counted over all symbols together.
     pub(super) days: f64,
 }
 
@@ -31,7 +35,8 @@ pub struct EventRows {
 pub struct Alarm {
     /// Rows for which it stands, as numbers within [`EventRows`].
     pub rows: Range<usize>,
-    /// Whether none of its rows at or above the threshold has label 1.
+    /// Whether none of its rows at or above the threshold has label 1. So an alarm is right, too, that comes a little before
+    /// the first label or after the strike, as long as one of its rows still has an event ahead of it.
     pub is_false: bool,
 }
 
@@ -52,9 +57,8 @@ impl RareEvent {
 }
 
 impl EventRows {
-    /// The rows of the horizon that stands at `output` among those of the predictions, of one fold or of all. `interval` is
-    /// the length of a bar in nanoseconds.
-    pub fn new(predictions: &ModelPredictions, output: usize, fold: Option<u32>, interval: i64) -> EventRows {
+    /// The rows of the horizon that stands at `output` among those of the predictions on these bars, of one fold or of all.
+    pub fn new(predictions: &ModelPredictions, output: usize, fold: Option<u32>, bars: &Bars) -> EventRows {
         let outputs = predictions.horizons.len();
         let known = |place: &usize| {
             let cell = place * outputs + output;
@@ -86,7 +90,8 @@ impl EventRows {
             happens,
             stretches,
             horizon: predictions.horizons[output] as usize,
-            days: places.len() as f64 * interval as f64 / DAY,
+            days: times_of_folds(predictions, &places, bars) as f64 * bars.interval() as f64 / DAY,
+            fold: places.iter().map(|place| predictions.fold[*place]).collect(),
             places,
         }
     }
@@ -142,4 +147,16 @@ impl EventRows {
         let first = rows.first_in(event.in_time())?;
         Some(event.rows.start + event.bars_to_strike - first)
     }
+}
+
+/// How many times the rows at these places have, each once a fold.
+fn times_of_folds(predictions: &ModelPredictions, places: &[usize], bars: &Bars) -> usize {
+    let moment = |place: &usize| {
+        let sample = predictions.samples[*place];
+        (predictions.fold[*place], bars.symbols()[sample.symbol as usize].time()[sample.row as usize])
+    };
+    let mut moments: Vec<(u32, Time)> = places.iter().map(moment).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    moments.len()
 }
