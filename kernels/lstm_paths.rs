@@ -259,6 +259,7 @@ fn forward_all<S: Vectors, const ROWS: usize, const PAIRED: bool>(s: S, job: For
             memory,
             output: lanes_mut(output),
             dropout: work.dropout.map(|dropout| (dropout, (block * size) as u64)),
+            narrow: history == 1 && shape.batch - block * LANES <= S::WIDTH,
             room: lanes_mut(&mut room),
         };
         forward_block::<S, ROWS>(s, block);

@@ -20,6 +20,18 @@ pub fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option
     best.map(|(_, name)| name)
 }
 
+/// What follows "there is no model" where a name is not among the known ones:
+/// "`rigde` (did you mean `ridge`?); there are lstm, ridge".
+pub fn unknown(wanted: &str, known: &[&str]) -> String {
+    let near = closest(wanted, known.iter().copied());
+    let near = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+    match known {
+        [] => format!("`{wanted}`; there is none"),
+        [one] => format!("`{wanted}`{near}; there is {one}"),
+        several => format!("`{wanted}`{near}; there are {}", several.join(", ")),
+    }
+}
+
 /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
 fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());

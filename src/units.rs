@@ -5,8 +5,11 @@ use std::fmt;
 /// One basis point as a plain ratio: a fee of 10 bps is `10.0 * BASIS_POINT` of the notional.
 pub const BASIS_POINT: f64 = 1e-4;
 
+/// Nanoseconds of 24 hours.
+pub const DAY_NANOSECONDS: i64 = 86_400 * 1_000_000_000;
+
 /// Nanoseconds of a year of 365 days, the year by which every ratio is annualised.
-pub const YEAR_NANOSECONDS: i64 = 365 * 86_400 * 1_000_000_000;
+pub const YEAR_NANOSECONDS: i64 = 365 * DAY_NANOSECONDS;
 
 /// A moment in UTC, in nanoseconds since 1970-01-01 (years 1678 to 2262).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

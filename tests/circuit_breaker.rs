@@ -6,8 +6,8 @@ use super::config::{mistakes, plan};
 use super::markets::{HOUR, random_bars, symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{BacktestConfig, CostConfig, FillTime, run_book};
-use candlewick::domains::market::strategies::circuit_breaker::{BreakerState, CircuitBreaker, InRed};
-use candlewick::domains::market::strategies::{Strategy, World};
+use candlewick::domains::market::strategies::circuit_breaker::{CircuitBreaker, InRed};
+use candlewick::domains::market::strategies::{BreakerState, Strategy, World};
 use candlewick::metrics::{BreakerMetrics, Stop};
 use candlewick::seed::Seed;
 use candlewick::table::{
@@ -55,7 +55,7 @@ fn with_column(bars: &Bars, values: impl Fn(usize, usize) -> f64) -> Bars {
 /// The states of the only symbol as letters.
 fn states(breaker: &CircuitBreaker, horizon: u32, values: &[f64], alarm_at: f64) -> String {
     let (bars, risks) = (line(&vec![1.0; values.len()]), risks(horizon, &[values.to_vec()], alarm_at));
-    letters(&breaker.watch(&world(&bars, &risks, None)).unwrap()[0].state)
+    letters(&breaker.watch(&world(&bars, &risks, None)).unwrap().unwrap()[0].state)
 }
 
 fn letters(states: &[BreakerState]) -> String {
@@ -102,6 +102,19 @@ fn breaker_keeps_its_state_without_forecasts_and_is_then_yellow_but_never_releas
     assert_eq!(states(&breaker, 2, &[0.1, 0.9, 0.9], nan), "yyy");
 }
 
+/// Red of one fold does not last through the next one, for which validation chose nothing.
+#[test]
+fn breaker_is_blind_and_not_red_in_a_fold_without_a_threshold() {
+    let breaker = CircuitBreaker { cool_down_bars: Some(2), ..CircuitBreaker::default() };
+    let risk = [0.1, 0.9, 0.9, NULL, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1];
+    let mut risks = risks(2, &[risk.to_vec()], 0.5);
+    // Of the nine forecasts the fourth, fifth and sixth are of that fold; the row before them has none at all.
+    risks.0[0].alarm_at[3..6].fill(NULL);
+    let bars = line(&[1.0; 10]);
+    let watch = breaker.watch(&world(&bars, &risks, None)).unwrap().unwrap().remove(0);
+    assert_eq!(letters(&watch.state), "grrryyyggg");
+}
+
 #[test]
 fn breaker_on_a_column_trips_at_the_level_and_below() {
     let breaker = |yellow, cool_down_bars| CircuitBreaker {
@@ -116,7 +129,7 @@ fn breaker_on_a_column_trips_at_the_level_and_below() {
     let bars = with_column(&line(&[1.0; 9]), |_, row| values[row]);
     let none = Predictions::default();
     let states = |breaker: &CircuitBreaker| {
-        let watch = breaker.watch(&world(&bars, &none, None)).unwrap().remove(0);
+        let watch = breaker.watch(&world(&bars, &none, None)).unwrap().unwrap().remove(0);
         assert!(same_bits(&watch.risk, &values));
         letters(&watch.state)
     };
@@ -382,7 +395,7 @@ fn breaker_figures_add_up_to_the_difference_of_the_equity() {
             hold[0] = 1.0;
             let guarded = Positions::levels(&bars, vec![hold]).unwrap();
             let guarded = run_book(&bars, &guarded, "hold", &config, 50..400);
-            let stopped = stopped_by_hand(&breaker.watch(&world).unwrap()[0].state);
+            let stopped = stopped_by_hand(&breaker.watch(&world).unwrap().unwrap()[0].state);
             let inside = |range: Range<usize>| range.start.saturating_sub(50)..range.end.saturating_sub(50);
             let stopped: Vec<Range<usize>> = stopped.into_iter().map(inside).collect();
             let found = BreakerMetrics::default().with_books(&own, &guarded, &stopped);

@@ -38,7 +38,8 @@ fn breakers(summary: &Value) -> Vec<(String, Value)> {
         let cash = summary["backtest"]["cash"].as_f64().unwrap();
         let last = cash * (1.0 + book["metrics"]["total_return"].as_f64().unwrap());
         assert!((last - guarded - number("net_effect")).abs() < 1e-6 * last, "{book}");
-        assert!(number("events_avoided") <= number("events") && number("false_stops") <= number("stops"));
+        assert!(number("events_avoided") <= number("events"));
+        assert!(number("false_stops") <= number("judged_stops") && number("judged_stops") <= number("stops"));
         found.push((book["name"].as_str().unwrap().to_owned(), figures.clone()));
     }
     found
@@ -57,17 +58,29 @@ fn crash_risk_of_depth_runs_in_small() {
         "split.walk_forward.validation_bars=6000",
         "split.walk_forward.test_bars=6000",
         "data.range.start=2022-02-12",
+        // Whoever never comes back avoids everything, and that must not look like skill.
+        "strategies.always={circuit_breaker: {column: blr, red: 1000000}}",
     ];
     let data = root("datasets/depth_crashes.parquet");
     let summary = run_in_small(&scratch, "configs/experiments/aegis.yaml", &data, &fewer);
     let found = breakers(&summary);
     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["lstm_breaker", "logistic_breaker", "blr_rule", "blr_rule_validated"]);
+    assert_eq!(names, ["lstm_breaker", "logistic_breaker", "blr_rule", "blr_rule_validated", "always"]);
     let (_, rule) = &found[2];
     assert!(rule["stops"].as_u64() > Some(0) && rule["events"].as_u64() > Some(0), "{rule}");
     // Who is out before most falls falls less deep.
     let (_, logistic) = &found[1];
     assert!(logistic["max_drawdown"].as_f64() > logistic["guarded_max_drawdown"].as_f64(), "{logistic}");
+    let (_, always) = &found[4];
+    let number = |figures: &Value, name: &str| figures[name].as_f64().unwrap();
+    assert!(number(always, "red_share") > 0.999 && always["events_avoided"] == always["events"], "{always}");
+    assert_eq!((number(always, "judged_stops"), number(always, "false_stops")), (1.0, 1.0), "{always}");
+    assert_eq!(always["red_before_event"], always["base_rate"], "{always}");
+    let warned = |name: &str| summary["warnings"].to_string().contains(&format!("{name} was red in"));
+    assert!(warned("always") && !warned("blr_rule"), "{}", summary["warnings"]);
+    assert!(number(rule, "red_before_event") > 2.0 * number(rule, "base_rate"), "{rule}");
+    // A model is judged at its own horizon, a column at the longest of the target.
+    assert!(number(logistic, "event_horizon") < number(rule, "event_horizon"), "{logistic}");
     let page = std::fs::read_to_string(scratch.runs()[0].join("report.html")).unwrap();
     assert!(page.contains("id=\"breakers\"") && page.contains("States of blr_rule_validated"));
 }

@@ -2,7 +2,7 @@
 
 use crate::markets::symbol;
 use candlewick::metrics::{
-    Beside, EventFigures, EventRows, alarm_threshold, area_under_curve, area_under_curve_interval,
+    Beside, EventFigures, EventRows, RiskRows, alarm_threshold, area_under_curve, area_under_curve_interval,
     average_precision, brier_score, calibration_bins, event_figures, expected_calibration_error, log_loss,
     order_violations, share_interval,
 };
@@ -79,7 +79,7 @@ fn event_figures_without_an_event_are_not_defined() {
     let quiet = predictions(&[(0, 0, 0, 0.3, 0.0), (0, 0, 1, 0.9, 0.0)], 2);
     let found = figures(&quiet, 0.5, |_| NULL);
     assert_eq!((found.rows, found.events, found.base_rate, found.auc), (2, 0, Some(0.0), None));
-    assert_eq!(alarm_threshold(&EventRows::new(&quiet, 0, None, minutes()), 1.0), None);
+    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&quiet, 0), None, minutes()), 1.0), None);
     let alarms = found.alarms.unwrap();
     assert_eq!((alarms.recall, alarms.alarms, alarms.false_alarms), (None, 1, 1));
     assert!(found.hindsight.is_empty());
@@ -105,7 +105,7 @@ fn figures(
     threshold: f64,
     bars_to_event: impl Fn(usize) -> f64,
 ) -> EventFigures {
-    let rows = EventRows::new(predictions, 0, None, minutes());
+    let rows = EventRows::new(&RiskRows::of(predictions, 0), None, minutes());
     let count = rows.places().len();
     let times: Vec<Time> = (0..count as i64).map(|row| Time(row * MINUTE)).collect();
     let beside =
@@ -138,7 +138,7 @@ fn a_model_that_always_warns_is_not_called_precise() {
     let rows: Vec<_> = (0..1000).map(|row| (0, 0, row, 0.06, f64::from(row / 10 == 50))).collect();
     let constant = predictions(&rows, 10);
     // The only forecast there is raises too many alarms, so nothing raises one.
-    assert_eq!(alarm_threshold(&EventRows::new(&constant, 0, None, minutes()), 1.0), None);
+    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&constant, 0), None, minutes()), 1.0), None);
     let found = figures(&constant, 0.06, |_| NULL).alarms.unwrap();
     assert_eq!(
         (found.alarms, found.false_alarms, found.caught, found.time_in_alarm),
@@ -261,7 +261,7 @@ proptest! {
     fn the_threshold_is_the_lowest_that_keeps_to_the_false_alarms(seed in 0_u64..1_000_000, horizon in 1_u32..9, allowed in 0_usize..30) {
         let predictions = random_predictions(seed, horizon);
         prop_assume!(predictions.actual.contains(&1.0));
-        let rows = EventRows::new(&predictions, 0, None, minutes());
+        let rows = EventRows::new(&RiskRows::of(&predictions, 0), None, minutes());
         let moments = predictions.samples.iter().zip(&predictions.fold).map(|(sample, fold)| (*fold, sample.row));
         let days = moments.collect::<BTreeSet<(u32, u32)>>().len() as f64 / 1440.0;
         let found = alarm_threshold(&rows, (allowed as f64 + 0.5) / days);
@@ -364,7 +364,7 @@ fn a_day_is_shared_by_all_symbols() {
     assert_eq!(rate(&both), (600.0 / 1440.0, 480.0));
     // What one symbol may raise alone is too much of two.
     let threshold = |forecasts: &ModelPredictions, rate: f64| {
-        alarm_threshold(&EventRows::new(forecasts, 0, None, minutes()), rate)
+        alarm_threshold(&EventRows::new(&RiskRows::of(forecasts, 0), None, minutes()), rate)
     };
     assert_eq!(
         (threshold(&one, 240.0), threshold(&both, 240.0), threshold(&both, 480.0)),
@@ -372,7 +372,7 @@ fn a_day_is_shared_by_all_symbols() {
     );
     // Bars of the second symbol begin 100 minutes later: row numbers are no times.
     let bars = Bars::new(vec![flat("A", 0), flat("B", 100)]).unwrap();
-    let allowed = |rate: f64| alarm_threshold(&EventRows::new(&both, 0, None, &bars), rate);
+    let allowed = |rate: f64| alarm_threshold(&EventRows::new(&RiskRows::of(&both, 0), None, &bars), rate);
     assert_eq!(
         (allowed(200.0 / (700.0 / 1440.0) - 1.0), allowed(200.5 / (700.0 / 1440.0))),
         (None, Some(1.0))

@@ -7,8 +7,10 @@ use candlewick::data::DataConfig;
 use candlewick::domains::market::indicators;
 use candlewick::onnx::{ElementType, GraphBuilder, ModelProto, TensorData, ValueInfoProto};
 use candlewick::rundir::TableFile;
-use candlewick::table::Features;
+use candlewick::table::{Features, LabelKind, Labels};
+use candlewick::units::Time;
 use serde_json::Value;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -128,6 +130,9 @@ struct Finished {
     run: PathBuf,
     plan: Plan,
     features: Features,
+    labels: Labels,
+    /// `[symbol]`: the rows of the training part.
+    training: Vec<Range<usize>>,
     symbols: Vec<String>,
 }
 
@@ -142,7 +147,15 @@ fn finish(scratch: &Scratch, name: &str, config: &str) -> Finished {
     let data = DataConfig { path: market, ..plan.experiment.data.clone() };
     let bars = candlewick::data::load(&data).unwrap().bars;
     let features = indicators::compute(&plan.experiment.features, &bars).unwrap();
-    Finished { run, plan, features, symbols: bars.names().into_iter().map(str::to_owned).collect() }
+    let labels = plan.experiment.target.as_ref().unwrap().build().compute(&bars).unwrap();
+    let folds = TableFile::read(&run.join("folds.parquet")).unwrap();
+    let [start, end] = ["train_start", "train_end"].map(|name| folds.time(name).unwrap()[0]);
+    let rows = |times: &[Time]| {
+        times.partition_point(|time| *time < start)..times.partition_point(|time| *time < end)
+    };
+    let training = bars.symbols().iter().map(|bars| rows(bars.time())).collect();
+    let symbols = bars.names().into_iter().map(str::to_owned).collect();
+    Finished { run, plan, features, labels, training, symbols }
 }
 
 impl Finished {
@@ -181,6 +194,33 @@ impl Finished {
             expected.extend(&forecasts[index * horizons..(index + 1) * horizons]);
         }
         (windows, expected)
+    }
+
+    /// By how much the two programs may differ: 1e-5 of what a network computes in, which is the deviation of its targets
+    /// over the training part (the largest of all horizons), and never more than 1e-5 of a probability or a return.
+    fn bound(&self, export: &Value) -> f64 {
+        let kind = self.labels.kind();
+        let wanted = export["symbol"].as_str();
+        let own = |symbol: &usize| wanted.is_none_or(|wanted| wanted == self.symbols[*symbol]);
+        let deviation = |horizon: usize| {
+            let of = |symbol: usize| &self.labels.column(symbol, horizon)[self.training[symbol].clone()];
+            let values: Vec<f64> = (0..self.symbols.len())
+                .filter(own)
+                .flat_map(of)
+                .copied()
+                .filter(|value| !value.is_nan())
+                .collect();
+            assert!(values.len() > 500);
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            (squares / values.len() as f64).sqrt()
+        };
+        let unit = (0..self.labels.horizons().len()).map(deviation).fold(0.0, f64::max);
+        1e-5 * match kind {
+            kind if kind.is_probability() => 1.0,
+            LabelKind::Return => unit.min(1.0),
+            _ => unit,
+        }
     }
 
     /// The forecasts that the run wrote for users, `[N, H]`.
@@ -226,8 +266,7 @@ fn numbers(path: &Path, values: &[f64]) {
 }
 
 /// Networks compute in f32, in units of their targets' deviation over the training windows, so differences in units of
-/// the label grow with that deviation: the bound is 1e-5 of it, hence 1e-5 of a probability, less of a return (deviation
-/// 0.01) and more of a price (deviation 20). What is closed form computes in f64 here and there.
+/// the label grow with that deviation: see [`Finished::bound`]. What is closed form computes in f64 here and there.
 #[test]
 fn onnxruntime_forecasts_what_we_forecast() {
     let Some(python) = python() else { return };
@@ -273,7 +312,7 @@ fn compare(scratch: &Scratch, python: &Path, trials: Vec<Trial>) {
                 "model": scratch.path(document["file"].as_str().unwrap()),
                 "windows": scratch.path(&format!("{stem}.windows")),
                 "forecasts": scratch.path(&format!("{stem}.forecasts")),
-                "unit": learned_unit(&scratch.path(document["file"].as_str().unwrap())),
+                "bound": finished.bound(&document),
                 "document": document,
             }));
         }
@@ -287,10 +326,10 @@ fn compare(scratch: &Scratch, python: &Path, trials: Vec<Trial>) {
     for (result, case) in results.iter().zip(&cases) {
         let number = |name: &str| result[name].as_f64().unwrap();
         println!(
-            "{}: {} bytes, learned in units of {:.2e}, difference {:.1e} together, {:.1e} alone, {:.1} us a window together, {:.0} alone",
+            "{}: {} bytes, bound {:.1e}, difference {:.1e} together, {:.1e} alone, {:.1} us a window together, {:.0} alone",
             result["name"].as_str().unwrap(),
             case["document"]["bytes"],
-            case["unit"].as_f64().unwrap(),
+            case["bound"].as_f64().unwrap(),
             number("difference"),
             number("difference_alone"),
             number("microseconds_together"),
@@ -309,25 +348,15 @@ fn agrees(result: &Value, case: &Value) {
     assert_eq!(result["input"], shape, "{name}");
     let shape = serde_json::json!(["forecast", "tensor(double)", "batch", count("horizons_bars")]);
     assert_eq!(result["output"], shape, "{name}");
-    for fact in ["experiment", "model", "kind", "label", "unit", "plan_sha256"] {
+    for fact in ["experiment", "model", "model_version", "kind", "label", "unit", "plan_sha256"] {
         assert_eq!(result["metadata"][fact], document[fact], "{name} {fact}");
     }
     let exact = matches!(document["kind"].as_str().unwrap(), "linear" | "logistic" | "naive");
-    let bound = if exact { 1e-12 } else { 1e-5 * case["unit"].as_f64().unwrap() };
+    let bound = if exact { 1e-12 } else { case["bound"].as_f64().unwrap() };
     for difference in ["difference", "difference_alone"] {
         let difference = result[difference].as_f64().unwrap();
         assert!(difference <= bound, "{name}: {difference:e} is more than {bound:e}");
     }
-}
-
-/// What a forecast of 1 in the units of the network is in units of the label, at the horizon where it is most.
-fn learned_unit(file: &Path) -> f64 {
-    let constants = constants(&bytes_of(&std::fs::read(file).unwrap(), 7));
-    let largest = |ending: &str| {
-        let of = constants.iter().filter(|constant| constant.name.ends_with(ending));
-        of.flat_map(Constant::doubles).reduce(f64::max).unwrap_or(1.0)
-    };
-    largest("/deviation") * largest("target_unit")
 }
 
 /// An initialiser: its type, shape and numbers.
@@ -478,7 +507,11 @@ fn refusals(scratch: &Scratch, finished: &Finished) {
         2,
         "model daily: it cannot be exported: its forecast is no function of a window",
     );
-    refused(&["--model", "rigde"], 2, "the run has no model `rigde`; did you mean `ridge`?");
+    refused(
+        &["--model", "rigde"],
+        2,
+        "the run has no model `rigde` (did you mean `ridge`?); there are lstm, ridge, daily",
+    );
     refused(&["--model", "lstm", "--fold", "3"], 2, "lstm has no fold 3; it has 0");
     refused(
         &["--model", "lstm", "--seed", "1"],

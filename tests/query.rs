@@ -111,15 +111,20 @@ fn rows_are_chosen_sorted_and_counted() {
         let done = query(arguments).exits(2);
         assert!(done.stderr.contains(words), "{}", done.stderr);
     };
-    complains(&["prediction"], "there is no table `prediction`; did you mean `predictions`?; there are ");
+    complains(&["prediction"], "there is no table `prediction` (did you mean `predictions`?); there are ");
     complains(
         &["folds", "--columns", "test_strat"],
-        "no column of folds `test_strat`; did you mean `test_start`?",
+        "no column of folds `test_strat` (did you mean `test_start`?); there are fold, ",
     );
     complains(&["folds", "--where", "fold=first"], "`first` is no number, which the column fold holds");
     complains(&["folds", "--where", "fold"], "`fold` is no condition");
     complains(&["folds", "--where", "test_start>=soon"], "`soon` is not a time");
     complains(&["folds", "--model", "lstm"], "belong to `window`");
+    // A table outside of the run is none of its tables, though its file is there.
+    std::fs::copy(run.join("folds.parquet"), run.with_file_name("folds.parquet")).unwrap();
+    complains(&["../folds"], "there is no table `../folds`");
+    let whole = run.join("folds").display().to_string();
+    complains(&[&whole], "there is no table");
 }
 
 #[test]
@@ -167,6 +172,11 @@ fn a_window_shows_what_the_model_saw_and_said() {
     complains(ask(&["--symbol", "NONE"]).exits(2), "there is no symbol `NONE`");
     let early = ["query", "latest", "window", "--model", "lstm", "--symbol", &symbol, "--at", "1999-01-01"];
     complains(scratch.candlewick(&early).exits(2), "lstm made no forecast for");
+    let history = TableFile::read(&run.join("history.parquet")).unwrap();
+    let less = history.columns().filter(|(name, _)| *name != "rsi_14");
+    let less = less.fold(TableFile::default(), |table, (name, column)| table.with(name, column.clone()));
+    less.write(&run.join("history.parquet")).unwrap();
+    complains(ask(&["--symbol", &symbol]).exits(1), "it lacks the feature rsi_14");
     std::fs::remove_file(run.join("history.parquet")).unwrap();
     complains(ask(&["--symbol", &symbol]).exits(2), "run it again with `keep_history: true`");
 }

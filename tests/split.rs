@@ -97,13 +97,15 @@ fn naive_train(
 }
 
 fn splits() -> impl Strategy<Value = SplitConfig> {
-    let walk = (1..4_usize, 5..40_usize, 1..20_usize, 1..20_usize, 0..6_usize, any::<bool>()).prop_map(
-        |(folds, train_bars, validation_bars, test_bars, embargo_bars, anchored)| {
+    let bars = (5..40_usize, 1..20_usize, 1..20_usize);
+    let walk = (1..4_usize, bars, 0..6_usize, 0..6_usize, any::<bool>()).prop_map(
+        |(folds, (train_bars, validation_bars, test_bars), test_gap_bars, embargo_bars, anchored)| {
             SplitConfig::WalkForward(WalkForward {
                 folds,
                 train_bars,
                 validation_bars,
                 test_bars,
+                test_gap_bars,
                 embargo_bars,
                 anchored,
                 first_fold: 0,
@@ -190,6 +192,7 @@ const WALK: WalkForward = WalkForward {
     train_bars: 40,
     validation_bars: 10,
     test_bars: 15,
+    test_gap_bars: 0,
     embargo_bars: 2,
     anchored: false,
     first_fold: 0,
@@ -222,6 +225,21 @@ fn walk_forward_tests_end_with_the_last_bar_and_follow_each_other() {
         SplitConfig::WalkForward(WalkForward { anchored: true, ..WALK }).folds(&hours(100), HOUR).unwrap();
     assert!(anchored.iter().all(|fold| fold.train[0].start == Time(0)));
     assert_eq!(anchored[0].test, folds[0].test);
+}
+
+#[test]
+fn a_gap_before_the_test_keeps_its_windows_clear_of_the_bars_that_chose() {
+    let split = |test_gap_bars| SplitConfig::WalkForward(WalkForward { test_gap_bars, ..WALK });
+    let (without, with) =
+        (split(0).folds(&hours(100), HOUR).unwrap(), split(5).folds(&hours(100), HOUR).unwrap());
+    for (without, with) in without.iter().zip(&with) {
+        assert_eq!(with.test, without.test, "the test bars stay");
+        assert_eq!(with.test.start.0 - with.validation.end.0, 5 * HOUR);
+        assert_eq!(with.validation.end.0 - with.validation.start.0, 10 * HOUR);
+        assert_eq!(with.train[0].end, with.validation.start);
+    }
+    let short = split(6).folds(&hours(100), HOUR).unwrap_err();
+    assert!(short.contains("test_gap_bars 6 +"), "{short}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use std::process::ExitCode;
     max_term_width = 100,
     propagate_version = true,
     after_help = "Exit codes: 0 ok, 1 work failed, 2 usage or configuration, 3 data, \
-                  4 something knows the future, 5 resources (disk, memory, GPU), 6 run locked, 130 interrupted and resumable."
+                  4 something knows the future, 5 resources (disk, memory, GPU), 6 run locked, 130 interrupted (runs and sweeps can be resumed)."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -58,7 +58,7 @@ enum Verb {
     Query(query::Arguments),
     /// Replay test bars through a saved model as if they came live
     Stream(stream::Arguments),
-    /// Describe, import or generate market data
+    /// Describe, import or generate market data, or turn order books into depth
     Data(data::DataArguments),
     /// Write the JSON Schema of experiments or sweeps, for completion in editors
     Schema(schema::Arguments),

@@ -94,6 +94,14 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     }
     match view.failed {
         Some(failure) => Err(failure),
+        None if summary.identical < summary.compared => {
+            let (same, all) = (summary.identical, summary.compared);
+            let message = format!(
+                "only {same} of {all} forecasts have the bits of the run's own; the program, the machine or the run's tables \
+                 changed: run the experiment again"
+            );
+            Err(Failure::new(1, message).already_documented())
+        }
         None if summary.interrupted => {
             let message = format!("stopped after {} of {} ticks", summary.ticks, opening.ticks);
             Err(Failure::new(130, message).already_documented())

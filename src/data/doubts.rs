@@ -3,6 +3,7 @@
 use crate::table::{Bars, SymbolBars};
 use crate::units::Time;
 use crate::units::counted;
+use std::path::Path;
 
 /// A change of the close from one bar to the next outside these is a split or an error far more often than a price:
 /// a split of 2 to 1 halves it, the reverse doubles it.
@@ -20,6 +21,21 @@ const LONG_HOLE_BARS: i64 = 20;
 
 /// On fewer bars no figure of a backtest means anything.
 const FEWEST_BARS: usize = 30;
+
+/// What must be said of bars into which a generator put crashes, which its metadata beside the file tells: somebody who knows
+/// of a part of them can earn what no market pays.
+pub(super) fn planted_crashes(file: &Path) -> Option<String> {
+    // Without metadata, or with those of another program, there is nothing to tell.
+    let text = std::fs::read_to_string(file.with_extension("metadata.json")).ok()?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let crashes = metadata.get("crashes")?.as_array()?.len();
+    (crashes > 0).then(|| {
+        format!(
+            "a generator put {crashes} crashes into these bars, and a rise between them that pays for them: events caught \
+             and false alarms can be compared here; returns, Sharpe ratios and a verdict say nothing of a market"
+        )
+    })
+}
 
 /// One line for each symbol whose close jumps from one bar to the next.
 pub(super) fn jumps(bars: &Bars) -> Vec<String> {

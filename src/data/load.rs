@@ -25,7 +25,10 @@ pub struct Loaded {
 /// # Errors
 /// Names the file, the column and the row (counted from 0), what was found and what to do.
 pub fn load(config: &DataConfig) -> Result<Loaded, DataError> {
-    load_files(config, &files::parquet_files(&config.path)?)
+    let files = files::parquet_files(&config.path)?;
+    let mut loaded = load_files(config, &files)?;
+    loaded.warnings.extend(files.iter().filter_map(|file| doubts::planted_crashes(file)));
+    Ok(loaded)
 }
 
 /// As [`load`], from these files.

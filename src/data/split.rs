@@ -38,6 +38,10 @@ pub struct WalkForward {
     pub validation_bars: usize,
     /// Bars of each test part, which follows the validation part.
     pub test_bars: usize,
+    /// Bars between the validation part and the test part that neither uses: with a window and the longest horizon of them
+    /// no forecast that judges looks at a bar that has chosen. Labels never reach across, also without.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub test_gap_bars: usize,
     /// Bars (times the length of a bar) by which a training label must be known before the validation part begins.
     #[serde(default)]
     pub embargo_bars: usize,
@@ -48,6 +52,11 @@ pub struct WalkForward {
     /// validation bars it was chosen, for those bars are test bars of the folds before.
     #[serde(default)]
     pub first_fold: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference to the field")]
+fn is_zero(bars: &usize) -> bool {
+    *bars == 0
 }
 
 /// Settings of a single cut.
@@ -155,12 +164,17 @@ impl WalkForward {
             .folds
             .checked_mul(self.test_bars)
             .and_then(|tests| tests.checked_add(self.train_bars)?.checked_add(self.validation_bars))
+            .and_then(|parts| parts.checked_add(self.test_gap_bars))
             .filter(|needed| *needed <= cutter.bars())
             .ok_or_else(|| {
                 let WalkForward { folds, train_bars, validation_bars, test_bars, .. } = self;
+                let gap = match self.test_gap_bars {
+                    0 => String::new(),
+                    bars => format!("test_gap_bars {bars} + "),
+                };
                 format!(
-                    "split.walk_forward needs train_bars {train_bars} + validation_bars {validation_bars} + folds {folds} x \
-                     test_bars {test_bars} bars, but the data have {}; lower one of the four or load more data",
+                    "split.walk_forward needs train_bars {train_bars} + validation_bars {validation_bars} + {gap}folds {folds} x \
+                     test_bars {test_bars} bars, but the data have {}; lower one of them or load more data",
                     counted(cutter.bars(), "bar")
                 )
             })?;
@@ -177,12 +191,13 @@ impl WalkForward {
             .map(|index| {
                 let start = first + index * self.test_bars;
                 let validation = start + self.train_bars;
-                let test = validation + self.validation_bars;
+                let chosen = validation + self.validation_bars;
+                let test = chosen + self.test_gap_bars;
                 let train = if self.anchored { 0 } else { start };
                 Fold {
                     index,
                     train: vec![cutter.range(train..validation)],
-                    validation: cutter.range(validation..test),
+                    validation: cutter.range(validation..chosen),
                     test: cutter.range(test..test + self.test_bars),
                     embargo,
                 }

@@ -12,12 +12,21 @@ pub struct BreakerMetrics {
     pub bars: usize,
     /// Runs of red bars.
     pub stops: usize,
-    /// Stops in which no bar had an event ahead within the longest horizon of the target; absent where the target is no
-    /// event.
+    /// Bars within which an event of the target counts: the horizon of the breaker's model, the longest one for a breaker on
+    /// a column. This and the figures up to the lead are absent where the target is no event.
+    pub event_horizon: Option<u32>,
+    /// Stops of which it is known whether an event lay ahead of the bar that tripped them.
+    pub judged_stops: Option<usize>,
+    /// Of them, those where none did. The bars after it say nothing: who never leaves red meets every event.
     pub false_stops: Option<usize>,
-    /// Events of the target that could have been seen coming; absent where it is no event.
+    /// Share of red bars with an event ahead, among those where that is known.
+    pub red_before_event: Option<f64>,
+    /// The same of all bars: what being red at random would reach.
+    pub base_rate: Option<f64>,
+    /// Events of the target that could have been seen coming.
     pub events: Option<usize>,
-    /// Of them, those before whose strike a bar was red.
+    /// Of them, those before whose strike a bar was red. A breaker that is often red avoids many by chance alone: it needs
+    /// `red_before_event` above `base_rate`.
     pub events_avoided: Option<usize>,
     /// Median over them of the bars from the first red one, at most the horizon before, to the strike.
     pub median_lead_bars: Option<f64>,
@@ -31,10 +40,10 @@ pub struct BreakerMetrics {
     pub mean_stop_bars: Option<f64>,
     /// Longest stop in bars.
     pub longest_stop_bars: usize,
-    /// What the guarded book lost before costs, less what the book with the breaker lost, over the stops in which the
-    /// breaker did better.
+    /// What the guarded book lost before costs, less what the book with the breaker lost, over the joined stops in which the
+    /// breaker did better. Stops of several symbols that overlap in time are joined: a book has one equity.
     pub loss_avoided: Option<f64>,
-    /// The same over the stops in which it did worse.
+    /// The same over the joined stops in which it did worse.
     pub gains_missed: Option<f64>,
     /// The same over all bars outside of stops, in favour of the breaker: reduced positions in yellow, cash that was left
     /// over, and between symbols other shares than those that the guarded book drifted to.
@@ -56,7 +65,7 @@ pub struct BreakerMetrics {
 pub struct Stop {
     /// Rows of the symbol.
     pub rows: Range<usize>,
-    /// Whether an event lay ahead of one of them; `None` where nobody knows.
+    /// Whether an event lay ahead of the first of them, the bar that tripped the breaker; `None` where nobody knows.
     pub before_event: Option<bool>,
 }
 
@@ -66,7 +75,8 @@ impl BreakerMetrics {
         let amounts =
             [self.loss_avoided, self.gains_missed, self.elsewhere, self.extra_costs, self.net_effect];
         let always = [self.guarded_equity, self.max_drawdown, self.guarded_max_drawdown];
-        amounts.into_iter().flatten().chain(always).all(f64::is_finite)
+        let shares = [self.red_before_event, self.base_rate];
+        amounts.into_iter().chain(shares).flatten().chain(always).all(f64::is_finite)
     }
 
     /// Adds the figures of the stops of all symbols.

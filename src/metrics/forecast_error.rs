@@ -2,7 +2,7 @@
 
 use super::finite;
 use super::forecast::rounds;
-use super::ic_interval::{FEWEST_TIMES, long_run_variance};
+use super::long_run::{enough_times, error_of_sum};
 use crate::table::LabelKind;
 use crate::units::Time;
 use serde::{Deserialize, Serialize};
@@ -45,12 +45,12 @@ pub fn standard_errors(
     order.retain(|row| known(*row));
     let groups: Vec<&[usize]> = order.chunk_by(|one, other| times[*one] == times[*other]).collect();
     let longest = horizons.iter().copied().max()? as usize;
-    if groups.len() < FEWEST_TIMES.max(4 * longest) {
+    if !enough_times(groups.len(), longest) {
         return None;
     }
     let of = |loss: Loss| {
         let influences = influences(&groups, predictions, actual, (horizons.len(), loss));
-        finite((long_run_variance(&influences, longest) * influences.len() as f64).sqrt())
+        error_of_sum(&influences, longest).and_then(finite)
     };
     Some(StandardErrors {
         mse: of(|prediction, actual| (prediction - actual).powi(2)),

@@ -2,14 +2,8 @@
 
 use super::finite;
 use super::forecast::{FEWEST_SYMBOLS, correlation, correlations_by_time, known_rows};
-use super::lanes::lane_product;
+use super::long_run::{NORMAL_975, enough_times, error_of_sum, long_run_variance};
 use crate::units::Time;
-
-/// Half the width of a 95 % interval in standard errors.
-pub(super) const NORMAL_975: f64 = 1.959_963_984_540_054;
-
-/// With fewer times an interval says nothing.
-pub(super) const FEWEST_TIMES: usize = 20;
 
 /// 95 % interval of the information coefficient that [`super::forecast_metrics`] finds in the same rows, for outcomes that
 /// lie `horizon_bars` times ahead. Rows whose outcome is null are skipped.
@@ -28,7 +22,7 @@ pub fn ic_interval(
 ) -> Option<[f64; 2]> {
     let rows = known_rows(times, predictions, actual);
     let groups = rows.chunk_by(|a, b| a.0 == b.0).count();
-    if groups < FEWEST_TIMES.max(4 * horizon_bars) {
+    if !enough_times(groups, horizon_bars) {
         return None;
     }
     let (coefficient, error) = match rows.len() >= FEWEST_SYMBOLS * groups {
@@ -67,22 +61,5 @@ fn over_all_rows(rows: &[(Time, f64, f64)], horizon: usize) -> Option<(f64, f64)
         influences.push(pairs.map(|(x, y)| x * y - 0.5 * coefficient * (x * x + y * y)).sum::<f64>());
         start = end;
     }
-    let times = influences.len() as f64;
-    Some((coefficient, (long_run_variance(&influences, horizon) * times).sqrt() / count))
-}
-
-/// Variance of sqrt(n) times the mean of centred values whose neighbours up to `horizon` are dependent.
-pub(super) fn long_run_variance(values: &[f64], horizon: usize) -> f64 {
-    let count = values.len() as f64;
-    let reach = horizon.max(1);
-    let covariances: Vec<f64> =
-        (0..2 * reach).map(|lag| lane_product(values, &values[lag.min(values.len())..]) / count).collect();
-    let sum = |weight: &dyn Fn(f64) -> f64| {
-        let later = covariances.iter().enumerate().skip(1);
-        covariances[0]
-            + 2.0 * later.map(|(lag, value)| weight(lag as f64 / reach as f64) * value).sum::<f64>()
-    };
-    let flat_top = sum(&|lag| (2.0 - lag).min(1.0));
-    // The flat-top window can leave less than nothing; Bartlett's cannot.
-    if flat_top > 0.0 { flat_top } else { sum(&|lag| 1.0 - 0.5 * lag) }
+    Some((coefficient, error_of_sum(&influences, horizon)? / count))
 }

@@ -12,6 +12,7 @@ mod forecast_error;
 mod ic_interval;
 mod importance;
 mod lanes;
+mod long_run;
 mod noise_floor;
 mod normal;
 mod returns;
@@ -27,15 +28,16 @@ pub use drawdown::{DrawdownPeriod, Drawdowns, drawdowns, worst_drawdowns};
 pub use equity_curve::{EquityCurve, compact_curve, equity_curve, equity_curve_by};
 pub use events::{
     Alarm, AlarmConfig, AlarmFigures, Beside, CalibrationBin, EventFigures, EventRows, HINDSIGHT_RATES,
-    HindsightPoint, RareEvent, Reached, alarm_threshold, area_under_curve, area_under_curve_interval,
-    average_precision, brier_score, calibration_bins, event_figures, expected_calibration_error, log_loss,
-    order_violations, share_interval,
+    HindsightPoint, RareEvent, Reached, RiskRows, alarm_threshold, area_under_curve,
+    area_under_curve_interval, average_precision, brier_score, calibration_bins, event_figures,
+    expected_calibration_error, log_loss, order_violations, share_interval,
 };
 pub use excursion::{Excursion, excursions};
 pub use forecast::{forecast_metrics, scaled_errors, signal_turnover};
 pub use forecast_error::{StandardErrors, standard_errors};
 pub use ic_interval::ic_interval;
 pub use importance::{FEWEST_OUTCOMES, Factor, importance};
+pub use long_run::NORMAL_975;
 pub use noise_floor::{Excess, FloorExcess, NoiseFloor};
 pub use normal::{normal_cumulative, normal_quantile};
 pub use returns::{

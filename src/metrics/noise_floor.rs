@@ -1,7 +1,7 @@
 //! Figures beside the best that any forecast can reach, where the process is known.
 
 use super::ForecastMetrics;
-use super::ic_interval::NORMAL_975;
+use super::long_run::NORMAL_975;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

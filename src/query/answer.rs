@@ -25,6 +25,15 @@ pub struct Outline {
 /// # Errors
 /// A folder or file that cannot be read.
 pub fn tables(run: &Path) -> Result<Vec<Outline>, QueryError> {
+    let outline = |table: String| {
+        let (rows, columns) = TableFile::outline(&file(run, &table))?;
+        Ok(Outline { table, rows, columns })
+    };
+    names(run)?.into_iter().map(outline).collect()
+}
+
+/// See [`tables`].
+fn names(run: &Path) -> Result<Vec<String>, QueryError> {
     let mut names = Vec::new();
     let mut folders = vec![run.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -40,11 +49,7 @@ pub fn tables(run: &Path) -> Result<Vec<Outline>, QueryError> {
         }
     }
     names.sort_by_key(|name| (name.contains('/'), name.clone()));
-    let outline = |table: String| {
-        let (rows, columns) = TableFile::outline(&file(run, &table))?;
-        Ok(Outline { table, rows, columns })
-    };
-    names.into_iter().map(outline).collect()
+    Ok(names)
 }
 
 fn file(run: &Path, table: &str) -> std::path::PathBuf {
@@ -82,13 +87,13 @@ pub struct Answer {
 /// # Errors
 /// Names that are not there, with those that are; values of another kind than their column's.
 pub fn ask(run: &Path, question: &Question) -> Result<Answer, QueryError> {
-    let path = file(run, &question.table);
-    if !path.is_file() {
-        let tables = tables(run)?;
-        let known: Vec<&str> =
-            tables.iter().map(|outline| outline.table.as_str()).filter(|name| !name.contains('/')).collect();
+    // Only names that are listed: others could lead out of the run.
+    let tables = names(run)?;
+    if !tables.contains(&question.table) {
+        let known: Vec<&str> = tables.iter().map(String::as_str).filter(|name| !name.contains('/')).collect();
         return Err(QueryError::unknown("table", &question.table, &known));
     }
+    let path = file(run, &question.table);
     let (count, names) = TableFile::outline(&path)?;
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     let shown: Vec<&str> = match &question.columns {

@@ -1,7 +1,7 @@
 //! What can be wrong with a question.
 
 use crate::rundir::RunDirError;
-use crate::suggest::closest;
+use crate::suggest::unknown;
 use std::path::PathBuf;
 
 /// A question that cannot be answered.
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum QueryError {
     /// A table or column that is not there.
-    #[error("there is no {what} `{name}`{}; there are {known}", near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-    Unknown { what: String, name: String, near: Option<String>, known: String },
+    #[error("there is no {what} {name}")]
+    Unknown { what: String, name: String },
     /// A condition that cannot be read, or compares with what the column does not hold.
     #[error("{0}")]
     Condition(String),
@@ -23,6 +23,9 @@ pub enum QueryError {
     /// A forecast that was not made.
     #[error("{0}")]
     NoForecast(String),
+    /// A window of a run of several symbols that names none.
+    #[error("the run has {count} symbols; choose one with --symbol: {names}")]
+    SymbolOpen { count: usize, names: String },
     /// A table that is missing or damaged.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -31,7 +34,6 @@ pub enum QueryError {
 impl QueryError {
     /// A name that is not among the known ones.
     pub(super) fn unknown(what: impl Into<String>, name: &str, known: &[&str]) -> QueryError {
-        let near = closest(name, known.iter().copied()).map(str::to_owned);
-        QueryError::Unknown { what: what.into(), name: name.to_owned(), near, known: known.join(", ") }
+        QueryError::Unknown { what: what.into(), name: unknown(name, known) }
     }
 }

@@ -3,7 +3,8 @@
 use super::QueryError;
 use super::answer::{objects, ruled, taken};
 use crate::config::Plan;
-use crate::rundir::{Column, TableFile};
+use crate::run::renamed_feature;
+use crate::rundir::{Column, RunDirError, TableFile};
 use crate::units::{Time, counted};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -60,12 +61,15 @@ pub fn window(
     rows.drain(..rows.len().saturating_sub(config.build().window()));
     let mut input = TableFile::default().with("timestamp", taken(&Column::Time(times.to_vec()), &rows));
     for name in names {
-        // A feature with the name of another column was renamed.
-        let kept = [format!("feature_{name}"), name.clone()];
+        // Renamed or not: a feature that is not there would be left out of what the model saw.
+        let kept = [renamed_feature(&name), name.clone()];
         let column = kept.iter().find_map(|kept| history.columns().find(|(other, _)| other == kept));
-        if let Some((_, column)) = column {
-            input = input.with(&name, taken(column, &rows));
-        }
+        let (_, column) = column.ok_or_else(|| RunDirError::Damaged {
+            path: path.clone(),
+            reason: format!("it lacks the feature {name}"),
+            remedy: "run the experiment again",
+        })?;
+        input = input.with(&name, taken(column, &rows));
     }
     let (version, fold, forecast) = forecast;
     Ok(Window {
@@ -102,11 +106,7 @@ fn chosen_symbol(symbols: &[Arc<str>], wanted: Option<&str>) -> Result<Arc<str>,
             found.map(|symbol| (*symbol).clone()).ok_or_else(|| QueryError::unknown("symbol", wanted, &names))
         }
         (None, [one]) => Ok((*one).clone()),
-        (None, _) => Err(QueryError::NoForecast(format!(
-            "the run has {}; choose one with --symbol: {}",
-            counted(known.len(), "symbol"),
-            names.join(", ")
-        ))),
+        (None, _) => Err(QueryError::SymbolOpen { count: known.len(), names: names.join(", ") }),
     }
 }
 

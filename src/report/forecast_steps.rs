@@ -3,14 +3,11 @@
 use super::markup::{escape, number_cell, number_heading};
 use super::number::{NONE, SPACE, count, counted, decimal, maybe, percent};
 use super::terminal_text::{cut, paint, plain};
-use crate::metrics::{Excess, ForecastMetrics};
+use crate::metrics::{Excess, ForecastMetrics, NORMAL_975};
 use crate::ruled_table::ruled_table;
 use crate::rundir::{ModelSummary, Summary};
 use crate::table::LabelKind;
 use comfy_table::CellAlignment;
-
-/// Half the width of a 95 % interval in standard errors.
-const NORMAL_975: f64 = 1.96;
 
 /// Names are cut to so many characters where the terminal is narrow.
 const SHORTEST_NAME: usize = 12;
@@ -83,11 +80,11 @@ impl Figure {
     /// width of its 95 % interval.
     fn beside_text(&self, metrics: &ForecastMetrics) -> String {
         let size = (self.of)(metrics);
-        let half = (self.error)(metrics).map(|error| {
-            let text = self.text(Some(NORMAL_975 * error), size);
-            format!("\u{b1}{SPACE}{text}")
-        });
-        let excess = (self.excess)(metrics).map(|excess| self.text(Some(excess.value), size));
+        let excess = (self.excess)(metrics);
+        let stored = excess.and_then(|excess| excess.interval).map(|[low, high]| 0.5 * (high - low));
+        let half = stored.or((self.error)(metrics).map(|error| NORMAL_975 * error));
+        let half = half.map(|half| format!("\u{b1}{SPACE}{}", self.text(Some(half), size)));
+        let excess = excess.map(|excess| self.text(Some(excess.value), size));
         match (excess, half) {
             (None, None) => NONE.to_owned(),
             (excess, half) => {

@@ -118,9 +118,14 @@ pub(super) fn choose_on_validation(market: &Market) -> Result<Choice, RunError> 
     });
     let times = timeline.times();
     let chosen = best.map(|(name, rank_ic, _)| {
+        // Its trading, if any, is judged on rows that also set its thresholds.
+        let alarms = match market.plan.experiment.alarms {
+            Some(_) => " The thresholds of alarms come from the same bars.",
+            None => "",
+        };
         let how = format!(
             "{name} trades on the forecasts with the best rank IC ({rank_ic:.3}) on the first fold's validation bars, \
-             {} to {}, which lie before the first test bar; {} books on models were compared.",
+             {} to {}, which lie before the first test bar; {} books on models were compared.{alarms}",
             times[span.start].date(),
             times[span.end - 1].date(),
             candidates.len(),

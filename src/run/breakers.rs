@@ -1,14 +1,13 @@
 //! Circuit breakers beside the books that they guard.
 
 use super::RunError;
-use super::books::{Decided, Market, ShownBook, decide_book};
+use super::books::{Decided, Market, ShownBook};
+use super::events::Truth;
 use crate::domains::market::backtest::run_one;
-use crate::domains::market::strategies::circuit_breaker::{BreakerState, CircuitBreaker, Watch};
-use crate::domains::market::strategies::{StrategyConfig, World};
-use crate::metrics::{Beside, BreakerMetrics, EventFigures, EventRows, Stop, event_figures};
+use crate::domains::market::strategies::{BreakerState, Watch, World, guarded_positions};
+use crate::metrics::{BreakerMetrics, EventFigures, RiskRows, Stop};
 use crate::rundir::{BreakerSummary, Column, TableFile};
-use crate::table::{Bars, BookResult, LabelKind, ModelPredictions, NULL, Sample};
-use crate::units::Time;
+use crate::table::{Bars, BookResult, Labels, NULL, Sample};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,17 +28,22 @@ struct Watched {
     watch: Watch,
     /// Rows of the test bars.
     rows: Range<usize>,
-    /// By row, whether an event lies ahead within the longest horizon; `None` where the target is no event.
+    /// By row, whether an event lies ahead within the horizon that judges it; `None` where the target is no event.
     event: Option<Vec<f64>>,
 }
 
-/// What a target that is an event says of the bars, at its longest horizon.
-struct Truth {
-    horizon: u32,
-    /// `[symbol][row]`: whether the event lies ahead; null where the future is not there.
-    event: Vec<Vec<f64>>,
-    /// `[symbol][row]`: bars to the one that completes it.
-    bars_to_event: Vec<Vec<f64>>,
+/// What a target that is an event says of the bars.
+struct Outcomes {
+    labels: Labels,
+    truth: Truth,
+}
+
+/// The same within the horizon that judges one breaker.
+struct OneHorizon<'a> {
+    bars: u32,
+    /// Its place among the horizons of the target.
+    place: usize,
+    of: &'a Outcomes,
 }
 
 /// Every shown breaker beside the book that it guards, which is run with the same settings.
@@ -50,32 +54,53 @@ pub(super) fn beside_guarded(
     market: &Market,
     shown: &[(&Decided, &ShownBook)],
 ) -> Result<Vec<Guarded>, RunError> {
+    let (span, predictions) = (&market.fitted.span, &market.fitted.predictions);
     let mut found = Vec::new();
-    let mut truth = None;
+    let mut outcomes = None;
     for (decided, book) in shown {
-        let StrategyConfig::CircuitBreaker(breaker) = &decided.config else { continue };
-        if truth.is_none() {
-            truth = Some(Truth::of(market)?);
+        let seed = market.seed.child(&decided.name, 0);
+        let world =
+            World { bars: market.bars, predictions, span: span.clone(), seed, reference: None, book: 0 };
+        let Some(watches) = decided.config.build().watch(&world) else { continue };
+        let watches =
+            watches.map_err(|reason| RunError::Strategy { strategy: decided.name.clone(), reason })?;
+        if outcomes.is_none() {
+            outcomes = Some(Outcomes::of(market)?);
         }
-        found.push(one(market, (decided, book), breaker, truth.as_ref().and_then(Option::as_ref))?);
+        let guarded = run_guarded(market, (decided, book), &world)?;
+        let outcomes = outcomes.as_ref().and_then(Option::as_ref);
+        let judge = outcomes.and_then(|outcomes| outcomes.judge(decided.config.build().model()));
+        found.push(compare(market, (decided, book, guarded), watches, judge.as_ref()));
     }
     Ok(found)
 }
 
-impl Truth {
+impl Outcomes {
     /// `None` where the target is no event.
-    fn of(market: &Market) -> Result<Option<Truth>, RunError> {
-        let target = market.plan.experiment.target.as_ref().map(|target| target.build());
-        let Some(target) = target.filter(|target| target.kind() == LabelKind::Event) else { return Ok(None) };
-        let labels = target.compute(market.bars).map_err(RunError::Labels)?;
-        let longest = labels.horizons().iter().enumerate().max_by_key(|(_, bars)| **bars);
-        let Some((place, horizon)) = longest else { return Ok(None) };
-        let symbols = 0..market.bars.symbols().len();
-        Ok(Some(Truth {
-            horizon: *horizon,
-            event: symbols.map(|symbol| labels.column(symbol, place).to_vec()).collect(),
-            bars_to_event: target.bars_to_event(market.bars),
-        }))
+    fn of(market: &Market) -> Result<Option<Outcomes>, RunError> {
+        let experiment = &market.plan.experiment;
+        let truth = Truth::of_bars(experiment, market.bars);
+        let Some((truth, target)) = truth.zip(experiment.target.as_ref()) else { return Ok(None) };
+        let labels = target.build().compute(market.bars).map_err(RunError::Labels)?;
+        Ok(Some(Outcomes { labels, truth }))
+    }
+
+    /// At the horizon of the breaker's model, by default its first; without a model at the longest.
+    fn judge(&self, model: Option<(&str, Option<u32>)>) -> Option<OneHorizon<'_>> {
+        let mut horizons = self.labels.horizons().iter().copied().enumerate();
+        let (place, bars) = match model {
+            Some((_, None)) => horizons.next(),
+            Some((_, Some(wanted))) => horizons.find(|(_, bars)| *bars == wanted),
+            None => horizons.max_by_key(|(_, bars)| *bars),
+        }?;
+        Some(OneHorizon { bars, place, of: self })
+    }
+}
+
+impl OneHorizon<'_> {
+    /// Whether an event lies ahead of each row of a symbol; null where the future is not there.
+    fn event(&self, symbol: usize) -> &[f64] {
+        self.of.labels.column(symbol, self.place)
     }
 
     /// The events of the test rows, with red as the alarm.
@@ -86,51 +111,37 @@ impl Truth {
             if one.watch.state[*row] == BreakerState::Red { 1.0 } else { 0.0 }
         };
         let sample = |(one, row): &(&Watched, usize)| Sample { symbol: one.symbol as u32, row: *row as u32 };
-        let forecasts = ModelPredictions {
-            model: String::new(),
-            kind: LabelKind::Event,
-            horizons: vec![self.horizon],
-            samples: rows.iter().map(sample).collect(),
-            fold: vec![0; rows.len()],
-            values: rows.iter().map(red).collect(),
-            actual: rows.iter().map(|(one, row)| self.event[one.symbol][*row]).collect(),
-            alarm_at: vec![1.0; rows.len()],
-            units: Vec::new(),
+        let risks = RiskRows {
+            samples: &rows.iter().map(sample).collect::<Vec<Sample>>(),
+            fold: &vec![0; rows.len()],
+            risk: rows.iter().map(red).collect(),
+            actual: rows.iter().map(|(one, row)| self.event(one.symbol)[*row]).collect(),
+            horizon: self.bars,
         };
-        let known = EventRows::new(&forecasts, 0, None, bars);
-        let place = |place: usize| (rows[place].0.symbol, rows[place].1);
-        let time = |place_of: &usize| {
-            let (symbol, row) = place(*place_of);
-            bars.symbols()[symbol].time()[row]
-        };
-        let times: Vec<Time> = known.places().iter().map(time).collect();
-        let events = known.events(|place_of| {
-            let (symbol, row) = place(place_of);
-            self.bars_to_event.get(symbol).map_or(NULL, |column| column[row])
-        });
-        let none = vec![NULL; times.len()];
-        let beside = Beside { times: &times, training_base_rate: &none, alarm_at: &vec![1.0; times.len()] };
-        event_figures(&known, &events, &beside)
+        self.of.truth.figures_of(bars, &risks, |_| NULL, |_| 1.0)
     }
 }
 
-fn one(
+/// The book that a breaker guards, with the breaker's own settings.
+fn run_guarded(
     market: &Market,
     (decided, book): (&Decided, &ShownBook),
-    breaker: &CircuitBreaker,
-    truth: Option<&Truth>,
-) -> Result<Guarded, RunError> {
-    let (bars, span, predictions) = (market.bars, &market.fitted.span, &market.fitted.predictions);
-    let fail = |reason| RunError::Strategy { strategy: decided.name.clone(), reason };
-    let seed = market.seed.child(&decided.name, 0);
-    let world = World { bars, predictions, span: span.clone(), seed, reference: None, book: 0 };
-    let watches = breaker.watch(&world).map_err(fail)?;
-    let (name, config) = match breaker.guards.as_deref() {
-        Some(name) => (name, market.plan.experiment.strategies[name].first().strategy.clone()),
-        None => ("hold", StrategyConfig::BuyAndHold(Default::default())),
-    };
-    let positions = decide_book(market, name, &config, predictions, (span, None, 0))?;
-    let guarded = run_one(bars, (name, &positions), &decided.settings, span.clone(), book.symbol);
+    world: &World,
+) -> Result<BookResult, RunError> {
+    let positions =
+        guarded_positions(&market.plan.experiment.strategies, &decided.config, world, market.seed)
+            .map_err(|reason| RunError::Strategy { strategy: decided.name.clone(), reason })?;
+    Ok(run_one(market.bars, (&decided.name, &positions), &decided.settings, world.span.clone(), book.symbol))
+}
+
+/// The figures of a breaker beside the book that it guards.
+fn compare(
+    market: &Market,
+    (decided, book, guarded): (&Decided, &ShownBook, BookResult),
+    watches: Vec<Watch>,
+    judge: Option<&OneHorizon>,
+) -> Guarded {
+    let (bars, span) = (market.bars, &market.fitted.span);
     let of_book = |symbol: &usize| book.symbol.is_none_or(|own| own == *symbol);
     let watched: Vec<Watched> = watches
         .into_iter()
@@ -140,22 +151,29 @@ fn one(
             symbol,
             watch,
             rows: rows_of(bars, symbol, span),
-            event: truth.map(|truth| truth.event[symbol].clone()),
+            event: judge.map(|judge| judge.event(symbol).to_vec()),
         })
         .collect();
     let stops: Vec<Stop> = watched.iter().flat_map(Watched::stops).collect();
     let mut figures = shares(&watched).with_stops(&stops);
-    figures.false_stops = truth.map(|_| stops.iter().filter(|stop| stop.before_event == Some(false)).count());
-    if let Some(found) = truth.map(|truth| truth.figures(bars, &watched)) {
+    if let Some(judge) = judge {
+        let found = judge.figures(bars, &watched);
         let alarms = found.alarms.unwrap_or_default();
-        figures.events = Some(found.events);
+        let judged = |outcome: &[Option<bool>]| {
+            Some(stops.iter().filter(|stop| outcome.contains(&stop.before_event)).count())
+        };
+        figures.event_horizon = Some(judge.bars);
+        figures.judged_stops = judged(&[Some(true), Some(false)]);
+        figures.false_stops = judged(&[Some(false)]);
+        (figures.events, figures.base_rate) = (Some(found.events), found.base_rate);
+        figures.red_before_event = red_before_event(&watched);
         (figures.events_avoided, figures.median_lead_bars) = (Some(alarms.caught), alarms.median_lead);
     }
     let first = book.result.equity.time.first().map_or(0, |time| bars.timeline().step_at(*time));
     let stopped = joined(watched.iter().flat_map(|one| one.stopped_steps(bars, first)).collect());
     let figures = figures.with_books(&book.result, &guarded, &stopped);
-    let summary = BreakerSummary { guards: breaker.guards.clone(), figures };
-    Ok(Guarded { name: book.result.strategy.clone(), summary, watched, guarded })
+    let summary = BreakerSummary { guards: decided.config.build().guards().map(str::to_owned), figures };
+    Guarded { name: book.result.strategy.clone(), summary, watched, guarded }
 }
 
 /// The rows of a symbol whose steps lie in the span.
@@ -166,11 +184,11 @@ fn rows_of(bars: &Bars, symbol: usize, span: &Range<usize>) -> Range<usize> {
 }
 
 impl Watched {
-    /// Runs of red test rows.
+    /// Runs of red test rows, each judged by its first row. One that began before the test is judged where the test begins.
     fn stops(&self) -> Vec<Stop> {
         let before_event = |rows: &Range<usize>| {
-            let known = self.event.as_ref()?[rows.clone()].iter().filter(|event| !event.is_nan());
-            known.fold(None, |found, event| Some(found == Some(true) || *event > 0.5))
+            let event = self.event.as_ref()?[rows.start];
+            (!event.is_nan()).then_some(event > 0.5)
         };
         let runs = red_runs(&self.watch.state[self.rows.clone()]).into_iter();
         let moved = runs.map(|run| run.start + self.rows.start..run.end + self.rows.start);
@@ -204,7 +222,7 @@ fn red_runs(states: &[BreakerState]) -> Vec<Range<usize>> {
     runs
 }
 
-/// Ranges in rising order, those that meet or overlap put together.
+/// Ranges in rising order, those that overlap put together.
 fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut joined: Vec<Range<usize>> = Vec::new();
@@ -215,6 +233,20 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     joined
+}
+
+/// Share of the red rows with an event ahead, among those where that is known.
+fn red_before_event(watched: &[Watched]) -> Option<f64> {
+    let (mut known, mut before) = (0_usize, 0_usize);
+    for one in watched {
+        let Some(event) = &one.event else { continue };
+        let red = one.rows.clone().filter(|row| one.watch.state[*row] == BreakerState::Red);
+        for row in red.filter(|row| !event[*row].is_nan()) {
+            known += 1;
+            before += usize::from(event[row] > 0.5);
+        }
+    }
+    (known > 0).then(|| before as f64 / known as f64)
 }
 
 /// How much of the test rows was spent in which state.

@@ -2,6 +2,7 @@
 
 use super::results::ForecastFigures;
 use super::score::Scored;
+use crate::metrics::BreakerMetrics;
 use crate::table::{Bars, BookResult, ModelPredictions};
 use crate::units::counted;
 
@@ -16,6 +17,15 @@ const FEW: f64 = 0.05;
 
 /// Figures of a model that one sentence names.
 const NAMED_FIGURES: usize = 3;
+
+/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
+const BLIND: f64 = 0.02;
+
+/// A circuit breaker that is out of the market for a larger share of the bars does not guard a book, it replaces it.
+const OUT: f64 = 0.5;
+
+/// A stop of more horizons outlasts every alarm that began it.
+const LONG_STOP: usize = 10;
 
 /// A sentence for a model that scores better than the best possible forecast, if it does: luck alone would not.
 pub(super) fn below_noise_floor(predictions: &ModelPredictions, figures: &ForecastFigures) -> Option<String> {
@@ -40,8 +50,6 @@ pub(super) fn below_noise_floor(predictions: &ModelPredictions, figures: &Foreca
         )
     })
 }
-/// A circuit breaker that sees nothing in a larger share of the bars guards nothing there.
-const BLIND: f64 = 0.02;
 
 /// A sentence for every shown book that was ruined, liquidated, or traded more than its market could bear. Random books
 /// are a yardstick and stay out.
@@ -68,9 +76,24 @@ pub(super) fn doubts(scored: &Scored, bars: &Bars) -> Vec<String> {
                 100.0 * blind
             ));
         }
+        doubts.extend(strategy.breaker.as_ref().and_then(|breaker| stuck(name, &breaker.figures)));
         doubts.extend(too_large(name, book, bars));
     }
     doubts
+}
+
+/// Whether a breaker hardly leaves red.
+fn stuck(name: &str, figures: &BreakerMetrics) -> Option<String> {
+    let longest = figures.longest_stop_bars;
+    let long = figures.event_horizon.is_some_and(|horizon| longest > LONG_STOP * horizon as usize);
+    (long || figures.red_share > OUT).then(|| {
+        format!(
+            "{name} was red in {:.0} % of the bars, up to {} in a row: what it avoided is what staying out avoids; a `yellow` \
+             nearer to red ends stops earlier",
+            100.0 * figures.red_share,
+            counted(longest, "bar")
+        )
+    })
 }
 
 /// Whether many fills took a large part of the volume that was traded in the bar before them.

@@ -83,6 +83,9 @@ pub enum RunError {
         /// Bytes.
         available: usize,
     },
+    /// A name that no model of the experiment has.
+    #[error("the run has no model {0}")]
+    NoSuchModel(String),
     /// A model that cannot be exported, or is not the only one that is meant.
     #[error("{0}")]
     Export(String),
@@ -106,6 +109,7 @@ impl RunError {
             | RunError::Labels(_)
             | RunError::Costs(_)
             | RunError::Strategy { .. }
+            | RunError::NoSuchModel(_)
             | RunError::Export(_)
             | RunError::Audit(_) => 2,
             RunError::RunDir(error) => run_dir_exit_code(error),

@@ -3,20 +3,23 @@
 use super::RunError;
 use super::fit::{Fitted, Work};
 use super::tables::{shared_names, shown_horizons};
+use crate::config::ExperimentConfig;
 use crate::data::Fold;
-use crate::metrics::{AlarmConfig, Beside, EventFigures, EventRows, Reached, alarm_threshold, event_figures};
+use crate::metrics::{
+    AlarmConfig, Beside, EventFigures, EventRows, Reached, RiskRows, alarm_threshold, event_figures,
+};
 use crate::rundir::{Column, EventSummary, RiskLevel, RiskStatus, TableFile};
 use crate::table::{Bars, ModelPredictions, NULL, Sample};
-use crate::units::Time;
+use crate::units::{DAY_NANOSECONDS, Time};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Nanoseconds of an hour, and of 24 of them.
-const HOUR: i64 = 3600 * 1_000_000_000;
-const DAY: i64 = 24 * HOUR;
+/// Nanoseconds of an hour, within which a forecast is one of 24 hours ago.
+const HOUR: i64 = DAY_NANOSECONDS / 24;
 
-/// The risk from which on a model raises an alarm, by fold; of each horizon, null where its validation rows hold no event.
+/// The risk from which on a model raises an alarm, by fold; of each horizon, null where its validation rows hold no event or
+/// already their highest risk raises too many false alarms.
 pub(super) struct Thresholds(BTreeMap<u32, Vec<f64>>);
 
 impl Thresholds {
@@ -24,7 +27,7 @@ impl Thresholds {
     pub(super) fn choose(alarms: &AlarmConfig, validation: &ModelPredictions, bars: &Bars) -> Thresholds {
         let of_fold = |fold: u32| {
             let of_horizon = |output: usize| {
-                let rows = EventRows::new(validation, output, Some(fold), bars);
+                let rows = EventRows::new(&RiskRows::of(validation, output), Some(fold), bars);
                 alarm_threshold(&rows, alarms.false_alarms_per_day).unwrap_or(NULL)
             };
             (fold, (0..validation.horizons.len()).into_par_iter().map(of_horizon).collect())
@@ -54,10 +57,7 @@ pub(super) struct Truth {
 impl Truth {
     /// `None` where the target is no event.
     pub(super) fn of(work: &Work, folds: &[Fold]) -> Result<Option<Truth>, RunError> {
-        let experiment = &work.plan.experiment;
-        let Some((alarms, target)) = experiment.alarms.zip(experiment.target.as_ref()) else {
-            return Ok(None);
-        };
+        let Some(truth) = Truth::of_bars(&work.plan.experiment, work.bars) else { return Ok(None) };
         let rates = |fold: &Fold| {
             let rows = fold.train_samples(work.bars, work.features, work.labels, 1, 1);
             let rows = rows.map_err(RunError::Labels)?;
@@ -69,11 +69,15 @@ impl Truth {
             };
             Ok((fold.index as u32, (0..work.labels.horizons().len()).map(rate).collect()))
         };
-        Ok(Some(Truth {
-            alarms,
-            bars_to_event: target.build().bars_to_event(work.bars),
-            training_base_rates: folds.iter().map(rates).collect::<Result<_, RunError>>()?,
-        }))
+        let training_base_rates = folds.iter().map(rates).collect::<Result<_, RunError>>()?;
+        Ok(Some(Truth { training_base_rates, ..truth }))
+    }
+
+    /// The same without folds, and so without the share of training rows with an event.
+    pub(super) fn of_bars(experiment: &ExperimentConfig, bars: &Bars) -> Option<Truth> {
+        let (alarms, target) = experiment.alarms.zip(experiment.target.as_ref())?;
+        let bars_to_event = target.build().bars_to_event(bars);
+        Some(Truth { alarms, bars_to_event, training_base_rates: BTreeMap::new() })
     }
 
     fn bars_to_event(&self, sample: Sample) -> f64 {
@@ -98,23 +102,32 @@ impl Truth {
     }
 
     fn figures(&self, bars: &Bars, predictions: &ModelPredictions, output: usize) -> EventFigures {
-        let rows = EventRows::new(predictions, output, None, bars);
-        let places = rows.places();
-        let times: Vec<Time> = places.iter().map(|place| time(bars, predictions.samples[*place])).collect();
-        let rate = |place: &usize| {
-            let rates = self.training_base_rates.get(&predictions.fold[*place]);
-            rates.map_or(NULL, |rates| rates[output])
-        };
+        let rate = |fold: u32| self.training_base_rates.get(&fold).map_or(NULL, |rates| rates[output]);
         let outputs = predictions.horizons.len();
+        let alarm_at = |place: usize| predictions.alarm_at[place * outputs + output];
+        self.figures_of(bars, &RiskRows::of(predictions, output), rate, alarm_at)
+    }
+
+    /// The figures of any risk: `rate` is the share of training rows with an event of a fold, `alarm_at` the threshold of
+    /// the place of a sample; both may be null.
+    pub(super) fn figures_of(
+        &self,
+        bars: &Bars,
+        risks: &RiskRows,
+        rate: impl Fn(u32) -> f64,
+        alarm_at: impl Fn(usize) -> f64,
+    ) -> EventFigures {
+        let rows = EventRows::new(risks, None, bars);
+        let of_places = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            rows.places().iter().map(|place| value(*place)).collect()
+        };
+        let times: Vec<Time> = rows.places().iter().map(|place| time(bars, risks.samples[*place])).collect();
         let beside = Beside {
             times: &times,
-            training_base_rate: &places.iter().map(rate).collect::<Vec<f64>>(),
-            alarm_at: &places
-                .iter()
-                .map(|place| predictions.alarm_at[place * outputs + output])
-                .collect::<Vec<f64>>(),
+            training_base_rate: &of_places(&|place| rate(risks.fold[place])),
+            alarm_at: &of_places(&alarm_at),
         };
-        let events = rows.events(|place| self.bars_to_event(predictions.samples[place]));
+        let events = rows.events(|place| self.bars_to_event(risks.samples[place]));
         event_figures(&rows, &events, &beside)
     }
 
@@ -152,9 +165,9 @@ impl Truth {
         let alarm_at = Some(predictions.alarm_at[last * outputs + output]).filter(|risk| !risk.is_nan());
         let before = places
             .iter()
-            .filter(|place| moment(place).0 <= now.0.saturating_sub(DAY))
+            .filter(|place| moment(place).0 <= now.0.saturating_sub(DAY_NANOSECONDS))
             .max_by_key(|place| moment(place))
-            .filter(|place| moment(place).0 >= now.0.saturating_sub(DAY + HOUR))
+            .filter(|place| moment(place).0 >= now.0.saturating_sub(DAY_NANOSECONDS + HOUR))
             .map(|place| risk_at(*place));
         let sample = predictions.samples[last];
         let symbol = &bars.symbols()[sample.symbol as usize];
@@ -166,11 +179,7 @@ impl Truth {
             horizon: predictions.horizons[output],
             risk,
             alarm_at,
-            status: alarm_at.map(|alarm_at| match risk {
-                risk if risk >= alarm_at => RiskLevel::Critical,
-                risk if risk >= self.alarms.warning_share * alarm_at => RiskLevel::Warning,
-                _ => RiskLevel::Normal,
-            }),
+            status: alarm_at.and_then(|alarm_at| RiskLevel::of(risk, alarm_at, self.alarms.warning_share)),
             change_24h: before.map(|before| risk - before),
             change_24h_percent: before
                 .map(|before| 100.0 * (risk / before - 1.0))
@@ -185,7 +194,7 @@ impl Truth {
         let (mut first, mut strike) = (Vec::new(), Vec::new());
         let (mut caught, mut lead) = (Vec::new(), Vec::new());
         for (predictions, output) in forecasts(fitted) {
-            let rows = EventRows::new(predictions, output, None, bars);
+            let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars);
             let reached = reached(&rows, predictions, output);
             for event in rows.events(|place| self.bars_to_event(predictions.samples[place])) {
                 let sample = predictions.samples[rows.places()[event.rows.start]];
@@ -212,7 +221,7 @@ pub(super) fn alarms_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let mut table = Origins::new(bars);
     let (mut first, mut last, mut is_false) = (Vec::new(), Vec::new(), Vec::new());
     for (predictions, output) in forecasts(fitted) {
-        let rows = EventRows::new(predictions, output, None, bars);
+        let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars);
         for alarm in rows.alarms(&reached(&rows, predictions, output)) {
             let moment = |row: usize| time(bars, predictions.samples[rows.places()[row]]);
             table.push(predictions, output, rows.places()[alarm.rows.start]);

@@ -1,13 +1,12 @@
 //! A model of a run as an ONNX file: scaler, network and the way back to units of the label in one graph.
 
 use super::RunError;
+use super::saved::{SavedModel, SavedPlace, named_model};
 use crate::config::Plan;
-use crate::model::{FitError, Fitted, ModelConfig};
+use crate::model::ModelConfig;
 use crate::onnx::{ElementType, GraphBuilder, ModelProto, TensorData, Value, ValueInfoProto};
-use crate::rundir::{Manifest, RunDir, RunDirError, read_json, sha256_file};
-use crate::suggest::closest;
+use crate::rundir::{Manifest, RunDir};
 use crate::table::{LabelKind, Scaler};
-use crate::units::counted;
 use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -33,6 +32,8 @@ pub struct OnnxExport {
     pub experiment: String,
     /// The user's name of the model.
     pub model: String,
+    /// That of `predictions.parquet`; of one network of an ensemble its own.
+    pub model_version: String,
     /// The registry's name: `lstm`.
     pub kind: String,
     /// Number of the fold on whose training part it was fitted.
@@ -75,13 +76,9 @@ pub fn export_onnx(run: &Path, plan: &Plan, choice: &OnnxChoice) -> Result<OnnxE
     })?;
     let (name, config) = chosen_model(plan, choice)?;
     let fold = chosen_fold(&manifest, name, choice)?;
-    let folders = chosen_networks(&manifest, &format!("models/fold-{fold}/{name}"), choice)?;
-    for folder in &folders {
-        unchanged(run, &manifest, folder)?;
-    }
-    // The networks of a fold learned from the same windows.
-    let scaler: Scaler = read_json(&run.join(&folders[0]).join("scaler.json"))?;
-    let symbol = chosen_symbol(&manifest, &scaler, choice)?;
+    let place = SavedPlace { model: name, fold, seed: choice.seed };
+    let saved = SavedModel::open((run, &manifest), plan, place, &Device::Cpu)?;
+    let symbol = chosen_symbol(&manifest, saved.scaler(), choice)?;
     let target = plan.experiment.target.as_ref();
     let target = target.ok_or_else(|| RunError::Export("the experiment has no `target`".into()))?;
     let names = plan.experiment.features.iter().flat_map(|feature| feature.build().names());
@@ -89,9 +86,10 @@ pub fn export_onnx(run: &Path, plan: &Plan, choice: &OnnxChoice) -> Result<OnnxE
     let mut export = OnnxExport {
         experiment: plan.experiment.name.clone(),
         model: name.to_owned(),
+        model_version: saved.version().to_owned(),
         kind: config.name().to_owned(),
         fold,
-        networks: folders.len(),
+        networks: saved.networks().len(),
         seed: choice.seed,
         symbol: symbol.map(|symbol| manifest.symbols[symbol].clone()),
         window: config.build().window(),
@@ -103,42 +101,24 @@ pub fn export_onnx(run: &Path, plan: &Plan, choice: &OnnxChoice) -> Result<OnnxE
         plan_sha256: manifest.plan_sha256,
         file: Vec::new(),
     };
-    let models = folders.iter().map(|folder| {
-        config.build().load(&run.join(folder), &Device::Cpu).map_err(|error| failed(name, error))
-    });
-    let models = models.collect::<Result<Vec<_>, RunError>>()?;
-    export.file = export.encode(&models, &scaler, symbol.unwrap_or(0))?;
+    export.file = export.encode(&saved, symbol.unwrap_or(0))?;
     Ok(export)
-}
-
-fn failed(model: &str, error: FitError) -> RunError {
-    match error {
-        FitError::Files(error) => RunError::RunDir(error),
-        error => RunError::Export(format!("model {model}: {error}")),
-    }
 }
 
 fn chosen_model<'a>(plan: &'a Plan, choice: &OnnxChoice) -> Result<(&'a str, &'a ModelConfig), RunError> {
     let models = &plan.experiment.models;
-    let names = || models.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let found = match &choice.model {
-        Some(wanted) => models.get_key_value(wanted),
+    match &choice.model {
+        Some(wanted) => named_model(plan, wanted),
         None if models.len() > 1 => {
-            return Err(RunError::Export(format!(
-                "the run has several models; name one with --model: {}",
-                names()
-            )));
+            let names: Vec<&str> = models.keys().map(String::as_str).collect();
+            let names = names.join(", ");
+            Err(RunError::Export(format!("the run has several models; name one with --model: {names}")))
         }
-        None => models.first(),
-    };
-    found.map(|(name, config)| (name.as_str(), config)).ok_or_else(|| {
-        let wanted = choice.model.as_deref().unwrap_or_default();
-        RunError::Export(match closest(wanted, models.keys().map(String::as_str)) {
-            _ if models.is_empty() => "the run has no model".into(),
-            Some(name) => format!("the run has no model `{wanted}`; did you mean `{name}`?"),
-            None => format!("the run has no model `{wanted}`; it has {}", names()),
-        })
-    })
+        None => models
+            .first()
+            .map(|(name, config)| (name.as_str(), config))
+            .ok_or_else(|| RunError::Export("the run has no model".into())),
+    }
 }
 
 fn chosen_fold(manifest: &Manifest, model: &str, choice: &OnnxChoice) -> Result<usize, RunError> {
@@ -156,39 +136,6 @@ fn chosen_fold(manifest: &Manifest, model: &str, choice: &OnnxChoice) -> Result<
             (None, _) => unreachable!("the last of some folds is one of them"),
         })
     })
-}
-
-/// The folders of the networks whose mean is wanted.
-fn chosen_networks(manifest: &Manifest, folder: &str, choice: &OnnxChoice) -> Result<Vec<String>, RunError> {
-    let whole = |folder: &String| manifest.files.contains_key(&format!("{folder}/model.json"));
-    let mut folders: Vec<String> =
-        (0..).map(|number| format!("{folder}/seed-{number}")).take_while(whole).collect();
-    if folders.is_empty() {
-        folders.push(folder.to_owned());
-    }
-    let Some(seed) = choice.seed else { return Ok(folders) };
-    if seed >= folders.len() {
-        return Err(RunError::Export(format!(
-            "there is no seed {seed}: this fold has {}, counted from 0",
-            counted(folders.len(), "network")
-        )));
-    }
-    Ok(vec![folders.swap_remove(seed)])
-}
-
-/// The files of a fitted model are those that the run wrote.
-fn unchanged(run: &Path, manifest: &Manifest, folder: &str) -> Result<(), RunError> {
-    let names = ["model.json", "model.safetensors", "scaler.json"];
-    let sealed = names.iter().filter_map(|name| manifest.files.get_key_value(&format!("{folder}/{name}")));
-    for (file, expected) in sealed {
-        let path = run.join(file);
-        let found = sha256_file(&path).map_err(|source| RunDirError::Read { path: path.clone(), source })?;
-        if found != *expected {
-            let reason = "its checksum is not that of the manifest".into();
-            return Err(RunDirError::Damaged { path, reason, remedy: "run the experiment again" }.into());
-        }
-    }
-    Ok(())
 }
 
 /// The number of the symbol to which the graph belongs; none where it serves all.
@@ -238,12 +185,8 @@ impl OnnxExport {
         stem
     }
 
-    fn encode(
-        &self,
-        models: &[Box<dyn Fitted>],
-        scaler: &Scaler,
-        symbol: usize,
-    ) -> Result<Vec<u8>, RunError> {
+    fn encode(&self, saved: &SavedModel, symbol: usize) -> Result<Vec<u8>, RunError> {
+        let (models, scaler) = (saved.networks(), saved.scaler());
         let mut graph = GraphBuilder::new(&self.model);
         let shape = [self.window, self.features.len()];
         let about = format!("Raw features, the newest bar last: {}.", self.features.join(", "));
@@ -253,7 +196,8 @@ impl OnnxExport {
         for (number, model) in models.iter().enumerate() {
             let scope = if models.len() == 1 { "model".into() } else { format!("seed_{number}") };
             let forecast = graph.within(&scope, |graph| model.graph(graph, &windows));
-            forecasts.push(forecast.map_err(|error| failed(&self.model, error))?);
+            forecasts
+                .push(forecast.map_err(|error| RunError::Export(format!("model {}: {error}", self.model)))?);
         }
         let mut forecast = mean(&mut graph, &forecasts);
         if let Some(unit) = scaler.target_unit(symbol) {
@@ -310,6 +254,7 @@ impl OnnxExport {
         let mut entries = vec![
             ("experiment", self.experiment.clone()),
             ("model", self.model.clone()),
+            ("model_version", self.model_version.clone()),
             ("kind", self.kind.clone()),
             ("fold", text(&self.fold)),
             ("networks", text(&self.networks)),

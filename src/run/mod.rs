@@ -27,8 +27,9 @@ pub use audited::audit;
 pub use error::{RunError, audit_exit_code, run_dir_exit_code};
 pub use exported::{OnnxChoice, OnnxExport, export_onnx};
 pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
-pub use saved::SavedModel;
+pub use saved::{SavedModel, SavedPlace, named_model};
 pub use selection::ChosenAmong;
+pub use tables::renamed_feature;
 pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};
 
 use crate::config::Plan;

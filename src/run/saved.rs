@@ -3,9 +3,11 @@
 use super::RunError;
 use super::members::{Forecasts, folders, networks, restore_units};
 use crate::config::Plan;
-use crate::model::{FitError, Fitted};
-use crate::rundir::{RunDirError, read_json, sha256_hex};
+use crate::model::{FitError, Fitted, ModelConfig};
+use crate::rundir::{Manifest, RunDirError, read_json, sha256_file, sha256_hex};
+use crate::suggest::unknown;
 use crate::table::{Features, Sample, Scaler, Windows};
+use crate::units::counted;
 use candle_core::Device;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,30 @@ pub(super) fn version(folders: &[PathBuf]) -> Result<String, RunDirError> {
     Ok(version)
 }
 
+/// Which networks of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct SavedPlace<'a> {
+    /// The user's name of the model.
+    pub model: &'a str,
+    /// Number of the fold.
+    pub fold: usize,
+    /// Number of one network of an ensemble; left out: all, whose mean is the forecast.
+    pub seed: Option<usize>,
+}
+
+/// The model that the experiment names so.
+///
+/// # Errors
+/// A name that it does not have.
+pub fn named_model<'a>(plan: &'a Plan, name: &str) -> Result<(&'a str, &'a ModelConfig), RunError> {
+    let models = &plan.experiment.models;
+    let found = models.get_key_value(name).map(|(name, config)| (name.as_str(), config));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = models.keys().map(String::as_str).collect();
+        RunError::NoSuchModel(unknown(name, &known))
+    })
+}
+
 /// The networks of one model and fold, whose mean is its forecast, with the scaler of the fold.
 pub struct SavedModel {
     networks: Vec<Box<dyn Fitted>>,
@@ -47,22 +73,37 @@ pub struct SavedModel {
 }
 
 impl SavedModel {
-    /// Reads the model that the plan names so from the run directory.
+    /// Reads a model from a run directory, after its files were compared with the manifest of the run.
     ///
     /// # Errors
-    /// A model that the plan does not have, or files that are missing or damaged.
-    pub fn load(
-        directory: &Path,
+    /// A model or network that the plan does not have, or files that are missing, changed or damaged.
+    pub fn open(
+        (run, manifest): (&Path, &Manifest),
         plan: &Plan,
-        (name, fold): (&str, usize),
+        place: SavedPlace,
         device: &Device,
     ) -> Result<SavedModel, RunError> {
-        let fail = |reason: &str| RunError::Fold { fold, model: name.to_owned(), reason: reason.into() };
-        let experiment = &plan.experiment;
-        let config = experiment.models.get(name).ok_or_else(|| fail("the experiment has no such model"))?;
-        let folders = folders(directory, fold, name, networks(config, &experiment.train));
+        let SavedPlace { fold, seed, .. } = place;
+        let (name, config) = named_model(plan, place.model)?;
+        let mut inside = folders(Path::new(""), fold, name, networks(config, &plan.experiment.train));
+        if let Some(seed) = seed {
+            if seed >= inside.len() {
+                return Err(RunError::Export(format!(
+                    "there is no seed {seed}: this fold has {}, counted from 0",
+                    counted(inside.len(), "network")
+                )));
+            }
+            inside = vec![inside.swap_remove(seed)];
+        }
+        for folder in &inside {
+            unchanged(run, manifest, folder)?;
+        }
+        let folders: Vec<PathBuf> = inside.iter().map(|folder| run.join(folder)).collect();
         let load = |folder: &PathBuf| {
-            config.build().load(folder, device).map_err(|source| failed((name, fold), source))
+            config.build().load(folder, device).map_err(|source| match source {
+                FitError::Files(error) => RunError::RunDir(error),
+                source => RunError::Fit { task: format!("fold {fold} {name}"), source },
+            })
         };
         let networks = folders.iter().map(load).collect::<Result<Vec<_>, RunError>>()?;
         // All networks of a fold learned from the same rows.
@@ -71,7 +112,17 @@ impl SavedModel {
         Ok(SavedModel { networks, scaler, window, version: version(&folders)?, device: device.clone() })
     }
 
-    /// What it is: the same as in the run's `predictions.parquet`.
+    /// The networks.
+    pub fn networks(&self) -> &[Box<dyn Fitted>] {
+        &self.networks
+    }
+
+    /// What their windows were scaled by, and in which units their targets are.
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
+    }
+
+    /// What it is: the same as in the run's `predictions.parquet`, where it has all networks of its fold.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -97,9 +148,26 @@ impl SavedModel {
     }
 }
 
-fn failed((name, fold): (&str, usize), source: FitError) -> RunError {
-    match source {
-        FitError::Files(error) => RunError::RunDir(error),
-        source => RunError::Fit { task: format!("fold {fold} {name}"), source },
+/// The files of a network are those that the run wrote; `folder` is its folder in the run.
+fn unchanged(run: &Path, manifest: &Manifest, folder: &Path) -> Result<(), RunDirError> {
+    for name in FILES {
+        let path = run.join(folder).join(name);
+        let damaged = |reason: &str| RunDirError::Damaged {
+            path: path.clone(),
+            reason: reason.into(),
+            remedy: "run the experiment again",
+        };
+        let Some(expected) = manifest.files.get(&folder.join(name).display().to_string()) else {
+            // A forecast without learning has no weights.
+            if path.exists() {
+                return Err(damaged("the manifest does not list it"));
+            }
+            continue;
+        };
+        let found = sha256_file(&path).map_err(|source| RunDirError::Read { path: path.clone(), source })?;
+        if found != *expected {
+            return Err(damaged("its checksum is not that of the manifest"));
+        }
     }
+    Ok(())
 }

@@ -135,8 +135,13 @@ fn figures_of(metrics: &ForecastMetrics) -> Vec<(String, f64)> {
     found
 }
 
+/// The name in `history.parquet` of a feature that is called like another column there.
+pub fn renamed_feature(name: &str) -> String {
+    format!("feature_{name}")
+}
+
 /// Every bar with its extra columns and its features, null in their warm-up. A feature with the name of a column that is
-/// there already is called `feature_NAME`.
+/// there already is renamed: see [`renamed_feature`].
 pub(super) fn history_table(bars: &Bars, features: &Features) -> TableFile {
     let symbols = bars.symbols();
     let rows = |of: &dyn Fn(&SymbolBars) -> Vec<f64>| Column::Float(symbols.iter().flat_map(of).collect());
@@ -160,7 +165,7 @@ pub(super) fn history_table(bars: &Bars, features: &Features) -> TableFile {
     for (feature, name) in features.names().iter().enumerate() {
         let values = (0..symbols.len()).flat_map(|symbol| features.column(symbol, feature)).copied();
         let taken = table.columns().any(|(other, _)| other == name);
-        let name = if taken { format!("feature_{name}") } else { name.clone() };
+        let name = if taken { renamed_feature(name) } else { name.clone() };
         table = table.with(&name, Column::Float(values.collect()));
     }
     table

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 pub struct EventSummary {
     /// Bars within which the event counts.
     pub horizon: u32,
-    /// The risk from which on there is an alarm, of each fold in order; null where its validation rows hold no event.
+    /// The risk from which on there is an alarm, of each fold in order; null where its validation rows hold no event, or
+    /// already the highest risk there raises too many false alarms.
     pub thresholds: Vec<Option<f64>>,
     /// Over the test rows of all folds.
     pub test: EventFigures,
@@ -44,7 +45,7 @@ pub struct RiskStatus {
 }
 
 /// How high a risk is beside its threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RiskLevel {
     /// Below the warning.
@@ -53,6 +54,18 @@ pub enum RiskLevel {
     Warning,
     /// From the threshold on: an alarm.
     Critical,
+}
+
+impl RiskLevel {
+    /// The level of a risk beside its threshold; none where one of the two is null, for a missing number is no all-clear.
+    pub fn of(risk: f64, alarm_at: f64, warning_share: f64) -> Option<RiskLevel> {
+        match risk {
+            _ if risk.is_nan() || alarm_at.is_nan() => None,
+            risk if risk >= alarm_at => Some(RiskLevel::Critical),
+            risk if risk >= warning_share * alarm_at => Some(RiskLevel::Warning),
+            _ => Some(RiskLevel::Normal),
+        }
+    }
 }
 
 impl std::fmt::Display for RiskLevel {

@@ -16,6 +16,8 @@ pub(super) struct Batch {
     shown: Vec<usize>,
     /// `(fold, horizon place)`: from which risk on there is an alarm.
     alarms: HashMap<(i64, usize), f64>,
+    /// Whether the run looked for such thresholds.
+    events: bool,
 }
 
 impl Batch {
@@ -42,7 +44,7 @@ impl Batch {
         let (folds, values) =
             (table.integer("fold").ok_or_else(missing)?, table.float("prediction").ok_or_else(missing)?);
         let alarms = table.float("alarm_at");
-        let mut batch = Batch::default();
+        let mut batch = Batch { events: alarms.is_some(), ..Batch::default() };
         for row in (0..models.len()).filter(|row| &*models[*row] == model) {
             let symbol = symbols.iter().position(|symbol| **symbol == *names[row]);
             let place = horizons.iter().position(|horizon| i64::from(*horizon) == ahead[row]);
@@ -67,9 +69,10 @@ impl Batch {
         Some(self.shown.iter().zip(own).all(same))
     }
 
-    /// From which risk on there is an alarm, a number a horizon (null where none was chosen); none where there are no alarms.
+    /// From which risk on there is an alarm, a number a horizon (null where none was chosen, and at
+    /// horizons that the table does not show); none where the run has no alarms.
     pub(super) fn alarms(&self, fold: usize, horizons: usize) -> Option<Vec<f64>> {
         let of = |place| self.alarms.get(&(fold as i64, place)).copied().unwrap_or(f64::NAN);
-        (!self.alarms.is_empty()).then(|| (0..horizons).map(of).collect())
+        self.events.then(|| (0..horizons).map(of).collect())
     }
 }

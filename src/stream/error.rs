@@ -17,9 +17,6 @@ pub enum StreamError {
     /// A plain backtest.
     #[error("the run has no model to stream through; choose a run of an experiment with `models`")]
     NoModels,
-    /// A name that the experiment does not know.
-    #[error("the run has no model `{name}`{}; its models are {known}", near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-    NoSuchModel { name: String, near: Option<String>, known: String },
     /// The data changed since the run.
     #[error(
         "{path} does not hold the bars of the run any more; restore it, or replay it as other data with --data {path}"
@@ -35,16 +32,19 @@ pub enum StreamError {
         "there is no tick to replay; choose a time from {first} to {last} with --from, and at least one of --ticks"
     )]
     NoTick { first: Time, last: Time },
-    /// Bars of which no feature or label can be computed.
+    /// Bars of which no feature can be computed.
     #[error("computing features: {0}")]
     Features(String),
+    /// Bars of which no label can be computed.
+    #[error("computing labels: {0}")]
+    Labels(String),
     /// Loading the bars.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
-    /// The saved model.
+    /// The saved model, or a name that no model has.
     #[error(transparent)]
     Run(#[from] RunError),
     /// A forecast.
@@ -56,14 +56,11 @@ impl StreamError {
     /// The process exit code: 1 work failed, 2 usage, 3 data, 5 resources.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StreamError::Unfinished(_)
-            | StreamError::NoModels
-            | StreamError::NoSuchModel { .. }
-            | StreamError::NoTick { .. } => 2,
+            StreamError::Unfinished(_) | StreamError::NoModels | StreamError::NoTick { .. } => 2,
             StreamError::OtherBars { .. } | StreamError::OtherSymbols { .. } | StreamError::Data(_) => 3,
             StreamError::RunDir(error) => run_dir_exit_code(error),
             StreamError::Run(error) => error.exit_code(),
-            StreamError::Features(_) | StreamError::Forecast(_) => 1,
+            StreamError::Features(_) | StreamError::Labels(_) | StreamError::Forecast(_) => 1,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! forecast (or every K-th), at last [`FeedSummary`] with `"type": "summary"`.
 
 use super::score::{Figures, RecurrenceFigures};
+use crate::rundir::RiskLevel;
 use crate::table::LabelKind;
 use crate::units::Time;
 use indexmap::IndexMap;
@@ -67,6 +68,9 @@ pub struct FeedForecast {
     /// Of labels that are events: the risk from which on there is an alarm, a number a horizon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_at: Option<Vec<f64>>,
+    /// The levels of those risks, a horizon each; null where there is no threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Vec<Option<RiskLevel>>>,
     /// Whether the run's own forecast has the same bits; null where there is none.
     pub identical: Option<bool>,
     /// How good the forecasts so far turned out, a horizon each; outcomes that came with this bar are in.

@@ -9,9 +9,8 @@ use super::score::{Recurrences, Scores};
 use crate::config::Plan;
 use crate::data;
 use crate::domains::market::indicators::Bar;
-use crate::run::SavedModel;
-use crate::rundir::{RunDir, RunDirError, TableFile};
-use crate::suggest::closest;
+use crate::run::{SavedModel, SavedPlace, named_model};
+use crate::rundir::{Manifest, RiskLevel, RunDir, RunDirError, TableFile};
 use crate::table::{Bars, LabelKind, Labels};
 use crate::units::Time;
 use candle_core::Device;
@@ -29,7 +28,7 @@ pub struct Choice {
     pub from: Option<Time>,
     /// At most so many ticks.
     pub ticks: Option<usize>,
-    /// Another Parquet of the same shape than that of the run: all of it is replayed.
+    /// Another Parquet of the same shape as that of the run: all of it is replayed.
     pub data: Option<String>,
 }
 
@@ -38,6 +37,8 @@ pub struct Replay {
     model_name: String,
     plan: Plan,
     folder: PathBuf,
+    /// What the files of the run must be.
+    manifest: Manifest,
     device: Device,
     bars: Bars,
     /// What came of every row. Only this judge knows the future; a forecast is scored when its outcome has arrived.
@@ -80,12 +81,12 @@ impl Replay {
             Some(_) => same_symbols(&manifest.symbols, &bars)?,
             None => {}
         }
-        let judge = target.build().compute(&bars).map_err(StreamError::Features)?;
+        let judge = target.build().compute(&bars).map_err(StreamError::Labels)?;
         let tests = test_parts(directory)?;
         let ticks = ticks(&bars, &tests, choice)?;
         let batch = Batch::read(directory, &model_name, (&bars.names(), judge.horizons()))?;
         let (folder, device) = (directory.to_owned(), device.clone());
-        Ok(Replay { model_name, plan, folder, device, bars, judge, tests, ticks, batch, own })
+        Ok(Replay { model_name, plan, folder, manifest, device, bars, judge, tests, ticks, batch, own })
     }
 
     /// What will be replayed.
@@ -143,12 +144,7 @@ fn chosen_model(plan: &Plan, wanted: Option<&str>) -> Result<String, StreamError
         let network = models.iter().find(|(_, config)| !config.build().is_closed_form());
         return network.or(models.first()).map(|(name, _)| name.clone()).ok_or(StreamError::NoModels);
     };
-    if models.contains_key(name) {
-        return Ok(name.to_owned());
-    }
-    let near = closest(name, models.keys().map(String::as_str)).map(str::to_owned);
-    let known = models.keys().cloned().collect::<Vec<_>>().join(", ");
-    Err(StreamError::NoSuchModel { name: name.to_owned(), near, known })
+    Ok(named_model(plan, name).map(|_| name.to_owned())?)
 }
 
 /// A model knows symbols by their numbers, so their names must be those of the run; one alone may have another.
@@ -291,8 +287,9 @@ impl<'a> Stream<'a> {
         let Some(fold) = fold.filter(|fold| self.model.as_ref().is_none_or(|(on, _)| on != fold)) else {
             return Ok(());
         };
-        let Replay { folder, plan, model_name, device, .. } = self.replay;
-        self.model = Some((fold, SavedModel::load(folder, plan, (model_name, fold), device)?));
+        let Replay { folder, manifest, plan, model_name, device, .. } = self.replay;
+        let place = SavedPlace { model: model_name, fold, seed: None };
+        self.model = Some((fold, SavedModel::open((folder, manifest), plan, place, device)?));
         Ok(())
     }
 
@@ -319,6 +316,10 @@ impl<'a> Stream<'a> {
         let names = self.forecaster.names().iter().cloned();
         let features = names.zip(fed[symbol].iter().flatten().copied()).collect();
         let alarm_at = fold.and_then(|fold| replay.batch.alarms(fold, horizons.len()));
+        let share = replay.plan.experiment.alarms.unwrap_or_default().warning_share;
+        let levels = |alarms: &Vec<f64>| {
+            values.iter().zip(alarms).map(|(risk, alarm)| RiskLevel::of(*risk, *alarm, share)).collect()
+        };
         FeedForecast {
             tick: self.ticks,
             timestamp: moment.time,
@@ -333,6 +334,7 @@ impl<'a> Stream<'a> {
                 .unwrap_or_default(),
             fold,
             forecast: values.to_vec(),
+            status: alarm_at.as_ref().map(levels),
             alarm_at,
             identical,
             scores: self.scores.figures(),

@@ -96,7 +96,10 @@ impl Scores {
     }
 }
 
-/// A rule that scores only recurrences: where the last value, rounded, occurs in the rounded forecast, it is expected to
+/// A rule that scores only recurrences. It exists for comparison: systems that judge one recurrence a forecast, and nothing
+/// else, report this share as their accuracy, and beside the accuracy of all forecasts it shows what such a share is worth.
+///
+/// Where the last value, rounded, occurs in the rounded forecast, it is expected to
 /// come again at that horizon, and is judged at the first later tick at which that many bars of time have passed. It says
 /// how often a value that was said to recur did so, not how good the forecasts are.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@ use super::feed::{FeedForecast, FeedSummary, Opening};
 use super::score::Figures;
 use crate::report::{fixed, readable};
 use crate::ruled_table::ruled_table;
+use crate::rundir::RiskLevel;
 use crate::table::LabelKind;
 use comfy_table::CellAlignment;
 use std::fmt::Write;
@@ -81,7 +82,7 @@ impl Lines {
         let means = Means::of(&forecast.scores);
         let _ = write!(line, "  {:>9}", figure(means.mse));
         if self.event {
-            let _ = write!(line, "  {}", status(forecast));
+            let _ = write!(line, "  {}", status(forecast.status.as_deref()));
             return line;
         }
         let _ = write!(line, "  {:>9}", figure(means.mae));
@@ -185,14 +186,14 @@ fn recurrence(right: usize, judged: usize) -> String {
     )
 }
 
-/// Which horizons are in alarm: those whose risk has reached the threshold that validation chose.
-fn status(forecast: &FeedForecast) -> String {
-    let Some(alarms) = &forecast.alarm_at else { return none() };
-    let risky = forecast.forecast.iter().zip(alarms).filter(|(risk, alarm)| risk >= alarm).count();
-    match risky {
-        0 => "calm".into(),
-        all if all == alarms.len() => "ALARM".into(),
-        some => format!("ALARM at {some} of {}", alarms.len()),
+/// The worst level of the horizons that have a threshold, and at how many of them.
+fn status(levels: Option<&[Option<RiskLevel>]>) -> String {
+    let Some(levels) = levels else { return none() };
+    let known: Vec<RiskLevel> = levels.iter().copied().flatten().collect();
+    let Some(worst) = known.iter().max() else { return "no threshold".into() };
+    match known.iter().filter(|level| *level == worst).count() {
+        all if all == known.len() => worst.to_string(),
+        some => format!("{worst} at {some} of {}", known.len()),
     }
 }
 

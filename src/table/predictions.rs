@@ -21,8 +21,8 @@ pub struct ModelPredictions {
     /// `[N, horizons]` row-major: what came; null where the future is not there yet.
     pub actual: Vec<f64>,
     /// `[N, horizons]` row-major: the risk from which on there is an alarm, chosen on the validation rows of the fold that
-    /// made the forecast; null where they held no event to choose by, or no risk keeps to the false alarms allowed. Empty
-    /// unless the labels are events.
+    /// made the forecast; null where they held no event to choose by, or already the highest risk there raises more false
+    /// alarms than are allowed. Empty unless the labels are events.
     pub alarm_at: Vec<f64>,
     /// `[N]`: the unit in which an error is judged beside symbols of other size; empty where labels have their own.
     pub units: Vec<f64>,

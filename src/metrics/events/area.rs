@@ -1,12 +1,9 @@
 //! How well forecasts put the rows with an event before the others, whatever the threshold.
 
 use crate::metrics::finite;
-use crate::metrics::ic_interval::{NORMAL_975, long_run_variance};
+use crate::metrics::long_run::{NORMAL_975, error_of_sum};
 use crate::units::Time;
 use std::ops::Range;
-
-/// With fewer times an interval says nothing.
-const FEWEST_TIMES: usize = 20;
 
 /// Rows in rising order of their risk, and the runs of equal risks among them.
 struct Ranked {
@@ -116,10 +113,7 @@ pub fn area_under_curve_interval(
         .chunk_by(|one, other| one.0 == other.0)
         .map(|rows| rows.iter().map(|row| row.1).sum())
         .collect();
-    if by_time.len() < FEWEST_TIMES.max(4 * horizon_bars) {
-        return None;
-    }
-    let error = (long_run_variance(&by_time, horizon_bars) * by_time.len() as f64).sqrt();
+    let error = error_of_sum(&by_time, horizon_bars)?;
     let half = finite(NORMAL_975 * error / (area * (1.0 - area)))?;
     let odds = (area / (1.0 - area)).ln();
     Some([odds - half, odds + half].map(|odds| (1.0 + (-odds).exp()).recip()))

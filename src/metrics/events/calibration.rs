@@ -1,6 +1,6 @@
 //! Whether what is forecast with 10 % happens in 10 % of the cases.
 
-use crate::metrics::ic_interval::NORMAL_975;
+use crate::metrics::long_run::NORMAL_975;
 use serde::{Deserialize, Serialize};
 
 /// Bins of a reliability diagram.

@@ -34,5 +34,5 @@ pub use calibration::{CalibrationBin, calibration_bins, expected_calibration_err
 pub use figures::{AlarmFigures, Beside, EventFigures, HINDSIGHT_RATES, HindsightPoint, event_figures};
 pub use probability::{brier_score, log_loss, order_violations};
 pub use row_set::Reached;
-pub use rows::{Alarm, EventRows, RareEvent};
+pub use rows::{Alarm, EventRows, RareEvent, RiskRows};
 pub use threshold::alarm_threshold;

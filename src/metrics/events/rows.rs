@@ -1,17 +1,45 @@
 //! The forecast rows of one horizon, cut into stretches, and the events and alarms in them.
 
 use super::row_set::Reached;
-use crate::table::{Bars, ModelPredictions};
-use crate::units::Time;
+use crate::table::{Bars, ModelPredictions, Sample};
+use crate::units::{DAY_NANOSECONDS, Time};
 use std::ops::Range;
 
-/// Nanoseconds of a day.
-const DAY: f64 = 86_400.0 * 1e9;
+/// The risks of one horizon, as a model or anybody else gives them, beside what came.
+#[derive(Clone, Debug)]
+pub struct RiskRows<'a> {
+    /// `[N]`: which rows, in the order of fold, symbol and row.
+    pub samples: &'a [Sample],
+    /// `[N]`: the fold that each belongs to.
+    pub fold: &'a [u32],
+    /// `[N]`: probability of the event; null where there is none.
+    pub risk: Vec<f64>,
+    /// `[N]`: 1 where the event came, 0 where it did not, null where that is not known.
+    pub actual: Vec<f64>,
+    /// Bars within which the event counts.
+    pub horizon: u32,
+}
+
+impl<'a> RiskRows<'a> {
+    /// The horizon that stands at `output` among those of the predictions.
+    pub fn of(predictions: &'a ModelPredictions, output: usize) -> RiskRows<'a> {
+        let column = |values: &[f64]| {
+            values.iter().copied().skip(output).step_by(predictions.horizons.len()).collect()
+        };
+        RiskRows {
+            samples: &predictions.samples,
+            fold: &predictions.fold,
+            risk: column(&predictions.values),
+            actual: column(&predictions.actual),
+            horizon: predictions.horizons[output],
+        }
+    }
+}
 
 /// The rows of one horizon whose forecast and outcome are known, in the order of fold, symbol and row.
 #[derive(Clone, Debug)]
 pub struct EventRows {
-    /// `[R]`: places among the samples of the predictions.
+    /// `[R]`: places among the samples of the rows that they were made of.
     places: Vec<usize>,
     /// `[R]`: the fold whose model made the forecast.
     pub(super) fold: Vec<u32>,
@@ -57,24 +85,18 @@ impl RareEvent {
 }
 
 impl EventRows {
-    /// The rows of the horizon that stands at `output` among those of the predictions on these bars, of one fold or of all.
-    pub fn new(predictions: &ModelPredictions, output: usize, fold: Option<u32>, bars: &Bars) -> EventRows {
-        let outputs = predictions.horizons.len();
+    /// The rows of one fold or of all, which are rows of these bars.
+    pub fn new(rows: &RiskRows, fold: Option<u32>, bars: &Bars) -> EventRows {
         let known = |place: &usize| {
-            let cell = place * outputs + output;
-            fold.is_none_or(|fold| predictions.fold[*place] == fold)
-                && !predictions.values[cell].is_nan()
-                && !predictions.actual[cell].is_nan()
+            fold.is_none_or(|fold| rows.fold[*place] == fold)
+                && !rows.risk[*place].is_nan()
+                && !rows.actual[*place].is_nan()
         };
-        let places: Vec<usize> = (0..predictions.samples.len()).filter(known).collect();
-        let column = |values: &[f64]| -> Vec<f64> {
-            places.iter().map(|place| values[place * outputs + output]).collect()
-        };
-        let happens: Vec<bool> = column(&predictions.actual).iter().map(|actual| *actual > 0.5).collect();
+        let places: Vec<usize> = (0..rows.samples.len()).filter(known).collect();
+        let happens: Vec<bool> = places.iter().map(|place| rows.actual[*place] > 0.5).collect();
         let follows = |before: usize, after: usize| {
-            let (one, other) = (predictions.samples[before], predictions.samples[after]);
-            predictions.fold[before] == predictions.fold[after]
-                && (one.symbol, one.row + 1) == (other.symbol, other.row)
+            let (one, other) = (rows.samples[before], rows.samples[after]);
+            rows.fold[before] == rows.fold[after] && (one.symbol, one.row + 1) == (other.symbol, other.row)
         };
         let mut stretches = Vec::new();
         let mut start = 0;
@@ -85,18 +107,19 @@ impl EventRows {
             }
         }
         EventRows {
-            risk: column(&predictions.values),
+            risk: places.iter().map(|place| rows.risk[*place]).collect(),
             with_event: Reached::of(&happens),
             happens,
             stretches,
-            horizon: predictions.horizons[output] as usize,
-            days: times_of_folds(predictions, &places, bars) as f64 * bars.interval() as f64 / DAY,
-            fold: places.iter().map(|place| predictions.fold[*place]).collect(),
+            horizon: rows.horizon as usize,
+            days: times_of_folds(rows, &places, bars) as f64 * bars.interval() as f64
+                / DAY_NANOSECONDS as f64,
+            fold: places.iter().map(|place| rows.fold[*place]).collect(),
             places,
         }
     }
 
-    /// `[R]`: places among the samples of the predictions.
+    /// `[R]`: places among the samples of the [`RiskRows`].
     pub fn places(&self) -> &[usize] {
         &self.places
     }
@@ -150,10 +173,10 @@ impl EventRows {
 }
 
 /// How many times the rows at these places have, each once a fold.
-fn times_of_folds(predictions: &ModelPredictions, places: &[usize], bars: &Bars) -> usize {
+fn times_of_folds(rows: &RiskRows, places: &[usize], bars: &Bars) -> usize {
     let moment = |place: &usize| {
-        let sample = predictions.samples[*place];
-        (predictions.fold[*place], bars.symbols()[sample.symbol as usize].time()[sample.row as usize])
+        let sample = rows.samples[*place];
+        (rows.fold[*place], bars.symbols()[sample.symbol as usize].time()[sample.row as usize])
     };
     let mut moments: Vec<(u32, Time)> = places.iter().map(moment).collect();
     moments.sort_unstable();

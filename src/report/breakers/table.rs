@@ -16,10 +16,11 @@ pub(super) fn hue(place: usize) -> String {
     format!("hue{}", place % 8)
 }
 
-const HEADINGS: [&str; 10] = [
+const HEADINGS: [&str; 11] = [
     "Net effect",
     "Stops",
     "Events avoided",
+    "Red before events",
     "Time out",
     "Mean stop",
     "Loss avoided",
@@ -62,14 +63,17 @@ fn row(hue: &str, book: &StrategySummary, breaker: &BreakerSummary, cash: f64) -
         Some(text) => format!("<small class=\"ends\">{text}</small>"),
         None => String::new(),
     };
-    let wrong = figures.false_stops.map(|wrong| format!("{} false", count(wrong)));
+    let wrong = false_stops(figures);
+    let within = figures.event_horizon.map(|bars| format!("within {}", bars_of(f64::from(bars))));
     let lead = figures.median_lead_bars.map(|bars| format!("median lead {}", bars_of(bars)));
+    let by_chance = figures.base_rate.map(|share| format!("all bars {}", percent(Some(share), 1)));
     let longest = figures.mean_stop_bars.map(|_| format!("longest {}", count(figures.longest_stop_bars)));
     let without = format!("without {}", percent(Some(figures.guarded_max_drawdown), 1));
     let cells = [
         format!("<b>{net}</b>"),
         count(figures.stops) + &below(wrong),
-        avoided + &below(lead),
+        avoided + &below(within) + &below(lead),
+        percent(figures.red_before_event, 1) + &below(by_chance),
         percent(Some(figures.red_share), 1),
         figures.mean_stop_bars.map_or_else(|| NONE.to_owned(), bars_of) + &below(longest),
         share(figures.loss_avoided),
@@ -90,33 +94,57 @@ fn bars_of(bars: f64) -> String {
     format!("{}\u{a0}{unit}", decimal(bars, digits))
 }
 
-/// A breaker in a sentence: `Breaker rule: 7 stops, 2 of them false, out 3.1 % of the time; avoided 12.3 %, missed 2.1 %,
-/// extra costs 0.5 %: +9.7 % of the cash against the book that it guards.`
+/// `2 false`, or `2 of 6 judged false` where the outcome of some stops is not known; nothing where the target is no event.
+fn false_stops(figures: &BreakerMetrics) -> Option<String> {
+    let wrong = count(figures.false_stops?);
+    match figures.judged_stops {
+        Some(judged) if judged < figures.stops => Some(format!("{wrong} of {} judged false", count(judged))),
+        _ => Some(format!("{wrong} false")),
+    }
+}
+
+/// A breaker in a sentence: `Breaker rule: 7 stops, 2 false, 5 of 9 events avoided with a median lead of 12 bars, an event ahead
+/// of 31.0 % of red bars and 4.0 % of all, out 3.1 % of the time; avoided 12.3 %, missed 2.1 %, elsewhere +0.1 %, extra costs
+/// 0.5 %: +9.8 % of the cash against the book that it guards.`
 pub(in crate::report) fn line(summary: &Summary, book: &StrategySummary) -> Option<String> {
     let BreakerSummary { guards, figures } = book.breaker.as_ref()?;
     let cash = summary.backtest.as_ref()?.cash;
     let share = |amount: Option<f64>| percent(amount.map(|amount| amount / cash), 1);
+    let elsewhere = match figures.elsewhere.map(|amount| signed_percent(amount / cash, 1)) {
+        Some(text) if text.contains(|digit| ('1'..='9').contains(&digit)) => format!(", elsewhere {text}"),
+        _ => String::new(),
+    };
     Some(format!(
-        "Breaker {}: {}{}{}, out {} of the time; avoided {}, missed {}, extra costs {}: {} of the cash against {}.",
+        "Breaker {}: {}{}{}, out {} of the time; avoided {}, missed {}{}, extra costs {}: {} of the cash against {}.",
         book.name,
         counted(figures.stops, "stop"),
-        figures.false_stops.map_or_else(String::new, |wrong| format!(", {} false", count(wrong))),
+        false_stops(figures).map_or_else(String::new, |wrong| format!(", {wrong}")),
         events(figures),
         percent(Some(figures.red_share), 1),
         share(figures.loss_avoided),
         share(figures.gains_missed),
+        elsewhere,
         share(figures.extra_costs),
         figures.net_effect.map_or_else(|| NONE.to_owned(), |net| signed_percent(net / cash, 1)),
         guards.as_deref().unwrap_or("buy and hold"),
     ))
 }
 
-/// `, 31 of 55 events avoided with a median lead of 12 bars`; nothing where the target is no event.
+/// `, 31 of 55 events avoided with a median lead of 12 bars, an event ahead of 31.0 % of red bars and 4.0 % of all`; nothing
+/// where the target is no event.
 fn events(figures: &BreakerMetrics) -> String {
     let (Some(avoided), Some(all)) = (figures.events_avoided, figures.events) else { return String::new() };
     let lead = match figures.median_lead_bars {
         Some(_) => format!(" with a median lead of {} bars", maybe(figures.median_lead_bars, 0)),
         None => String::new(),
     };
-    format!(", {} of {} avoided{lead}", count(avoided), counted(all, "event"))
+    let ahead = match figures.red_before_event {
+        Some(_) => format!(
+            ", an event ahead of {} of red bars and {} of all",
+            percent(figures.red_before_event, 1),
+            percent(figures.base_rate, 1)
+        ),
+        None => String::new(),
+    };
+    format!(", {} of {} avoided{lead}{ahead}", count(avoided), counted(all, "event"))
 }

@@ -1,8 +1,8 @@
 //! A circuit breaker: leaves the market, or stops trading, while a risk is high.
 
-use super::buy_and_hold::BuyAndHold;
 use super::forecasts::traded;
-use super::{Strategy, World, at_least};
+use super::guarded::unnamed_guarded;
+use super::{BreakerState, Strategy, Watch, World, at_least};
 use crate::table::{Basis, LabelKind, NULL, Positions, SymbolBars};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 /// A bar without a forecast keeps the state as long as the last forecast is younger than its horizon (a column speaks of its
 /// own bar alone). After that, and before the first forecast, the breaker is blind: missing numbers are no all-clear, so red
 /// stays red and green turns yellow, where `yellow_exposure` says what a book may hold that nobody watches. Bars without
-/// a forecast do not count for the cool-down.
+/// a forecast do not count for the cool-down. Where there are forecasts but validation chose no threshold for them, no
+/// number can trip the breaker or release it: it is yellow from the first such bar on, also out of red.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitBreaker {
@@ -41,7 +42,8 @@ pub struct CircuitBreaker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub red: Option<f64>,
     /// The risk, or the value of the column, from which on there is a warning, and on whose other side red ends. Default: half
-    /// of `red` with `model`, `red` itself with `column`.
+    /// of `red` with `model` (whatever `warning_share` of the section `alarms` is), `red` itself with `column`. A model
+    /// whose quiet risk lies above it never leaves red: then write a `yellow` nearer to `red`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yellow: Option<f64>,
     /// Bars in a row below `yellow` that end red, at least 1. Default: with `model` the horizon, as long as the last alarm
@@ -74,28 +76,6 @@ pub enum InRed {
     Flat,
     /// Orders nothing and keeps what is held; after red the guarded positions are taken up as they are then.
     Pause,
-}
-
-/// A state of a circuit breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    /// The risk is low.
-    Green,
-    /// The risk is raised, or unknown.
-    Yellow,
-    /// The breaker has tripped.
-    Red,
-}
-
-/// What a circuit breaker sees of one symbol, a value a row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Watch {
-    /// The forecast, or the value of the column; null where there is none.
-    pub risk: Vec<f64>,
-    /// What trips the breaker; null where validation chose nothing.
-    pub red: Vec<f64>,
-    /// The state after the row.
-    pub state: Vec<BreakerState>,
 }
 
 impl Default for CircuitBreaker {
@@ -154,8 +134,12 @@ impl Strategy for CircuitBreaker {
         Err(format!("yellow_exposure is {}, expected 0 to 1", self.yellow_exposure))
     }
 
+    fn watch(&self, world: &World) -> Option<Result<Vec<Watch>, String>> {
+        Some(self.watches(world))
+    }
+
     fn decide(&self, world: &World) -> Result<Positions, String> {
-        let watches = self.watch(world)?;
+        let watches = self.watches(world)?;
         let guarded = match (&self.guards, world.reference) {
             (Some(name), None) => {
                 return Err(format!(
@@ -163,7 +147,7 @@ impl Strategy for CircuitBreaker {
                 ));
             }
             (_, Some(reference)) => reference.clone(),
-            (None, None) => BuyAndHold::positions(world.bars)?,
+            (None, None) => unnamed_guarded(world.bars)?,
         };
         let symbols = 0..world.bars.symbols().len();
         let targets = |symbol: usize| self.orders(&watches[symbol].state, guarded.targets(symbol));
@@ -179,43 +163,41 @@ impl Strategy for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// The risk and the state of every row, a symbol each. A row's state uses nothing after its close.
-    ///
-    /// # Errors
-    /// Forecasts or a column that are not there, or are no risk.
-    pub fn watch(&self, world: &World) -> Result<Vec<Watch>, String> {
+    fn watches(&self, world: &World) -> Result<Vec<Watch>, String> {
         self.check()?;
-        match (&self.model, &self.column) {
-            (Some(model), _) => {
-                let forecasts = traded(world, model, self.horizon_bars)?;
-                self.fits(forecasts.kind)?;
-                let watch = |(risk, chosen): (Vec<f64>, Vec<f64>)| {
-                    let red = match self.red {
-                        Some(red) => vec![red; risk.len()],
-                        None => chosen,
-                    };
-                    let state = self.states(&risk, &red, forecasts.horizon);
-                    Watch { risk, red, state }
-                };
-                Ok(forecasts.columns.into_iter().zip(forecasts.alarm_at).map(watch).collect())
-            }
-            (None, column) => {
-                let (name, red) = (column.as_deref().unwrap_or_default(), self.red.unwrap_or(NULL));
-                let watch = |symbol: &SymbolBars| {
-                    let values = symbol.extra(name).ok_or_else(|| {
-                        format!(
-                            "column: {} has no extra column `{name}`; add it to data.columns.extra",
-                            symbol.symbol()
-                        )
-                    })?;
-                    let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
-                    let red = vec![red; values.len()];
-                    let state = self.states(&mirrored, &vec![-red[0]; values.len()], 1);
-                    Ok(Watch { risk: values.to_vec(), red, state })
-                };
-                world.bars.symbols().iter().map(watch).collect()
-            }
+        match (&self.model, &self.column, self.red) {
+            (Some(model), _, _) => self.watch_forecasts(world, model),
+            (None, Some(column), Some(red)) => self.watch_column(world, column, red),
+            // Refused by the check.
+            (None, ..) => Err("a circuit breaker needs `model`, or `column` and `red`".into()),
         }
+    }
+
+    fn watch_forecasts(&self, world: &World, model: &str) -> Result<Vec<Watch>, String> {
+        let forecasts = traded(world, model, self.horizon_bars)?;
+        self.fits(forecasts.kind)?;
+        let watch = |(risk, chosen): (Vec<f64>, Vec<f64>)| {
+            let red = self.red.map_or(chosen, |red| vec![red; risk.len()]);
+            let state = self.states(&risk, &red, forecasts.horizon);
+            Watch { risk, red, state }
+        };
+        Ok(forecasts.columns.into_iter().zip(forecasts.alarm_at).map(watch).collect())
+    }
+
+    /// `red` and below trip the breaker: the machine, whose risk rises, sees both with the other sign.
+    fn watch_column(&self, world: &World, name: &str, red: f64) -> Result<Vec<Watch>, String> {
+        let watch = |symbol: &SymbolBars| {
+            let values = symbol.extra(name).ok_or_else(|| {
+                format!(
+                    "column: {} has no extra column `{name}`; add it to data.columns.extra",
+                    symbol.symbol()
+                )
+            })?;
+            let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
+            let state = self.states(&mirrored, &vec![-red; values.len()], 1);
+            Ok(Watch { risk: values.to_vec(), red: vec![red; values.len()], state })
+        };
+        world.bars.symbols().iter().map(watch).collect()
     }
 
     /// The state after each row of a risk that rises. `horizon`: how many rows a number speaks of.
@@ -224,7 +206,11 @@ impl CircuitBreaker {
         // Before the first forecast the breaker is blind.
         let (mut state, mut age, mut calm) = (BreakerState::Yellow, horizon, 0);
         let mut follow = |(risk, red): (&f64, &f64)| {
-            if risk.is_nan() || red.is_nan() {
+            if red.is_nan() && !risk.is_nan() {
+                (state, age, calm) = (BreakerState::Yellow, horizon, 0);
+                return state;
+            }
+            if risk.is_nan() {
                 age += 1;
                 if age >= horizon && state == BreakerState::Green {
                     state = BreakerState::Yellow;

@@ -1,8 +1,9 @@
 //! Strategies that follow another one are told what it wants.
 
+use super::buy_and_hold::BuyAndHold;
 use super::{StrategyConfig, StrategyEntry, World};
 use crate::seed::Seed;
-use crate::table::Positions;
+use crate::table::{Bars, Positions};
 use indexmap::IndexMap;
 
 /// The model on which a strategy trades, itself or through the one that it guards, and the horizon in bars (`None`: the
@@ -27,13 +28,34 @@ pub fn decide_guarded(
     world: &World,
     root: Seed,
 ) -> Result<Positions, String> {
-    let Some(name) = config.build().guards() else { return config.build().decide(world) };
+    if config.build().guards().is_none() {
+        return config.build().decide(world);
+    }
+    let positions = guarded_positions(all, config, world, root)?;
+    let outer = World { reference: Some(&positions), span: world.span.clone(), ..*world };
+    config.build().decide(&outer)
+}
+
+/// What the strategy that `config` guards wants in `world`; arguments and errors as those of [`decide_guarded`].
+///
+/// # Errors
+/// See [`decide_guarded`].
+pub fn guarded_positions(
+    all: &IndexMap<String, StrategyEntry>,
+    config: &StrategyConfig,
+    world: &World,
+    root: Seed,
+) -> Result<Positions, String> {
+    let Some(name) = config.build().guards() else { return unnamed_guarded(world.bars) };
     let entry = all
         .get(name)
         .ok_or_else(|| format!("guards: there is no strategy `{name}`; write the name of one"))?;
     let inner =
         World { seed: root.child(name, 0), reference: None, book: 0, span: world.span.clone(), ..*world };
-    let positions = decide_guarded(all, &entry.first().strategy, &inner, root)?;
-    let outer = World { reference: Some(&positions), span: world.span.clone(), ..*world };
-    config.build().decide(&outer)
+    decide_guarded(all, &entry.first().strategy, &inner, root)
+}
+
+/// What is guarded where no strategy is named: every symbol, bought and held.
+pub(super) fn unnamed_guarded(bars: &Bars) -> Result<Positions, String> {
+    BuyAndHold::positions(bars)
 }

@@ -37,6 +37,7 @@ pub mod sma_cross;
 pub mod time_series_momentum;
 mod volatility_scale;
 pub mod volatility_target;
+mod watch;
 mod weights;
 
 pub use crate::domains::market::range::{NumberRange, RANGE_FORMAT};
@@ -44,9 +45,10 @@ pub use book_config::{BookConfig, Fault};
 pub use cross_section::Weighting;
 pub use grid::{GridAxis, MOST_BOOKS, StrategyEntry};
 pub use grid_schema::BESIDE;
-pub use guarded::{decide_guarded, traded_model};
+pub use guarded::{decide_guarded, guarded_positions, traded_model};
 pub use schedule::{Calendar, Rebalance};
 pub use volatility_scale::VolatilityScale;
+pub use watch::{BreakerState, Watch};
 
 /// All that a strategy may look at. What it decides for row t may use nothing after the close of t.
 pub struct World<'a> {
@@ -120,6 +122,12 @@ pub trait Strategy: Send + Sync {
 
     /// The extra column of the bars that it reads.
     fn column(&self) -> Option<&str> {
+        None
+    }
+
+    /// The risk and the state of every row, a symbol each, of a strategy that guards another one by a risk. A row's state
+    /// uses nothing after its close.
+    fn watch(&self, _world: &World) -> Option<Result<Vec<Watch>, String>> {
         None
     }
 }
