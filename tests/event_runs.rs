@@ -31,8 +31,8 @@ models:
 ";
 
 /// Minutes with a fall of about six per cent in every 150 on average, before most of which the book thins out; after some
-/// thin books nothing happens. From `poisoned` on prices and books are others.
-fn rows(poisoned: usize) -> TableFile {
+/// thin books nothing happens. From `poisoned` on prices and books are others; before row 5000 so many minutes are missing.
+fn rows(poisoned: usize, missing: i64) -> TableFile {
     let mut stream = Seed(5).stream("crashes", 0);
     let (mut price, mut blr) = (Vec::new(), Vec::new());
     let mut level = 3000.0;
@@ -56,7 +56,8 @@ fn rows(poisoned: usize) -> TableFile {
     price.truncate(ROWS);
     blr.truncate(ROWS);
     let start = Time::parse("2022-01-01").unwrap().0;
-    let times = (0..ROWS as i64).map(|row| Time(start + row * 60_000_000_000)).collect();
+    let minute = |row: i64| if row < 5000 { row } else { row + missing };
+    let times = (0..ROWS as i64).map(|row| Time(start + minute(row) * 60_000_000_000)).collect();
     TableFile::default()
         .with("timestamp", Column::Time(times))
         .with("symbol", Column::Text(vec!["ETH".into(); ROWS]))
@@ -66,8 +67,12 @@ fn rows(poisoned: usize) -> TableFile {
 
 /// A run of the experiment on rows that are others from `poisoned` on.
 fn run_on(poisoned: usize) -> (Scratch, PathBuf) {
+    run_of(&rows(poisoned, 0))
+}
+
+fn run_of(rows: &TableFile) -> (Scratch, PathBuf) {
     let scratch = Scratch::new();
-    rows(poisoned).write(&scratch.path("crashes.parquet")).unwrap();
+    rows.write(&scratch.path("crashes.parquet")).unwrap();
     scratch.write("crashes.yaml", EXPERIMENT);
     scratch.candlewick(&["run", "crashes.yaml", "--no-audit"]).exits(0);
     let run = scratch.runs().remove(0);
@@ -211,6 +216,17 @@ fn the_status_is_that_of_the_last_row_beside_the_day_before() {
         };
         assert_eq!(status.status, Some(level));
         assert_eq!(status.columns.keys().collect::<Vec<_>>(), ["blr"]);
+    }
+}
+
+#[test]
+fn a_forecast_from_before_a_hole_is_none_of_the_day_before() {
+    // The newest row that is 24 hours older stands 30 minutes, or 1000, before that time.
+    for (missing, has_change) in [(1440 - 970, true), (1440, false)] {
+        let (_scratch, run) = run_of(&rows(ROWS, missing));
+        let status = summary(&run).status;
+        assert_eq!(status.len(), 4);
+        assert!(status.iter().all(|it| it.change_24h.is_some() == has_change), "{missing}: {status:?}");
     }
 }
 

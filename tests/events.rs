@@ -1,16 +1,41 @@
 //! Figures of rare events: against scikit-learn, against a naive count of alarms and events, and at their edges.
 
+use crate::markets::symbol;
 use candlewick::metrics::{
     Beside, EventFigures, EventRows, RiskRows, alarm_threshold, area_under_curve, area_under_curve_interval,
     average_precision, brier_score, calibration_bins, event_figures, expected_calibration_error, log_loss,
     order_violations, share_interval,
 };
 use candlewick::seed::Seed;
-use candlewick::table::{LabelKind, ModelPredictions, NULL, Sample};
+use candlewick::table::{Bars, LabelKind, ModelPredictions, NULL, Sample};
 use candlewick::units::Time;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 const MINUTE: i64 = 60_000_000_000;
+
+/// Two symbols that have a bar every minute.
+fn minutes() -> &'static Bars {
+    static BARS: OnceLock<Bars> = OnceLock::new();
+    BARS.get_or_init(|| Bars::new(vec![flat("A", 0), flat("B", 0)]).unwrap())
+}
+
+/// A symbol whose price stands still, from this minute on.
+fn flat(name: &str, first: i64) -> candlewick::table::SymbolBars {
+    let times = (first..first + 1000).map(|minute| minute * MINUTE).collect();
+    symbol(name, times, vec![1.0; 1000], vec![1.0; 1000])
+}
+
+/// The area under the curve of one fold.
+fn area(risk: &[f64], happens: &[bool]) -> Option<f64> {
+    area_under_curve(&vec![0; risk.len()], risk, happens)
+}
+
+/// The average precision of one fold.
+fn precision(risk: &[f64], happens: &[bool]) -> Option<f64> {
+    average_precision(&vec![0; risk.len()], risk, happens)
+}
 
 /// tests/reference/events.py made the numbers, with scikit-learn 1.9.1.
 #[test]
@@ -30,8 +55,8 @@ fn event_figures_agree_with_scikit_learn() {
             happens.push(uniform() < 0.02 + 0.2 * level * level);
         }
         for (name, found) in [
-            ("auc", area_under_curve(&risk, &happens)),
-            ("average_precision", average_precision(&risk, &happens)),
+            ("auc", area(&risk, &happens)),
+            ("average_precision", precision(&risk, &happens)),
             ("brier", brier_score(&risk, &happens)),
             ("log_loss", log_loss(&risk, &happens)),
         ] {
@@ -45,16 +70,16 @@ fn event_figures_agree_with_scikit_learn() {
 fn event_figures_without_an_event_are_not_defined() {
     for happens in [vec![false; 9], vec![]] {
         let risk = vec![0.25; happens.len()];
-        assert_eq!(area_under_curve(&risk, &happens), None);
-        assert_eq!(average_precision(&risk, &happens), None);
+        assert_eq!(area(&risk, &happens), None);
+        assert_eq!(precision(&risk, &happens), None);
     }
-    assert_eq!(area_under_curve(&[0.5, 0.6], &[true, true]), None);
+    assert_eq!(area(&[0.5, 0.6], &[true, true]), None);
     assert_eq!(brier_score(&[], &[]), None);
     assert_eq!(expected_calibration_error(&[]), None);
     let quiet = predictions(&[(0, 0, 0, 0.3, 0.0), (0, 0, 1, 0.9, 0.0)], 2);
     let found = figures(&quiet, 0.5, |_| NULL);
     assert_eq!((found.rows, found.events, found.base_rate, found.auc), (2, 0, Some(0.0), None));
-    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&quiet, 0), None, MINUTE), 1.0), None);
+    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&quiet, 0), None, minutes()), 1.0), None);
     let alarms = found.alarms.unwrap();
     assert_eq!((alarms.recall, alarms.alarms, alarms.false_alarms), (None, 1, 1));
     assert!(found.hindsight.is_empty());
@@ -80,7 +105,7 @@ fn figures(
     threshold: f64,
     bars_to_event: impl Fn(usize) -> f64,
 ) -> EventFigures {
-    let rows = EventRows::new(&RiskRows::of(predictions, 0), None, MINUTE);
+    let rows = EventRows::new(&RiskRows::of(predictions, 0), None, minutes());
     let count = rows.places().len();
     let times: Vec<Time> = (0..count as i64).map(|row| Time(row * MINUTE)).collect();
     let beside =
@@ -113,7 +138,7 @@ fn a_model_that_always_warns_is_not_called_precise() {
     let rows: Vec<_> = (0..1000).map(|row| (0, 0, row, 0.06, f64::from(row / 10 == 50))).collect();
     let constant = predictions(&rows, 10);
     // The only forecast there is raises too many alarms, so nothing raises one.
-    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&constant, 0), None, MINUTE), 1.0), None);
+    assert_eq!(alarm_threshold(&EventRows::new(&RiskRows::of(&constant, 0), None, minutes()), 1.0), None);
     let found = figures(&constant, 0.06, |_| NULL).alarms.unwrap();
     assert_eq!(
         (found.alarms, found.false_alarms, found.caught, found.time_in_alarm),
@@ -236,8 +261,9 @@ proptest! {
     fn the_threshold_is_the_lowest_that_keeps_to_the_false_alarms(seed in 0_u64..1_000_000, horizon in 1_u32..9, allowed in 0_usize..30) {
         let predictions = random_predictions(seed, horizon);
         prop_assume!(predictions.actual.contains(&1.0));
-        let rows = EventRows::new(&RiskRows::of(&predictions, 0), None, MINUTE);
-        let days = rows.places().len() as f64 / 1440.0;
+        let rows = EventRows::new(&RiskRows::of(&predictions, 0), None, minutes());
+        let moments = predictions.samples.iter().zip(&predictions.fold).map(|(sample, fold)| (*fold, sample.row));
+        let days = moments.collect::<BTreeSet<(u32, u32)>>().len() as f64 / 1440.0;
         let found = alarm_threshold(&rows, (allowed as f64 + 0.5) / days);
         prop_assert_eq!(found, Naive::new(&predictions).threshold(&predictions, allowed));
     }
@@ -254,30 +280,119 @@ proptest! {
             }
         }
         prop_assume!(pairs > 0.0);
-        let area = area_under_curve(&predictions.values, &happens).unwrap();
-        prop_assert!((area - right / pairs).abs() < 1e-12);
+        let found = area(&predictions.values, &happens).unwrap();
+        prop_assert!((found - right / pairs).abs() < 1e-12);
         let mapped: Vec<f64> = predictions.values.iter().map(|risk| (3.0 * risk).exp() - 7.0).collect();
-        prop_assert_eq!(area_under_curve(&mapped, &happens), Some(area));
-        prop_assert_eq!(average_precision(&mapped, &happens), average_precision(&predictions.values, &happens));
+        prop_assert_eq!(area(&mapped, &happens), Some(found));
+        prop_assert_eq!(precision(&mapped, &happens), precision(&predictions.values, &happens));
         let mirrored: Vec<f64> = predictions.values.iter().map(|risk| -risk).collect();
-        prop_assert!((area_under_curve(&mirrored, &happens).unwrap() - (1.0 - area)).abs() < 1e-12);
+        prop_assert!((area(&mirrored, &happens).unwrap() - (1.0 - found)).abs() < 1e-12);
     }
+}
+
+/// The figures of the order of risks, and the interval of the area, of rows a minute apart.
+fn order_figures(
+    predictions: &ModelPredictions,
+) -> (Option<f64>, Option<[f64; 2]>, Option<f64>, Option<f64>) {
+    let found = figures(predictions, 0.5, |_| NULL);
+    (found.auc, found.auc_interval, found.average_precision, found.average_precision_of_luck)
+}
+
+#[test]
+fn a_constant_of_each_fold_is_no_skill() {
+    // Four of ten rows of fold 0 have label 1, and one of ten of fold 1; the constants are in order, or the other way round.
+    let rows = |levels: [f64; 2]| -> Vec<_> {
+        (0..200)
+            .map(|row| {
+                let fold = row / 100;
+                let label = f64::from(u8::from(row % 10 < [4, 1][fold as usize]));
+                (fold, 0, row, levels[fold as usize], label)
+            })
+            .collect()
+    };
+    for levels in [[0.4, 0.1], [0.1, 0.4]] {
+        let (auc, _, average, luck) = order_figures(&predictions(&rows(levels), 2));
+        assert_eq!(auc, Some(0.5));
+        assert_eq!(average, luck);
+        assert!((luck.unwrap() - (40.0 * 0.4 + 10.0 * 0.1) / 50.0).abs() < 1e-15, "{luck:?}");
+    }
+}
+
+#[test]
+fn the_level_of_a_fold_moves_no_figure_of_the_order() {
+    let mut forecasts = random_predictions(4, 3);
+    let before = order_figures(&forecasts);
+    assert!(before.1.is_some_and(|[low, high]| low < before.0.unwrap() && before.0.unwrap() < high));
+    let fold = forecasts.fold.clone();
+    forecasts.values.iter_mut().zip(&fold).for_each(|(risk, fold)| *risk += 8.0 * f64::from(*fold));
+    assert_eq!(order_figures(&forecasts), before);
+    // The naive figures: pairs of one fold; each fold's precision by its rows with an event.
+    let (mut right, mut pairs, mut weighted, mut events) = (0.0, 0.0, 0.0, 0.0);
+    for part in [0, 1] {
+        let rows: Vec<usize> = (0..fold.len()).filter(|row| fold[*row] == part).collect();
+        let risk: Vec<f64> = rows.iter().map(|row| forecasts.values[*row]).collect();
+        let happens: Vec<bool> = rows.iter().map(|row| forecasts.actual[*row] == 1.0).collect();
+        let positive = happens.iter().filter(|happens| **happens).count() as f64;
+        let compared = positive * (happens.len() as f64 - positive);
+        right += compared * area(&risk, &happens).unwrap();
+        pairs += compared;
+        weighted += positive * precision(&risk, &happens).unwrap();
+        events += positive;
+    }
+    assert!((before.0.unwrap() - right / pairs).abs() < 1e-12);
+    assert!((before.2.unwrap() - weighted / events).abs() < 1e-12);
+}
+
+#[test]
+fn a_day_is_shared_by_all_symbols() {
+    // Every sixth row of both symbols raises a false alarm; row 1 has label 1.
+    let rows: Vec<_> = [0, 1]
+        .into_iter()
+        .flat_map(|symbol| {
+            (0..600).map(move |row| {
+                (0, symbol, row, f64::from(u8::from(row % 6 == 3)), f64::from(u8::from(row == 1)))
+            })
+        })
+        .collect();
+    let both = predictions(&rows, 2);
+    let one = predictions(&rows[..600], 2);
+    let rate = |forecasts: &ModelPredictions| {
+        let found = figures(forecasts, 0.5, |_| NULL);
+        (found.days, found.alarms.unwrap().false_alarms_per_day.unwrap())
+    };
+    assert_eq!(rate(&one), (600.0 / 1440.0, 240.0));
+    assert_eq!(rate(&both), (600.0 / 1440.0, 480.0));
+    // What one symbol may raise alone is too much of two.
+    let threshold = |forecasts: &ModelPredictions, rate: f64| {
+        alarm_threshold(&EventRows::new(&RiskRows::of(forecasts, 0), None, minutes()), rate)
+    };
+    assert_eq!(
+        (threshold(&one, 240.0), threshold(&both, 240.0), threshold(&both, 480.0)),
+        (Some(1.0), None, Some(1.0))
+    );
+    // Bars of the second symbol begin 100 minutes later: row numbers are no times.
+    let bars = Bars::new(vec![flat("A", 0), flat("B", 100)]).unwrap();
+    let allowed = |rate: f64| alarm_threshold(&EventRows::new(&RiskRows::of(&both, 0), None, &bars), rate);
+    assert_eq!(
+        (allowed(200.0 / (700.0 / 1440.0) - 1.0), allowed(200.5 / (700.0 / 1440.0))),
+        (None, Some(1.0))
+    );
 }
 
 #[test]
 fn perfect_and_useless_forecasts_reach_the_ends_of_the_scales() {
     let happens: Vec<bool> = (0..500).map(|row| row % 50 < 5).collect();
     let perfect: Vec<f64> = happens.iter().map(|happens| f64::from(u8::from(*happens))).collect();
-    assert_eq!(area_under_curve(&perfect, &happens), Some(1.0));
-    assert_eq!(average_precision(&perfect, &happens), Some(1.0));
+    assert_eq!(area(&perfect, &happens), Some(1.0));
+    assert_eq!(precision(&perfect, &happens), Some(1.0));
     assert_eq!(brier_score(&perfect, &happens), Some(0.0));
     assert!(log_loss(&perfect, &happens).unwrap() < 1e-12);
     let bins = calibration_bins(&perfect, &happens, 1);
     assert_eq!(bins.iter().map(|bin| bin.rows).collect::<Vec<usize>>(), [450, 50]);
     assert_eq!(expected_calibration_error(&bins), Some(0.0));
     let constant = vec![0.1; 500];
-    assert_eq!(area_under_curve(&constant, &happens), Some(0.5));
-    assert!((average_precision(&constant, &happens).unwrap() - 0.1).abs() < 1e-15);
+    assert_eq!(area(&constant, &happens), Some(0.5));
+    assert!((precision(&constant, &happens).unwrap() - 0.1).abs() < 1e-15);
     assert_eq!(calibration_bins(&constant, &happens, 1).len(), 1);
     let rows: Vec<_> =
         perfect.iter().enumerate().map(|(row, risk)| (0, 0, row as u32, *risk, *risk)).collect();
@@ -330,11 +445,12 @@ fn overlapping(seed: u64, rows: usize, horizon: usize) -> (Vec<f64>, Vec<bool>) 
 fn intervals_of_the_area_hold_the_truth() {
     let horizon = 20;
     let (risk, happens) = overlapping(1, 4_000_000, horizon);
-    let truth = area_under_curve(&risk, &happens).unwrap();
+    let truth = area(&risk, &happens).unwrap();
     let times: Vec<Time> = (0..10_000).map(Time).collect();
     let holds = |seed: &u64| {
         let (risk, happens) = overlapping(*seed, times.len(), horizon);
-        let [low, high] = area_under_curve_interval(&times, &risk, &happens, horizon).unwrap();
+        let [low, high] =
+            area_under_curve_interval((&vec![0; risk.len()], &times), &risk, &happens, horizon).unwrap();
         low <= truth && truth <= high
     };
     let share = (100..500).filter(holds).count() as f64 / 400.0;

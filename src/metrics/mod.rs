@@ -108,10 +108,10 @@ pub struct ForecastMetrics {
     /// with ten symbols, else of all rows.
     #[serde(default)]
     pub decile_spread: Option<f64>,
-    /// Area under the receiver operating characteristic; only for targets that are 0 or 1.
+    /// Area under the receiver operating characteristic, within folds; only for targets that are 0 or 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
-    /// Average precision; only for targets that are 0 or 1.
+    /// Average precision, the mean over folds weighted by their rows of label 1; only for targets that are 0 or 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_precision: Option<f64>,
 }

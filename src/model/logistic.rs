@@ -49,6 +49,9 @@ const MOST_INPUTS: usize = 10_000;
 /// after which the error is of the order of this number's square.
 const TOLERANCE: f64 = 1e-10;
 
+/// The sum over all windows is known to about this part of itself; a smaller fall cannot be seen.
+const ROUNDING: f64 = 1e-9;
+
 /// Most Newton steps; about ten are usual.
 const MOST_STEPS: usize = 100;
 
@@ -168,21 +171,28 @@ impl Newton<'_> {
         *solution.last_mut().unwrap_or(&mut 0.0) = start;
         let logits = vec![start; targets.len()];
         let mut newton = Newton { card, windows, centre, targets, logits, solution };
+        let stuck = |how: &str| {
+            let bars = task.horizons.get(horizon).copied().unwrap_or_default();
+            let remedy = "look for extreme feature values, or use a larger `penalty`";
+            FitError::Settings(format!("logistic: horizon {bars} {how}; {remedy}"))
+        };
         for _ in 0..MOST_STEPS {
             if task.stop.load(Ordering::Relaxed) {
                 return Err(FitError::Interrupted);
             }
             let singular = || FitError::Singular { task: task.label.clone() };
             let (step, gain) = newton.direction().ok_or_else(singular)?;
-            if !newton.take(&step, gain) || gain <= TOLERANCE {
-                return Ok(newton.solution);
+            let before = newton.sum_at(&step, &newton.logits, 0.0);
+            // Where no part of the step lowers the sum, this is the minimum only if what is left drowns in rounding.
+            match newton.take(&step, gain) {
+                true if gain > TOLERANCE => {}
+                false if gain.is_nan() || gain > ROUNDING * before => {
+                    return Err(stuck("finds no way down along its step"));
+                }
+                _ => return Ok(newton.solution),
             }
         }
-        Err(FitError::Settings(format!(
-            "logistic: horizon {} has not converged after {MOST_STEPS} steps; look for extreme feature values, or use a \
-             larger `penalty`",
-            task.horizons.get(horizon).copied().unwrap_or_default()
-        )))
+        Err(stuck(&format!("has not converged after {MOST_STEPS} steps")))
     }
 
     /// Calls with a block of windows after the other: the number of its first one, and their centred inputs `[R, D + 1]`, of

@@ -15,16 +15,19 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Nanoseconds of an hour, within which a forecast is one of 24 hours ago.
+const HOUR: i64 = DAY_NANOSECONDS / 24;
+
 /// The risk from which on a model raises an alarm, by fold; of each horizon, null where its validation rows hold no event or
 /// already their highest risk raises too many false alarms.
 pub(super) struct Thresholds(BTreeMap<u32, Vec<f64>>);
 
 impl Thresholds {
-    /// Chosen on the validation rows of each fold, for that fold alone. `interval` is the length of a bar in nanoseconds.
-    pub(super) fn choose(alarms: &AlarmConfig, validation: &ModelPredictions, interval: i64) -> Thresholds {
+    /// Chosen on the validation rows of each fold, for that fold alone.
+    pub(super) fn choose(alarms: &AlarmConfig, validation: &ModelPredictions, bars: &Bars) -> Thresholds {
         let of_fold = |fold: u32| {
             let of_horizon = |output: usize| {
-                let rows = EventRows::new(&RiskRows::of(validation, output), Some(fold), interval);
+                let rows = EventRows::new(&RiskRows::of(validation, output), Some(fold), bars);
                 alarm_threshold(&rows, alarms.false_alarms_per_day).unwrap_or(NULL)
             };
             (fold, (0..validation.horizons.len()).into_par_iter().map(of_horizon).collect())
@@ -114,7 +117,7 @@ impl Truth {
         rate: impl Fn(u32) -> f64,
         alarm_at: impl Fn(usize) -> f64,
     ) -> EventFigures {
-        let rows = EventRows::new(risks, None, bars.interval());
+        let rows = EventRows::new(risks, None, bars);
         let of_places = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
             rows.places().iter().map(|place| value(*place)).collect()
         };
@@ -164,6 +167,7 @@ impl Truth {
             .iter()
             .filter(|place| moment(place).0 <= now.0.saturating_sub(DAY_NANOSECONDS))
             .max_by_key(|place| moment(place))
+            .filter(|place| moment(place).0 >= now.0.saturating_sub(DAY_NANOSECONDS + HOUR))
             .map(|place| risk_at(*place));
         let sample = predictions.samples[last];
         let symbol = &bars.symbols()[sample.symbol as usize];
@@ -190,7 +194,7 @@ impl Truth {
         let (mut first, mut strike) = (Vec::new(), Vec::new());
         let (mut caught, mut lead) = (Vec::new(), Vec::new());
         for (predictions, output) in forecasts(fitted) {
-            let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars.interval());
+            let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars);
             let reached = reached(&rows, predictions, output);
             for event in rows.events(|place| self.bars_to_event(predictions.samples[place])) {
                 let sample = predictions.samples[rows.places()[event.rows.start]];
@@ -217,7 +221,7 @@ pub(super) fn alarms_table(bars: &Bars, fitted: &Fitted) -> TableFile {
     let mut table = Origins::new(bars);
     let (mut first, mut last, mut is_false) = (Vec::new(), Vec::new(), Vec::new());
     for (predictions, output) in forecasts(fitted) {
-        let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars.interval());
+        let rows = EventRows::new(&RiskRows::of(predictions, output), None, bars);
         for alarm in rows.alarms(&reached(&rows, predictions, output)) {
             let moment = |row: usize| time(bars, predictions.samples[rows.places()[row]]);
             table.push(predictions, output, rows.places()[alarm.rows.start]);

@@ -8,7 +8,10 @@ use crate::audit::{Prepared, Tables};
 use crate::config::Plan;
 use crate::data::Fold;
 use crate::domains::market::indicators;
-use crate::metrics::{ForecastMetrics, forecast_metrics, ic_interval, scaled_errors, standard_errors};
+use crate::metrics::{
+    ForecastMetrics, area_under_curve, average_precision, forecast_metrics, ic_interval, scaled_errors,
+    standard_errors,
+};
 use crate::model::{FitReport, ModelConfig};
 use crate::rundir::{EventSummary, RunDir};
 use crate::seed::Seed;
@@ -142,7 +145,7 @@ pub(super) fn fit_and_predict(work: &Work) -> Result<Fitted, RunError> {
         let mut validation = joined(work, name, &validation);
         let mut test = joined(work, name, &average(|part| &part.test));
         if let Some(alarms) = &work.plan.experiment.alarms {
-            let chosen = Thresholds::choose(alarms, &validation, work.bars.interval());
+            let chosen = Thresholds::choose(alarms, &validation, work.bars);
             [&mut first, &mut validation, &mut test].into_iter().for_each(|forecasts| chosen.set(forecasts));
         }
         let events = fitted.truth.as_ref().map(|truth| truth.summaries(work.bars, &test, &validation));
@@ -257,6 +260,15 @@ pub(super) fn metrics_of(bars: &Bars, predictions: &ModelPredictions, horizon: u
     metrics.ic_interval = ic_interval(&times, &values, &actual, ahead);
     let one = &predictions.horizons[horizon..=horizon];
     metrics.standard_errors = standard_errors(&times, predictions.kind, &values, &actual, one);
+    if predictions.kind.is_probability() {
+        let known: Vec<usize> =
+            (0..actual.len()).filter(|row| !actual[*row].is_nan() && !values[*row].is_nan()).collect();
+        let fold: Vec<u32> = known.iter().map(|row| predictions.fold[*row]).collect();
+        let (risk, happens): (Vec<f64>, Vec<bool>) =
+            known.iter().map(|row| (values[*row], actual[*row] > 0.5)).unzip();
+        metrics.auc = area_under_curve(&fold, &risk, &happens);
+        metrics.average_precision = average_precision(&fold, &risk, &happens);
+    }
     if let Some((squared, absolute)) =
         scaled_errors(&predictions.units, &predictions.values, &predictions.actual, horizon)
     {

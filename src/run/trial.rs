@@ -353,7 +353,7 @@ impl<'a> Workshop<'a> {
             units,
         };
         if let Some(alarms) = &trial.plan.experiment.alarms {
-            Thresholds::choose(alarms, &predictions, ground.loaded.bars.interval()).set(&mut predictions);
+            Thresholds::choose(alarms, &predictions, &ground.loaded.bars).set(&mut predictions);
         }
         Ok(predictions)
     }

@@ -35,7 +35,8 @@ pub struct RiskStatus {
     pub alarm_at: Option<f64>,
     /// Absent without a threshold.
     pub status: Option<RiskLevel>,
-    /// The risk less that of the newest forecast which is at least 24 hours older; absent where there is none.
+    /// The risk less that of the newest forecast which is at least 24 hours older; absent where there is none that is at most
+    /// an hour older than that.
     pub change_24h: Option<f64>,
     /// The same over the older risk, in per cent.
     pub change_24h_percent: Option<f64>,

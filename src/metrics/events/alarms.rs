@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlarmConfig {
-    /// False alarms a day that are allowed on the validation rows of a fold, above 0. An alarm stands for as many bars as
-    /// the horizon has; it is false where no event comes.
+    /// False alarms a day that are allowed on the validation rows of a fold, of all symbols together, above 0. An alarm
+    /// stands for as many bars as the horizon has; it is false where no event comes.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub false_alarms_per_day: f64,
     /// The share of the threshold from which on the status is a warning, above 0 and at most 1.

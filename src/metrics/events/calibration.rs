@@ -25,7 +25,8 @@ pub struct CalibrationBin {
 /// risk stay together, so there may be fewer bins. Bins of equal width would leave most of a rare event's range empty and
 /// put nearly every row into the first one.
 ///
-/// Labels of neighbouring rows share bars: an interval counts `horizon_bars` rows as one.
+/// Labels of neighbouring rows share bars: an interval counts `horizon_bars` rows as one. Where events come in clusters that
+/// last longer than the horizon, or to several symbols at once, fewer rows are independent and the interval is too narrow.
 pub fn calibration_bins(risk: &[f64], happens: &[bool], horizon_bars: usize) -> Vec<CalibrationBin> {
     let mut order: Vec<usize> = (0..risk.len()).collect();
     order.sort_by(|one, other| risk[*one].total_cmp(&risk[*other]));

@@ -19,18 +19,21 @@ pub const HINDSIGHT_RATES: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0]
 pub struct EventFigures {
     /// Rows whose outcome is known.
     pub rows: usize,
-    /// Days of these rows: rows times the length of a bar.
+    /// Days of the calendar that these rows fill: the times of each fold times the length of a bar, shared by all symbols.
     pub days: f64,
     /// Share of these rows with an event.
     pub base_rate: Option<f64>,
     /// Share of rows with an event among the training rows, the mean over the rows of their folds' shares.
     pub training_base_rate: Option<f64>,
-    /// Area under the receiver operating characteristic: 0.5 is luck, 1 is perfect.
+    /// Area under the receiver operating characteristic, within folds: 0.5 is luck, 1 is perfect.
     pub auc: Option<f64>,
     /// Its 95 % interval, which takes account of overlapping labels.
     pub auc_interval: Option<[f64; 2]>,
-    /// Average precision; the base rate is luck, 1 is perfect.
+    /// Average precision, the mean over folds weighted by their rows with an event; 1 is perfect.
     pub average_precision: Option<f64>,
+    /// What luck reaches there: the base rates of the folds, weighted alike.
+    #[serde(default)]
+    pub average_precision_of_luck: Option<f64>,
     /// Mean squared error of the probability; small is good.
     pub brier: Option<f64>,
     /// The same of a forecast that is always the base rate of the fold's training rows.
@@ -63,9 +66,9 @@ pub struct AlarmFigures {
     pub recall_interval: Option<[f64; 2]>,
     /// Alarms raised.
     pub alarms: usize,
-    /// Alarms without an event.
+    /// Alarms without an event, see [`Alarm`].
     pub false_alarms: usize,
-    /// False alarms over days.
+    /// False alarms of all symbols together, over days.
     pub false_alarms_per_day: Option<f64>,
     /// Share of alarms that were not false.
     pub precision: Option<f64>,
@@ -102,7 +105,7 @@ pub struct Beside<'a> {
 
 /// All figures of these rows and the events in them.
 pub fn event_figures(rows: &EventRows, events: &[RareEvent], beside: &Beside) -> EventFigures {
-    let (risk, happens) = (&rows.risk, &rows.happens);
+    let (fold, risk, happens) = (&rows.fold, &rows.risk, &rows.happens);
     let share = |part: usize, whole: usize| finite(part as f64 / whole as f64);
     let calibration = calibration_bins(risk, happens, rows.horizon);
     let brier = brier_score(risk, happens);
@@ -113,9 +116,10 @@ pub fn event_figures(rows: &EventRows, events: &[RareEvent], beside: &Beside) ->
         days: rows.days,
         base_rate: share(happens.iter().filter(|happens| **happens).count(), risk.len()),
         training_base_rate: finite(beside.training_base_rate.iter().sum::<f64>() / risk.len() as f64),
-        auc: area_under_curve(risk, happens),
-        auc_interval: area_under_curve_interval(beside.times, risk, happens, rows.horizon),
-        average_precision: average_precision(risk, happens),
+        auc: area_under_curve(fold, risk, happens),
+        auc_interval: area_under_curve_interval((fold, beside.times), risk, happens, rows.horizon),
+        average_precision: average_precision(fold, risk, happens),
+        average_precision_of_luck: average_precision(fold, &vec![0.0; risk.len()], happens),
         brier,
         brier_of_training_base_rate: reference,
         brier_skill: brier.zip(reference).and_then(|(own, reference)| finite(1.0 - own / reference)),

@@ -10,7 +10,12 @@
 //! - An *alarm* is raised by a row at or above the threshold and stands for the bars of the horizon, for that is what it
 //!   says: within so many bars. Rows at or above the threshold that come while it stands belong to it; a later one raises the
 //!   next alarm. So a model that always warns raises one alarm a horizon, and not one in all.
-//! - An alarm is *false* where none of its rows at or above the threshold has label 1.
+//! - An alarm is *false* where none of its rows at or above the threshold has label 1. So one that is raised a little too
+//!   early but lasts is right, and so is one that comes after the strike where from that row there is still a fall to come:
+//!   precision says how often an alarm meets an event, recall and lead say whether it came in time.
+//! - *A day* is a day of the calendar with all symbols together: twice as many symbols raise twice as many alarms in it.
+//! - Figures of the order of risks (area under the curve, average precision) compare the rows of one fold with each other:
+//!   the model of another fold may call for another level of risk, and that says nothing about its order.
 //! - An event is *caught* by its first row at or above the threshold that lies before the strike; the *lead* is the number
 //!   of bars from that row to the strike.
 

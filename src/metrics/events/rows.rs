@@ -1,8 +1,8 @@
 //! The forecast rows of one horizon, cut into stretches, and the events and alarms in them.
 
 use super::row_set::Reached;
-use crate::table::{ModelPredictions, Sample};
-use crate::units::DAY_NANOSECONDS;
+use crate::table::{Bars, ModelPredictions, Sample};
+use crate::units::{DAY_NANOSECONDS, Time};
 use std::ops::Range;
 
 /// The risks of one horizon, as a model or anybody else gives them, beside what came.
@@ -41,6 +41,8 @@ impl<'a> RiskRows<'a> {
 pub struct EventRows {
     /// `[R]`: places among the samples of the rows that they were made of.
     places: Vec<usize>,
+    /// `[R]`: the fold whose model made the forecast.
+    pub(super) fold: Vec<u32>,
     /// `[R]`: the probability that was forecast.
     pub(super) risk: Vec<f64>,
     /// `[R]`: whether the event came.
@@ -51,7 +53,8 @@ pub struct EventRows {
     stretches: Vec<Range<usize>>,
     /// Bars within which an event counts.
     pub(super) horizon: usize,
-    /// Days of all rows together: rows times the length of a bar.
+    /// Days of the calendar that the bars of these rows fill: the times of each fold times the length of a bar. Symbols that
+    /// have a bar at one time share it, so that what is counted a day is counted over all symbols together.
     pub(super) days: f64,
 }
 
@@ -60,7 +63,8 @@ pub struct EventRows {
 pub struct Alarm {
     /// Rows for which it stands, as numbers within [`EventRows`].
     pub rows: Range<usize>,
-    /// Whether none of its rows at or above the threshold has label 1.
+    /// Whether none of its rows at or above the threshold has label 1. So an alarm is right, too, that comes a little before
+    /// the first label or after the strike, as long as one of its rows still has an event ahead of it.
     pub is_false: bool,
 }
 
@@ -81,8 +85,8 @@ impl RareEvent {
 }
 
 impl EventRows {
-    /// The rows of one fold or of all. `interval` is the length of a bar in nanoseconds.
-    pub fn new(rows: &RiskRows, fold: Option<u32>, interval: i64) -> EventRows {
+    /// The rows of one fold or of all, which are rows of these bars.
+    pub fn new(rows: &RiskRows, fold: Option<u32>, bars: &Bars) -> EventRows {
         let known = |place: &usize| {
             fold.is_none_or(|fold| rows.fold[*place] == fold)
                 && !rows.risk[*place].is_nan()
@@ -108,7 +112,9 @@ impl EventRows {
             happens,
             stretches,
             horizon: rows.horizon as usize,
-            days: places.len() as f64 * interval as f64 / DAY_NANOSECONDS as f64,
+            days: times_of_folds(rows, &places, bars) as f64 * bars.interval() as f64
+                / DAY_NANOSECONDS as f64,
+            fold: places.iter().map(|place| rows.fold[*place]).collect(),
             places,
         }
     }
@@ -164,4 +170,16 @@ impl EventRows {
         let first = rows.first_in(event.in_time())?;
         Some(event.rows.start + event.bars_to_strike - first)
     }
+}
+
+/// How many times the rows at these places have, each once a fold.
+fn times_of_folds(rows: &RiskRows, places: &[usize], bars: &Bars) -> usize {
+    let moment = |place: &usize| {
+        let sample = rows.samples[*place];
+        (rows.fold[*place], bars.symbols()[sample.symbol as usize].time()[sample.row as usize])
+    };
+    let mut moments: Vec<(u32, Time)> = places.iter().map(moment).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    moments.len()
 }

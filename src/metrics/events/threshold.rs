@@ -4,7 +4,8 @@ use super::row_set::Reached;
 use super::rows::EventRows;
 
 /// The lowest threshold that keeps to the false alarms allowed on these rows: on the way down through all risks that were
-/// forecast, the last one before more than `false_alarms_per_day` times the days of the rows are false. `None` where no row
+/// forecast, the last one before more than `false_alarms_per_day` times the days of the rows, which all symbols share, are
+/// false. `None` where no row
 /// has label 1, or where already the highest risk raises too many, as with a forecast that is always the same.
 pub fn alarm_threshold(rows: &EventRows, false_alarms_per_day: f64) -> Option<f64> {
     Descent::new(rows).and_then(|descent| descent.to_rate(false_alarms_per_day))

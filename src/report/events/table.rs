@@ -7,10 +7,13 @@ use crate::rundir::{ModelSummary, Summary};
 
 /// The sentences above the table.
 pub(super) const NOTE: &str = "Test rows only, the best average precision first. AUC: how often a row with an event has the higher risk \
-    (0.5 is luck). Average precision: luck is the base rate. Brier skill: above 0 the probability is better than the share of \
+    (0.5 is luck). Average precision: luck is the base rate. Both compare rows of one fold, for each fold has a model of its own \
+    (of the average precision it is the mean over folds, weighted by rows with an event). Brier skill: above 0 the probability is better than the share of \
     events among the training rows. Calibration error: mean distance of forecast and observed share. Recall, false alarms and \
-    lead are those of the threshold that validation chose. The hindsight recall is that of the best threshold for these very rows \
-    at one false alarm a day, which nobody could have known. 95\u{a0}% intervals take account of overlapping labels.";
+    lead are those of the threshold that validation chose; days are those of the calendar, with all symbols together. An alarm \
+    is right where one of its rows has an event ahead, in time or not. The hindsight recall is that of the best threshold for these very rows \
+    at one false alarm a day, which nobody could have known. 95\u{a0}% intervals take account of overlapping labels, not of \
+    events in clusters.";
 
 /// The table, a group of rows a horizon.
 pub(super) fn table(summary: &Summary) -> String {
@@ -86,7 +89,8 @@ fn row(model: &ModelSummary, figures: &EventFigures) -> String {
 
 /// What a forecast that is always the base rate reaches; it never raises an alarm.
 fn base_rate(figures: &EventFigures) -> String {
-    let mut cells = vec!["0.500".to_owned(), maybe(figures.base_rate, 3), percent(Some(0.0), 1)];
+    let mut cells =
+        vec!["0.500".to_owned(), maybe(figures.average_precision_of_luck, 3), percent(Some(0.0), 1)];
     let distance = figures.training_base_rate.zip(figures.base_rate).map(|(one, other)| (one - other).abs());
     cells.push(maybe(distance, 3));
     cells.resize(9, NONE.to_owned());
