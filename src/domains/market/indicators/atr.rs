@@ -68,7 +68,7 @@ pub(super) fn true_range(high: f64, low: f64, close_before: f64) -> f64 {
     high.max(close_before) - low.min(close_before)
 }
 
-/// Wilder's mean of every value from `period - 1` on; see [`WilderMean`]. Empty where there are fewer values, or for a
+/// Wilder's mean of every value from `period - 1` on; see `WilderMean`. Empty where there are fewer values, or for a
 /// period of 0.
 pub fn wilder_mean(values: &[f64], period: usize) -> Vec<f64> {
     let mut mean = WilderMean::new(period);

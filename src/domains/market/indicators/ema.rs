@@ -52,7 +52,7 @@ impl Indicator for Ema {
 }
 
 /// The exponential mean of every row from `period - 1` on, so element i belongs to row `i + period - 1`; see
-/// [`ExponentialMean`]. Empty where there are fewer values, or for a period of 0.
+/// `ExponentialMean`. Empty where there are fewer values, or for a period of 0.
 pub fn exponential_mean(values: &[f64], period: usize) -> Vec<f64> {
     let mut mean = ExponentialMean::new(period);
     values.iter().filter_map(|value| mean.next(*value)).collect()
