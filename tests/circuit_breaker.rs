@@ -197,7 +197,7 @@ fn orders(breaker: &CircuitBreaker, risk: &[f64], reference: Option<&[f64]>) -> 
 fn breaker_orders_what_it_guards() {
     let n = NULL;
     let breaker = CircuitBreaker { cool_down_bars: Some(1), ..CircuitBreaker::default() };
-    let risk = [0.1, 0.1, 0.6, 0.1, 0.3, 0.1, 0.6, 0.6, 0.1];
+    let risk = [0.1, 0.1, 0.6, 0.1, 0.45, 0.1, 0.6, 0.6, 0.1];
     let check = |breaker: &CircuitBreaker, reference: Option<&[f64]>, expected: &[f64]| {
         let found = orders(breaker, &risk, reference);
         assert!(same_bits(&found, expected), "{found:?}");

@@ -68,7 +68,7 @@ pub(super) fn headline(files: &RunFiles) -> String {
     }
     if largest_sharpe(summary, verdict).is_some_and(|sharpe| sharpe > CREDIBLE_SHARPE) {
         html += &format!(
-            "<p><strong>Size.</strong> No book of any size earns a Sharpe ratio above {CREDIBLE_SHARPE:.0} in a real market for \
+            "<p><strong>Size.</strong> Hardly any book of size earns a Sharpe ratio above {CREDIBLE_SHARPE:.0} in a real market for \
              long. Where the data are synthetic it says how clear their signal is; elsewhere look for a cost that is \
              missing or a look into the future. It is no forecast of a profit.</p>\n"
         );
