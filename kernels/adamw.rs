@@ -30,7 +30,7 @@ pub struct AdamWStep {
 }
 
 impl AdamWStep {
-    fn corrections(&self) -> (f64, f64) {
+    pub(super) fn corrections(&self) -> (f64, f64) {
         let step = self.step as f64;
         (1.0 - self.beta_1.powf(step), 1.0 - self.beta_2.powf(step))
     }

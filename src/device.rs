@@ -1,5 +1,6 @@
-//! Ground: which device trains. The only place, with `kernels/`, that knows CPU from CUDA.
+//! Which device trains. The only place, with `kernels/`, that knows CPU from CUDA.
 
+use crate::kernels::gpu::{self, Gpu};
 use candle_core::Device;
 use std::fmt;
 
@@ -11,16 +12,18 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// This CUDA device, or an error.
-    Cuda(usize),
+    /// All CUDA devices, or this one, or an error.
+    Cuda(Option<usize>),
 }
 
 /// The device of a run, with the reason that goes into the manifest.
 #[derive(Clone, Debug)]
 pub struct ChosenDevice {
-    /// Where tensors live.
+    /// CUDA devices, over which the work is spread; empty on the CPU.
+    pub gpus: Vec<Gpu>,
+    /// Where tensors of candle live.
     pub device: Device,
-    /// `cpu` or `cuda:0`.
+    /// `cpu`, or `cuda` and what the driver calls the device: results have the same bits on devices of one name.
     pub name: String,
     /// Why it is this one.
     pub reason: String,
@@ -46,20 +49,12 @@ impl DeviceChoice {
     pub fn open(self) -> Result<ChosenDevice, DeviceError> {
         match self {
             DeviceChoice::Cpu => Ok(cpu("asked for by the configuration")),
-            DeviceChoice::Cuda(index) => match cuda(index) {
-                Ok(device) => Ok(ChosenDevice {
-                    device,
-                    name: format!("cuda:{index}"),
-                    reason: "asked for by the configuration".into(),
-                }),
+            DeviceChoice::Cuda(index) => match open_gpus(index) {
+                Ok(gpus) => Ok(cuda(gpus, "asked for by the configuration")),
                 Err(reason) => Err(DeviceError { asked: self, reason }),
             },
-            DeviceChoice::Auto => Ok(match cuda(0) {
-                Ok(device) => ChosenDevice {
-                    device,
-                    name: "cuda:0".into(),
-                    reason: "auto: a CUDA device is present".into(),
-                },
+            DeviceChoice::Auto => Ok(match open_gpus(None) {
+                Ok(gpus) => cuda(gpus, "auto"),
                 Err(reason) => cpu(&format!("auto: {reason}")),
             }),
         }
@@ -67,26 +62,27 @@ impl DeviceChoice {
 }
 
 fn cpu(reason: &str) -> ChosenDevice {
-    ChosenDevice { device: Device::Cpu, name: "cpu".into(), reason: reason.into() }
+    ChosenDevice { gpus: Vec::new(), device: Device::Cpu, name: "cpu".into(), reason: reason.into() }
 }
 
-#[cfg(not(feature = "cuda"))]
-fn cuda(_: usize) -> Result<Device, String> {
-    Err("this program was built without the `cuda` feature".into())
+fn cuda(gpus: Vec<Gpu>, reason: &str) -> ChosenDevice {
+    let name = format!("cuda {}", gpus[0].name());
+    let devices = match &gpus[..] {
+        [one] => format!("device {}", one.index()),
+        several => format!("{} devices", several.len()),
+    };
+    ChosenDevice { gpus, device: Device::Cpu, name, reason: format!("{reason}: {devices}") }
 }
 
-#[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Device, String> {
-    let count = cudarc::driver::CudaContext::device_count()
-        .map_err(|error| format!("the CUDA driver does not say which devices there are ({error})"))?;
-    if usize::try_from(count).unwrap_or(0) <= index {
-        return Err(format!("this machine has {count} CUDA device(s)"));
+/// One device by its number, or all that are like the first: a run whose members trained on devices of two kinds could not
+/// be repeated.
+fn open_gpus(index: Option<usize>) -> Result<Vec<Gpu>, String> {
+    if let Some(index) = index {
+        return Ok(vec![Gpu::open(index)?]);
     }
-    // One shared stream: tensors made on one host thread and used on another stay ordered.
-    // candle prints a back trace behind the first line of its errors.
-    Device::new_cuda_with_stream(index).map_err(|error| {
-        error.to_string().lines().next().unwrap_or("the CUDA driver gave no reason").to_owned()
-    })
+    let gpus = (0..gpu::count()?).map(Gpu::open).collect::<Result<Vec<_>, _>>()?;
+    let first = gpus[0].name().to_owned();
+    Ok(gpus.into_iter().filter(|gpu| gpu.name() == first).collect())
 }
 
 impl std::str::FromStr for DeviceChoice {
@@ -96,11 +92,11 @@ impl std::str::FromStr for DeviceChoice {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
+            "cuda" => Ok(Self::Cuda(None)),
             _ => text
                 .strip_prefix("cuda:")
                 .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
+                .map(|index| Self::Cuda(Some(index)))
                 .ok_or_else(|| format!("`{text}` is not a device; write auto, cpu, cuda or cuda:0")),
         }
     }
@@ -111,7 +107,8 @@ impl fmt::Display for DeviceChoice {
         match self {
             Self::Auto => write!(f, "auto"),
             Self::Cpu => write!(f, "cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(None) => write!(f, "cuda"),
+            Self::Cuda(Some(index)) => write!(f, "cuda:{index}"),
         }
     }
 }

@@ -4,9 +4,9 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`device`], [`protobuf`] |
+//! | 0 | [`units`], [`seed`], [`suggest`], [`ruled_table`], [`mod@registry`], [`progress`], [`protobuf`] |
 //! | 1 | [`table`]: the nouns that flow; [`kernels`]: device math; [`onnx`]: graphs for other programs |
-//! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share; [`search`]: where to look next |
+//! | 2 | [`metrics`]: numbers to figures; [`nn`]: layers that models share; [`search`]: where to look next; [`device`]: which device trains |
 //! | 3 | [`rundir`]: the only room that writes experiment files |
 //! | 4 | [`data`]: tables in and out; [`train`]: the gradient loop; [`report`]: reads run directories |
 //! | 5 | [`model`]: one file a model; [`domains`]: one folder a world |
