@@ -97,3 +97,10 @@ struct Dropout {
         return bits >= threshold ? scale : 0.0f;
     }
 };
+
+// A site's dropout of a member, from a table [steps][population][sites]; no table drops nothing.
+__device__ __forceinline__ Dropout dropout_of(const Dropout* table, const int* step, int sites, int site, int member,
+                                              int population) {
+    if (table == nullptr) return Dropout{0, 0, 1.0f};
+    return table[(static_cast<size_t>(*step) * population + member) * sites + site];
+}

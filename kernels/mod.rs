@@ -37,6 +37,7 @@ pub mod matrix;
 pub mod matrix_bf16;
 pub mod memory;
 pub mod norm_rows;
+pub mod population;
 pub mod population_adam;
 pub mod precision;
 pub mod product;
