@@ -8,7 +8,6 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot prepare has nothing to measure")]
 
-use candle_core::Device;
 use candlewick::kernels::arena::Arena;
 use candlewick::model::{FitTask, Lstm, ModelConfig, Started};
 use candlewick::progress::Silent;
@@ -64,7 +63,7 @@ fn measure(
         horizons: (1..=outputs as u32).collect(),
         config: config.into(),
         seed: Seed(3),
-        device: Device::Cpu,
+        cuda: false,
         checkpoint: None,
         stop: &stop,
         progress: &Silent,

@@ -26,7 +26,7 @@ const NO_IMAGE: &[u8] = &[0; 64];
 const DEFAULT_SHARED_BYTES: u32 = 48 << 10;
 
 /// What went wrong on a device.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum GpuError {
     /// No room for what was asked for.
     #[error("the CUDA device has no room for {bytes} bytes more")]
@@ -343,6 +343,23 @@ impl Gpu {
             self.wait()?;
         }
         Ok(values)
+    }
+
+    /// Sets so many f32 from this place on to zero, behind all work before.
+    ///
+    /// # Errors
+    /// A driver that refuses.
+    pub(crate) fn clear(&self, place: Address, floats: usize) -> Result<(), GpuError> {
+        if floats == 0 {
+            return Ok(());
+        }
+        self.0.context.bind_to_thread().map_err(failed("clearing memory"))?;
+        #[expect(unsafe_code, reason = "the driver is told a place as a number")]
+        // SAFETY: the caller names a part of memory that it holds.
+        let cleared = unsafe {
+            cudarc::driver::result::memset_d8_async(place.0, 0, 4 * floats, self.0.stream.cu_stream())
+        };
+        cleared.map_err(failed("clearing memory"))
     }
 
     /// Waits until all work is done.

@@ -58,6 +58,16 @@ pub struct PopulationAdam {
     pub alive: Address,
 }
 
+/// Adds 1 to an i32, behind all work before: which pass or step of recorded launches this is.
+///
+/// # Errors
+/// A device that fails.
+pub fn count_up(gpu: &Gpu, counter: Address) -> Result<(), GpuError> {
+    let launch =
+        Launch { kernel: ("population_adam", "count_up"), grid: [1, 1, 1], threads: 32, shared_bytes: 0 };
+    gpu.launch(launch, &[counter.into()])
+}
+
 impl PopulationAdam {
     /// How many f64 of scratch a population needs.
     pub fn scratch(population: usize, count: usize) -> usize {

@@ -1,7 +1,6 @@
 //! Which device trains. The only place, with `kernels/`, that knows CPU from CUDA.
 
 use crate::kernels::gpu::{self, Gpu};
-use candle_core::Device;
 use std::fmt;
 
 /// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -21,8 +20,6 @@ pub enum DeviceChoice {
 pub struct ChosenDevice {
     /// CUDA devices, over which the work is spread; empty on the CPU.
     pub gpus: Vec<Gpu>,
-    /// Where tensors of candle live.
-    pub device: Device,
     /// `cpu`, or `cuda` and what the driver calls the device: results have the same bits on devices of one name.
     pub name: String,
     /// Why it is this one.
@@ -62,7 +59,7 @@ impl DeviceChoice {
 }
 
 fn cpu(reason: &str) -> ChosenDevice {
-    ChosenDevice { gpus: Vec::new(), device: Device::Cpu, name: "cpu".into(), reason: reason.into() }
+    ChosenDevice { gpus: Vec::new(), name: "cpu".into(), reason: reason.into() }
 }
 
 fn cuda(gpus: Vec<Gpu>, reason: &str) -> ChosenDevice {
@@ -71,7 +68,7 @@ fn cuda(gpus: Vec<Gpu>, reason: &str) -> ChosenDevice {
         [one] => format!("device {}", one.index()),
         several => format!("{} devices", several.len()),
     };
-    ChosenDevice { gpus, device: Device::Cpu, name, reason: format!("{reason}: {devices}") }
+    ChosenDevice { gpus, name, reason: format!("{reason}: {devices}") }
 }
 
 /// One device by its number, or all that are like the first: a run whose members trained on devices of two kinds could not

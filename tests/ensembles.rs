@@ -60,7 +60,7 @@ fn an_ensemble_forecasts_the_mean_of_its_seeds() {
     let text = std::fs::read_to_string(both.join("resolved.yaml")).unwrap();
     let plan = load(&Text { name: "resolved", yaml: &text, overrides: &[] }).unwrap();
     let model: &ModelConfig = &plan.experiment.models["lstm"];
-    model.build().load(&both.join("models/fold-0/lstm/seed-1"), &Device::Cpu).unwrap();
+    model.build().load(&both.join("models/fold-0/lstm/seed-1")).unwrap();
 
     // Made again in pieces, nothing changes.
     let before = results(both);

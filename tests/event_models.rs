@@ -115,7 +115,7 @@ fn a_balanced_weight_is_the_classes_of_the_training_windows_and_stays_with_the_m
         let card = std::fs::read_to_string(folder.path().join("model.json")).unwrap();
         let card: serde_json::Value = serde_json::from_str(&card).unwrap();
         assert_eq!(card["loss"], serde_json::to_value(&resolved).unwrap());
-        let loaded = small().build().load(folder.path(), &Device::Cpu).unwrap();
+        let loaded = small().build().load(folder.path()).unwrap();
         assert_eq!(predict_bits(&world, &*balanced.model), predict_bits(&world, &*loaded));
     }
 }

@@ -359,7 +359,7 @@ fn ticks_come_at_the_speed_that_was_asked_for() {
         overrides: &overrides,
     });
     let choice = Choice { model: Some("ridge".into()), ticks: Some(50), ..Choice::default() };
-    let replay = Replay::open(&run, plan.unwrap(), &choice, &candle_core::Device::Cpu).unwrap();
+    let replay = Replay::open(&run, plan.unwrap(), &choice).unwrap();
     let (clock, stop) = (StillClock::default(), std::sync::atomic::AtomicBool::new(false));
     let mut told = Vec::new();
     let mut on = |forecast: &candlewick::stream::FeedForecast| {

@@ -76,7 +76,7 @@ fn a_saved_model_forecasts_the_same_bits() {
             let fit = world.fit(&model, &config).unwrap();
             let folder = tempfile::tempdir().unwrap();
             fit.model.save(folder.path()).unwrap();
-            let loaded = model.build().load(folder.path(), &Device::Cpu).unwrap();
+            let loaded = model.build().load(folder.path()).unwrap();
             assert_eq!(predict_bits(&world, &*fit.model), predict_bits(&world, &*loaded), "{}", model.name());
             let expected = model.build().parameters(3, 2, &config);
             assert_eq!(fit.report.parameters, expected, "{}", model.name());
@@ -107,16 +107,16 @@ fn a_saved_model_of_other_settings_or_with_damage_is_refused() {
                 ModelConfig::PatchTransformer(PatchTransformer { heads: 4, ..settings.clone() })
             }
         };
-        let error = other.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+        let error = other.build().load(folder.path()).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("other settings"), "{error}");
         let weights = folder.path().join("model.safetensors");
         if weights.exists() {
             std::fs::write(&weights, b"short").unwrap();
-            let error = model.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+            let error = model.build().load(folder.path()).map(|_| ()).unwrap_err();
             assert!(error.to_string().contains("damaged"), "{error}");
         }
         std::fs::write(folder.path().join("model.json"), b"{").unwrap();
-        let error = model.build().load(folder.path(), &Device::Cpu).map(|_| ()).unwrap_err();
+        let error = model.build().load(folder.path()).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("damaged"), "{error}");
     }
 }
@@ -130,9 +130,9 @@ fn windows_that_do_not_fit_are_refused() {
         assert!(matches!(error, FitError::Shape { .. }), "{}: {error}", model.name());
         let right = World::fitting(&model, window, 100, 1);
         let fit = right.fit(&model, &quick()).unwrap();
-        assert!(matches!(fit.model.predict(&wrong.test, &Device::Cpu), Err(FitError::Shape { .. })));
+        assert!(matches!(fit.model.predict(&wrong.test), Err(FitError::Shape { .. })));
         let narrow = World::with_features(window, 100, 1, 2, 0.5);
-        assert!(matches!(fit.model.predict(&narrow.test, &Device::Cpu), Err(FitError::Shape { .. })));
+        assert!(matches!(fit.model.predict(&narrow.test), Err(FitError::Shape { .. })));
     }
 }
 

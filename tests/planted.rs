@@ -1,6 +1,5 @@
 //! The small world that models are fitted to in `models.rs` and `training.rs`.
 
-use candle_core::Device;
 use candlewick::model::{Fit, FitError, FitTask, Fitted, ModelConfig};
 use candlewick::progress::{Event, Progress, Silent};
 use candlewick::seed::Seed;
@@ -171,7 +170,7 @@ impl World {
             horizons: (1..=self.train.outputs() as u32).collect(),
             config: Arc::new(config.clone()),
             seed: self.seed,
-            device: Device::Cpu,
+            cuda: false,
             checkpoint: checkpoint.map(Path::to_path_buf),
             stop,
             progress,
@@ -179,7 +178,7 @@ impl World {
     }
 
     pub(crate) fn predict(&self, model: &dyn Fitted) -> Vec<f64> {
-        model.predict(&self.test, &Device::Cpu).unwrap()
+        model.predict(&self.test).unwrap()
     }
 
     pub(crate) fn test_targets(&self) -> Vec<f64> {

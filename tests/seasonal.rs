@@ -1,6 +1,5 @@
 //! Seasonal forecasts: exact past values, and means by the place in the period.
 
-use candle_core::Device;
 use candlewick::model::{FitError, FitTask, Fitted, ModelConfig, Seasonal, SeasonalForecast};
 use candlewick::progress::Silent;
 use candlewick::seed::Seed;
@@ -73,7 +72,7 @@ impl Series {
             horizons: self.horizons.as_slice().into(),
             config: Arc::new(TrainConfig::default()),
             seed: Seed(1),
-            device: Device::Cpu,
+            cuda: false,
             checkpoint: None,
             stop: &AtomicBool::new(false),
             progress: &Silent,
@@ -84,7 +83,7 @@ impl Series {
     /// Forecasts of the rows after the training part, `[N, H]`, in units of the label.
     fn forecast(&self, model: &ModelConfig) -> (Vec<Sample>, Vec<f64>) {
         let windows = self.windows(300..ROWS, model.build().window());
-        let mut forecasts = self.fit(model).unwrap().predict(&windows, &Device::Cpu).unwrap();
+        let mut forecasts = self.fit(model).unwrap().predict(&windows).unwrap();
         for (index, row) in forecasts.chunks_exact_mut(self.horizons.len()).enumerate() {
             row.iter_mut().for_each(|value| *value *= windows.target_unit(index));
         }
@@ -193,10 +192,10 @@ fn a_seasonal_model_that_was_read_forecasts_the_same_bits() {
         let fitted = series.fit(&model).unwrap();
         let folder = tempfile::tempdir().unwrap();
         fitted.save(folder.path()).unwrap();
-        let loaded = model.build().load(folder.path(), &Device::Cpu).unwrap();
+        let loaded = model.build().load(folder.path()).unwrap();
         let windows = series.windows(300..ROWS, model.build().window());
         let predict = |model: &dyn Fitted| -> Vec<u64> {
-            let values = model.predict(&windows, &Device::Cpu).unwrap();
+            let values = model.predict(&windows).unwrap();
             values.into_iter().map(f64::to_bits).collect()
         };
         assert_eq!(predict(&*fitted), predict(&*loaded));

@@ -56,14 +56,13 @@ const LINES: usize = 20;
 pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let directory = find_run(&arguments.runs, &arguments.run)?;
     let plan = read_plan(&directory.join("resolved.yaml"), &[])?;
-    let device = plan.experiment.device.open()?;
     let choice = Choice {
         model: arguments.model.clone(),
         from: arguments.from,
         ticks: arguments.ticks.map(|ticks| ticks as usize),
         data: arguments.data.clone(),
     };
-    let replay = Replay::open(&directory, plan, &choice, &device.device)?;
+    let replay = Replay::open(&directory, plan, &choice)?;
     let opening = replay.opening();
     output.say(&format!(
         "{:>12} {} of {} over {} ticks, {} to {}, at speed {}",

@@ -14,7 +14,6 @@ use crate::onnx::{ElementType, GraphBuilder, Value};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Windows};
 use crate::train::TrainConfig;
-use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -108,7 +107,7 @@ impl Model for Linear {
         Ok(clock.done(Box::new(FittedLinear { card, coefficients }), parameters, &task))
     }
 
-    fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         let path = folder.join(CARD_FILE);
         let card: Card = read_json(&path)?;
         if card.settings != *self {
@@ -203,7 +202,7 @@ struct FittedLinear {
 }
 
 impl Fitted for FittedLinear {
-    fn predict(&self, windows: &Windows, _: &Device) -> Result<Vec<f64>, FitError> {
+    fn predict(&self, windows: &Windows) -> Result<Vec<f64>, FitError> {
         check_windows(windows, self.card.settings.window, self.card.features)?;
         let mut forecasts = Vec::with_capacity(windows.len() * self.card.horizons);
         for index in 0..windows.len() {

@@ -2,11 +2,12 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
+use crate::nn::program::{ProgramBuilder, Slot};
 use crate::nn::{Linear, LstmStack, Normalisation, Parameters, Pass};
 use crate::onnx::{GraphBuilder, Value};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -65,9 +66,9 @@ impl Model for Lstm {
         network::start(self.clone(), task)
     }
 
-    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::load(self, folder, device)
+        network::load(self, folder)
     }
 }
 
@@ -89,13 +90,8 @@ impl Architecture for Lstm {
         LstmStack::count(shape.features, &self.layers).saturating_add(Linear::count(last, shape.outputs))
     }
 
-    fn network(
-        &self,
-        shape: NetworkShape,
-        seed: Seed,
-        device: &Device,
-    ) -> candle_core::Result<Box<dyn Network>> {
-        let mut parameters = Parameters::new(seed, device);
+    fn network(&self, shape: NetworkShape, seed: Seed) -> candle_core::Result<Box<dyn Network>> {
+        let mut parameters = Parameters::new(seed);
         let layers = LstmStack::new(&mut parameters, "lstm", shape.features, &self.layers, self.dropout)?;
         let last = self.layers.last().copied().unwrap_or_default();
         let head = Linear::new(&mut parameters, "head", last, shape.outputs)?;
@@ -122,6 +118,13 @@ impl Network for LstmNetwork {
     fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor> {
         let windows = self.normalisation.apply(x)?;
         windows.restore(self.head.forward(&self.layers.forward(&windows.x, pass)?, pass)?)
+    }
+
+    fn program(&self, program: &mut ProgramBuilder) -> candle_core::Result<Slot> {
+        let deviation = program.normalise(self.normalisation);
+        let last = self.layers.program(program, program.input())?;
+        let outputs = self.head.program(program, last.view())?;
+        Ok(program.restore(outputs, deviation))
     }
 
     fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {

@@ -3,9 +3,10 @@
 use super::network::{Architecture, Card, TrainedNetwork, forecast};
 use super::{Fit, FitError};
 use crate::kernels::arena::Arena;
+use crate::kernels::gpu::Gpu;
 use crate::seed::Seed;
 use crate::table::Windows;
-use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Training};
+use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Plan, Training, Until, train_on};
 use crate::units::counted;
 
 /// A fit that was started.
@@ -62,6 +63,14 @@ impl<'a> Member<'a> {
         Ok(())
     }
 
+    /// Members with equal keys can be trained together on a device.
+    ///
+    /// # Errors
+    /// A layer that cannot be told to a device.
+    pub fn population_key(&self) -> Result<String, FitError> {
+        Ok(Plan::of(&self.training)?.key())
+    }
+
     /// Where its loss stopped being a number, if it did after a whole epoch.
     pub fn divergence(&self) -> Option<Divergence> {
         self.training.divergence()
@@ -99,13 +108,12 @@ impl<'a> Member<'a> {
     /// # Errors
     /// Windows of another length or other features, or a device that fails.
     pub fn forecast(&self, windows: &Windows, arena: &Arena) -> Result<Vec<f64>, FitError> {
-        let device = &self.training.task().device;
         let Some(kept) = self.training.kept_weights() else {
-            return forecast(&self.card, self.training.network(), windows, device, arena);
+            return forecast(&self.card, self.training.network(), windows, arena);
         };
-        let network = self.architecture.network(self.card.shape, Seed(0), device)?;
+        let network = self.architecture.network(self.card.shape, Seed(0))?;
         network.parameters().set(kept)?;
-        forecast(&self.card, &*network, windows, device, arena)
+        forecast(&self.card, &*network, windows, arena)
     }
 
     /// Changes what moves the weights from the next step on.
@@ -130,4 +138,14 @@ impl<'a> Member<'a> {
         let (network, report) = self.training.finish()?;
         Ok(Fit { model: Box::new(TrainedNetwork { card: self.card, network }), report })
     }
+}
+
+/// Trains members of equal keys together on a device, each until so many epochs are done in all or there is nothing left to
+/// do; what became of each, in order. A member gets the same bits in any company.
+pub fn train_together<'a>(gpu: &Gpu, members: Vec<(&mut Member<'a>, u64)>) -> Vec<Result<(), FitError>> {
+    let mut all = Vec::with_capacity(members.len());
+    for (member, epochs) in members {
+        all.push(Until { training: &mut *member.training, epochs });
+    }
+    train_on(gpu, all)
 }

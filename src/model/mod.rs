@@ -7,7 +7,6 @@ use crate::rundir::RunDirError;
 use crate::suggest::closest;
 use crate::table::{LabelKind, Windows};
 use crate::train::{Clock, TrainConfig};
-use candle_core::Device;
 use std::path::Path;
 
 mod coefficients;
@@ -22,11 +21,13 @@ mod patch_transformer;
 mod seasonal;
 mod transformer;
 
-pub use crate::train::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use crate::train::{
+    Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, PopulationRecord, StopReason,
+};
 pub use linear::Linear;
 pub use logistic::Logistic;
 pub use lstm::Lstm;
-pub use member::{Member, Started};
+pub use member::{Member, Started, train_together};
 pub use naive::{Forecast, Naive};
 pub use patch_transformer::PatchTransformer;
 pub use seasonal::{Seasonal, SeasonalForecast};
@@ -86,7 +87,7 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// Files that are missing, damaged or of other settings.
-    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError>;
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError>;
 }
 
 /// A fitted model and how it came about.
@@ -103,7 +104,7 @@ pub trait Fitted: Send + Sync {
     ///
     /// # Errors
     /// Windows of another length or other features, or a device that fails.
-    fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError>;
+    fn predict(&self, windows: &Windows) -> Result<Vec<f64>, FitError>;
 
     /// Writes it into a folder, from which [`Model::load`] reads it with the same bits.
     ///
@@ -179,6 +180,7 @@ impl ClosedForm {
             epochs: Vec::new(),
             best_epoch: None,
             stop_reason: StopReason::ClosedForm,
+            population: None,
         };
         Started::Done(Fit { model, report })
     }

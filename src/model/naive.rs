@@ -6,7 +6,6 @@ use crate::onnx::{ElementType, GraphBuilder, TensorData, Value};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Windows};
 use crate::train::{TargetScaling, TrainConfig};
-use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -72,7 +71,7 @@ impl Model for Naive {
         Ok(clock.done(Box::new(fitted), parameters, &task))
     }
 
-    fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         let path = folder.join(super::CARD_FILE);
         let fitted: FittedNaive = read_json(&path)?;
         if fitted.settings != *self || fitted.level.len() != fitted.slope.len() {
@@ -115,7 +114,7 @@ struct FittedNaive {
 }
 
 impl Fitted for FittedNaive {
-    fn predict(&self, windows: &Windows, _: &Device) -> Result<Vec<f64>, FitError> {
+    fn predict(&self, windows: &Windows) -> Result<Vec<f64>, FitError> {
         check_windows(windows, 1, self.features)?;
         let mut forecasts = Vec::with_capacity(windows.len() * self.level.len());
         for index in 0..windows.len() {

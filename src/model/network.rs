@@ -10,7 +10,6 @@ use crate::rundir::{RunDirError, read_json, write_atomic};
 use crate::seed::Seed;
 use crate::table::{LabelKind, Windows};
 use crate::train::{Network, TargetScaling, TrainConfig, Training, balance, bytes, evaluate, floats};
-use candle_core::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -42,12 +41,7 @@ pub(super) trait Architecture: Send + Sync {
     fn count(&self, shape: NetworkShape) -> usize;
 
     /// A network with fresh weights; settings were checked.
-    fn network(
-        &self,
-        shape: NetworkShape,
-        seed: Seed,
-        device: &Device,
-    ) -> candle_core::Result<Box<dyn Network>>;
+    fn network(&self, shape: NetworkShape, seed: Seed) -> candle_core::Result<Box<dyn Network>>;
 
     /// The settings as they are saved beside the weights.
     fn settings(&self) -> serde_json::Value;
@@ -86,11 +80,11 @@ pub(super) fn start<'a>(
     let outputs = task.train.outputs() * loss.outputs_per_horizon();
     let shape = NetworkShape { window: architecture.length(), features: task.train.features(), outputs };
     let scaling = TargetScaling::fit(&task.train, task.kind);
-    let network = architecture.network(shape, task.seed, &task.device)?;
+    let network = architecture.network(shape, task.seed)?;
     let card =
         Card { settings: architecture.settings(), kind: task.kind, shape, loss, scaling: scaling.clone() };
-    let precision = task.config.precision.choose(architecture.kind(), PROVEN_IN_BF16, &task.device);
-    let training = Training::new(network, scaling, precision.map_err(FitError::Settings)?, task)?;
+    let precision = task.config.precision.choose(architecture.kind(), PROVEN_IN_BF16, task.cuda);
+    let training = Training::new(network, scaling, precision, task)?;
     let training = Box::new(training);
     Ok(Started::Member(Member { architecture: Box::new(architecture), card, training }))
 }
@@ -109,17 +103,13 @@ fn balanced(task: &FitTask) -> TrainConfig {
 }
 
 /// Reads a network that was saved with the same settings.
-pub(super) fn load(
-    architecture: &dyn Architecture,
-    folder: &Path,
-    device: &Device,
-) -> Result<Box<dyn Fitted>, FitError> {
+pub(super) fn load(architecture: &dyn Architecture, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
     let path = folder.join(CARD_FILE);
     let card: Card = read_json(&path)?;
     if card.settings != architecture.settings() {
         return Err(damaged(&path, "it holds a model of other settings").into());
     }
-    let network = architecture.network(card.shape, Seed(0), device)?;
+    let network = architecture.network(card.shape, Seed(0))?;
     let path = folder.join(WEIGHTS_FILE);
     let file = std::fs::read(&path).map_err(|source| RunDirError::Read { path: path.clone(), source })?;
     let tensors = SafeTensors::deserialize(&file).map_err(|error| damaged(&path, error))?;
@@ -157,13 +147,12 @@ pub(super) fn forecast(
     card: &Card,
     network: &dyn Network,
     windows: &Windows,
-    device: &Device,
     arena: &Arena,
 ) -> Result<Vec<f64>, FitError> {
     let Card { kind, shape, loss, scaling, .. } = card;
     check_windows(windows, shape.window, shape.features)?;
     let mut forecasts = Vec::with_capacity(windows.len() * scaling.outputs());
-    evaluate(network, windows, device, arena, |_, outputs| {
+    evaluate(network, windows, arena, |_, outputs| {
         for row in loss.forecast(&outputs)?.to_vec2::<f32>()? {
             let of_horizon = row.iter().enumerate();
             forecasts
@@ -175,8 +164,8 @@ pub(super) fn forecast(
 }
 
 impl Fitted for TrainedNetwork {
-    fn predict(&self, windows: &Windows, device: &Device) -> Result<Vec<f64>, FitError> {
-        forecast(&self.card, &*self.network, windows, device, &Arena::default())
+    fn predict(&self, windows: &Windows) -> Result<Vec<f64>, FitError> {
+        forecast(&self.card, &*self.network, windows, &Arena::default())
     }
 
     fn graph(&self, graph: &mut GraphBuilder, windows: &Value) -> Result<Value, FitError> {

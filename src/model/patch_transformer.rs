@@ -9,6 +9,7 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
+use crate::nn::program::{ProgramBuilder, Slot};
 use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
 use crate::nn::{Linear, Normalisation, Parameters, Pass};
 use crate::onnx::{GraphBuilder, TensorData, Value};
@@ -115,9 +116,9 @@ impl Model for PatchTransformer {
         network::start(self.clone(), task)
     }
 
-    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::load(self, folder, device)
+        network::load(self, folder)
     }
 }
 
@@ -150,13 +151,8 @@ impl Architecture for PatchTransformer {
         .fold(0, usize::saturating_add)
     }
 
-    fn network(
-        &self,
-        shape: NetworkShape,
-        seed: Seed,
-        device: &Device,
-    ) -> candle_core::Result<Box<dyn Network>> {
-        let mut parameters = Parameters::new(seed, device);
+    fn network(&self, shape: NetworkShape, seed: Seed) -> candle_core::Result<Box<dyn Network>> {
+        let mut parameters = Parameters::new(seed);
         let patches = self.patches();
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars, self.width)?;
         let positions = parameters.add("positions", (patches, self.width), |_, u| POSITION_BOUND * u)?;
@@ -176,7 +172,7 @@ impl Architecture for PatchTransformer {
             let start = patch * self.stride_bars;
             (start..start + self.patch_bars).map(move |bar| bar.min(last) as u32)
         });
-        let bars = Tensor::from_vec(bars.collect::<Vec<u32>>(), patches * self.patch_bars, device)?;
+        let bars = Tensor::from_vec(bars.collect::<Vec<u32>>(), patches * self.patch_bars, &Device::Cpu)?;
         let (dropout, normalisation) = (self.dropout, self.normalisation);
         Ok(Box::new(PatchNetwork {
             parameters,
@@ -241,6 +237,22 @@ impl Network for PatchNetwork {
         }
         let flat = sequence.reshape((batch, features * patches * width))?;
         windows.restore(self.head.forward(&flat, pass)?)
+    }
+
+    fn program(&self, program: &mut ProgramBuilder) -> candle_core::Result<Slot> {
+        let (patches, width) = self.positions.dims2()?;
+        let (windows, features) = (program.input(), program.input().width);
+        let deviation = program.normalise(self.normalisation);
+        let channels = program.patches(windows, self.bars.to_vec1()?, patches);
+        let embedded = self.embed.program(program, channels.view())?;
+        let placed = program.learned_positions(embedded, &self.positions)?;
+        let mut sequence = program.dropout(placed, self.dropout, "dropout after embed");
+        for layer in &self.layers {
+            sequence = layer.program(program, sequence, patches, 0)?;
+        }
+        let flat = sequence.reshaped(1, features * patches * width);
+        let outputs = self.head.program(program, flat.view())?;
+        Ok(program.restore(outputs, deviation))
     }
 
     fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {

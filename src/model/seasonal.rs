@@ -6,7 +6,6 @@ use super::{bounded, check_windows, damaged, save_card};
 use crate::rundir::{RunDirError, read_json};
 use crate::table::{LabelKind, Sample, Windows};
 use crate::train::TrainConfig;
-use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -106,7 +105,7 @@ impl Model for Seasonal {
         Ok(clock.done(Box::new(fitted), parameters, &task))
     }
 
-    fn load(&self, folder: &Path, _: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         let path = folder.join(CARD_FILE);
         let fitted: FittedSeasonal = read_json(&path)?;
         if fitted.settings != *self {
@@ -193,7 +192,7 @@ impl FittedSeasonal {
 }
 
 impl Fitted for FittedSeasonal {
-    fn predict(&self, windows: &Windows, _: &Device) -> Result<Vec<f64>, FitError> {
+    fn predict(&self, windows: &Windows) -> Result<Vec<f64>, FitError> {
         check_windows(windows, self.settings.window(), self.features)?;
         let mut forecasts = Vec::with_capacity(windows.len() * self.horizons.len());
         if self.settings.forecast == SeasonalForecast::Mean {

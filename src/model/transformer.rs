@@ -6,12 +6,13 @@
 
 use super::network::{self, Architecture, NetworkShape};
 use super::{FitError, FitTask, Fitted, Model, Started};
+use crate::nn::program::{ProgramBuilder, Slot};
 use crate::nn::{Activation, EncoderKind, EncoderLayer, EncoderShape, NormPlace};
 use crate::nn::{LayerNorm, Linear, Parameters, Pass, sinusoidal_positions};
 use crate::onnx::{GraphBuilder, TensorData, Value};
 use crate::seed::Seed;
 use crate::train::{Network, TrainConfig};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -101,9 +102,9 @@ impl Model for Transformer {
         network::start(self.clone(), task)
     }
 
-    fn load(&self, folder: &Path, device: &Device) -> Result<Box<dyn Fitted>, FitError> {
+    fn load(&self, folder: &Path) -> Result<Box<dyn Fitted>, FitError> {
         self.check().map_err(FitError::Settings)?;
-        network::load(self, folder, device)
+        network::load(self, folder)
     }
 }
 
@@ -135,13 +136,8 @@ impl Architecture for Transformer {
         .fold(0, usize::saturating_add)
     }
 
-    fn network(
-        &self,
-        shape: NetworkShape,
-        seed: Seed,
-        device: &Device,
-    ) -> candle_core::Result<Box<dyn Network>> {
-        let mut parameters = Parameters::new(seed, device);
+    fn network(&self, shape: NetworkShape, seed: Seed) -> candle_core::Result<Box<dyn Network>> {
+        let mut parameters = Parameters::new(seed);
         let embed = Linear::new(&mut parameters, "embed", self.patch_bars * shape.features, self.width)?;
         let kind = EncoderKind {
             shape: self.encoder(),
@@ -154,7 +150,7 @@ impl Architecture for Transformer {
             .collect::<candle_core::Result<_>>()?;
         let norm = LayerNorm::new(&mut parameters, "norm", self.width)?;
         let head = Linear::new(&mut parameters, "head", self.width, shape.outputs)?;
-        let positions = sinusoidal_positions(self.window / self.patch_bars, self.width, device)?;
+        let positions = sinusoidal_positions(self.window / self.patch_bars, self.width)?;
         let dropout = self.dropout;
         Ok(Box::new(TransformerNetwork { parameters, embed, positions, layers, norm, head, dropout }))
     }
@@ -199,6 +195,20 @@ impl Network for TransformerNetwork {
             sequence = layer.forward(&sequence, first, pass)?;
         }
         self.head.forward(&self.norm.forward(&sequence.squeeze(1)?, pass)?, pass)
+    }
+
+    fn program(&self, program: &mut ProgramBuilder) -> candle_core::Result<Slot> {
+        let (x, length) = (program.input(), self.positions.dim(0)?);
+        let patches = x.reshaped(length, x.rows / length * x.width);
+        let embedded = self.embed.program(program, patches.view())?;
+        let placed = program.constant_positions(embedded, &self.positions)?;
+        let mut sequence = program.dropout(placed, self.dropout, "dropout after embed");
+        for (index, layer) in self.layers.iter().enumerate() {
+            let first = if index + 1 == self.layers.len() { length - 1 } else { 0 };
+            sequence = layer.program(program, sequence, length, first)?;
+        }
+        let normal = self.norm.program(program, sequence.view())?;
+        self.head.program(program, normal.view())
     }
 
     fn graph(&self, graph: &mut GraphBuilder, x: &Value, shape: [usize; 2]) -> candle_core::Result<Value> {

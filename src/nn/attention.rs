@@ -1,5 +1,6 @@
 //! The encoder layer of a Transformer.
 
+use super::program::{ProgramBuilder, Slot, View};
 use super::{Parameters, Pass};
 use crate::kernels::encoder::{
     EncoderPlaces, EncoderSettings, EncoderShape, LinearPlace, NormPlace, NormPlaces,
@@ -69,6 +70,46 @@ impl EncoderLayer {
         let settings =
             EncoderSettings { shape, norm, activation, causal, first, dropout, precision: pass.precision() };
         encoder_layer(x, &pass.weight(&self.weights), &settings, pass.arena())
+    }
+
+    /// The same for a device: sequences of `length` positions, of which those from `first` on are wanted.
+    ///
+    /// # Errors
+    /// A layer of another network.
+    pub fn program(
+        &self,
+        program: &mut ProgramBuilder,
+        x: Slot,
+        length: usize,
+        first: usize,
+    ) -> Result<Slot> {
+        let EncoderKind { shape, norm, activation, causal } = self.kind;
+        let (places, start) = (shape.places(), program.place(&self.weights)?);
+        let linear = |place: &LinearPlace| [start + place.weight.start, start + place.bias.start];
+        let norm_at = |place: &NormPlaces| [start + place.scale.start, start + place.shift.start];
+        let [attention_site, feed_forward_site] = &self.sites;
+        let source = match norm {
+            NormPlace::First => program.norm(x.view(), norm_at(&places.attention_norm)),
+            NormPlace::Last => x,
+        };
+        let qkv = program.linear(source.view(), linear(&places.queries_keys_values), 3 * shape.width, None);
+        let attended = program.attention(qkv, [length, first], (shape.heads, causal));
+        let output = program.linear(attended.view(), linear(&places.attention_output), shape.width, None);
+        let base: View = x.asking(length, first);
+        let sum = program.residual(base, output, (self.dropout, attention_site));
+        let normal = match norm {
+            NormPlace::First => program.norm(sum.view(), norm_at(&places.feed_forward_norm)),
+            NormPlace::Last => program.norm(sum.view(), norm_at(&places.attention_norm)),
+        };
+        let middle =
+            program.linear(normal.view(), linear(&places.expand), shape.feed_forward, Some(activation));
+        let moved = program.linear(middle.view(), linear(&places.contract), shape.width, None);
+        let base = if norm == NormPlace::First { sum } else { normal };
+        let sum = program.residual(base.view(), moved, (self.dropout, feed_forward_site));
+        Ok(match norm {
+            NormPlace::First => sum,
+            NormPlace::Last => program.norm(sum.view(), norm_at(&places.feed_forward_norm)),
+        })
     }
 
     /// The same in a graph: x `[B, T, D]` -> the positions that ask, the last ones of T.

@@ -1,6 +1,7 @@
 //! A fully connected layer.
 
 use super::parameters::constant;
+use super::program::{ProgramBuilder, Slot, View};
 use super::{Parameters, Pass};
 use crate::kernels::affine::affine;
 use crate::onnx::{GraphBuilder, Value};
@@ -43,6 +44,15 @@ impl Linear {
         shape.push(weight.dim(1)?);
         let x = x.reshape((rows, inputs))?;
         affine([&x, &weight, &pass.weight(&self.bias)], pass.precision(), pass.arena())?.reshape(shape)
+    }
+
+    /// The same for a device.
+    ///
+    /// # Errors
+    /// A layer of another network.
+    pub fn program(&self, program: &mut ProgramBuilder, x: View) -> Result<Slot> {
+        let places = [program.place(&self.weight)?, program.place(&self.bias)?];
+        Ok(program.linear(x, places, self.weight.dim(1)?, None))
     }
 
     /// The same in a graph.

@@ -1,5 +1,6 @@
 //! What training makes small. Every loss is a mean over windows and horizons.
 
+use crate::kernels::population_loss::{LossKind, LossPart};
 use crate::onnx::{GraphBuilder, Value};
 use candle_core::{D, Result, Tensor, bail};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -261,6 +262,37 @@ impl LossConfig {
                 sum.map_or_else(|| bail!("a mixed loss without heads"), Ok)
             }
         }
+    }
+
+    /// The same for a device: a part a head.
+    ///
+    /// # Errors
+    /// A balanced weight that was not resolved.
+    pub fn parts(&self) -> Result<Vec<LossPart>> {
+        let part = |kind, parameter: f64, levels: &[f64]| LossPart {
+            kind,
+            weight: 1.0,
+            parameter: parameter as f32,
+            levels: levels.iter().map(|level| *level as f32).collect(),
+        };
+        Ok(match self {
+            LossConfig::Mse => vec![part(LossKind::Mse, 0.0, &[])],
+            LossConfig::Huber { delta } => vec![part(LossKind::Huber, *delta, &[])],
+            LossConfig::Quantile { levels } => vec![part(LossKind::Pinball, 0.0, levels)],
+            LossConfig::Bce => vec![part(LossKind::CrossEntropy, 0.0, &[])],
+            LossConfig::WeightedBce { positive_weight } => {
+                vec![part(LossKind::WeightedCrossEntropy, positive_weight.times()?, &[])]
+            }
+            LossConfig::Direction => vec![part(LossKind::Direction, 0.0, &[])],
+            LossConfig::Mixed { heads } => {
+                let mut parts = Vec::new();
+                for head in heads {
+                    let of_head = head.loss.parts()?.into_iter();
+                    parts.extend(of_head.map(|part| LossPart { weight: head.weight as f32, ..part }));
+                }
+                parts
+            }
+        })
     }
 
     /// The forecast of each horizon `[B, H]` from outputs `[B, H * Q]`: the median, or a probability from a logit.

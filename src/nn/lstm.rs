@@ -1,5 +1,6 @@
 //! LSTM layers on top of each other.
 
+use super::program::{ProgramBuilder, Slot};
 use super::{Parameters, Pass};
 use crate::kernels::instructions::Instructions;
 use crate::kernels::lstm_sequence::{LstmSettings, Outputs, lane_blocks, lstm_sequence};
@@ -81,6 +82,20 @@ impl LstmStack {
                 instructions: Instructions::widest(),
             };
             sequence = lstm_sequence(&sequence, &pass.weight(&layer.weight), &settings)?;
+        }
+        Ok(sequence)
+    }
+
+    /// The same for a device.
+    ///
+    /// # Errors
+    /// A layer of another network.
+    pub fn program(&self, program: &mut ProgramBuilder, x: Slot) -> Result<Slot> {
+        let mut sequence = x;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (every, hidden) = (index + 1 < self.layers.len(), layer.weight.dim(1)? / 4);
+            let place = program.place(&layer.weight)?;
+            sequence = program.lstm(sequence, place, hidden, every, (self.dropout, &layer.site));
         }
         Ok(sequence)
     }

@@ -9,6 +9,7 @@ mod normalisation;
 mod parameters;
 mod pass;
 mod position;
+pub mod program;
 
 pub use crate::kernels::encoder::{EncoderShape, NormPlace};
 pub use crate::kernels::row_steps::Activation;

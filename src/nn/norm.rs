@@ -1,6 +1,7 @@
 //! Layer normalisation.
 
 use super::parameters::constant;
+use super::program::{ProgramBuilder, Slot, View};
 use super::{Parameters, Pass};
 use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::norm_rows::EPSILON;
@@ -37,6 +38,15 @@ impl LayerNorm {
     /// A shape that does not fit.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         layer_norm(x, &pass.weight(&self.scale), &pass.weight(&self.shift))
+    }
+
+    /// The same for a device.
+    ///
+    /// # Errors
+    /// A layer of another network.
+    pub fn program(&self, program: &mut ProgramBuilder, x: View) -> Result<Slot> {
+        let places = [program.place(&self.scale)?, program.place(&self.shift)?];
+        Ok(program.norm(x, places))
     }
 
     /// The same in a graph.

@@ -27,14 +27,13 @@ pub(super) fn constant(graph: &mut GraphBuilder, name: &str, var: &Var) -> Resul
 #[derive(Debug)]
 pub struct Parameters {
     seed: Seed,
-    device: Device,
     weights: Vec<Weight>,
 }
 
 impl Parameters {
     /// An empty list; weights to come are drawn from streams of `seed`.
-    pub fn new(seed: Seed, device: &Device) -> Self {
-        Parameters { seed, device: device.clone(), weights: Vec::new() }
+    pub fn new(seed: Seed) -> Self {
+        Parameters { seed, weights: Vec::new() }
     }
 
     /// Adds a tensor whose element number k is `value(k, u)`, with u uniform in [-1, 1).
@@ -52,7 +51,7 @@ impl Parameters {
         let values: Vec<f32> = (0..shape.elem_count())
             .map(|element| value(element, 2.0 * stream.uniform() - 1.0) as f32)
             .collect();
-        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?;
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
         self.weights.push(Weight { name: name.to_owned(), var: var.clone() });
         Ok(var)
     }
@@ -65,11 +64,6 @@ impl Parameters {
     /// How many numbers are trained.
     pub fn count(&self) -> usize {
         self.weights.iter().map(|weight| weight.var.elem_count()).sum()
-    }
-
-    /// Where they live.
-    pub fn device(&self) -> &Device {
-        &self.device
     }
 
     /// Whether the other list has the same tensors by name and shape, in the same order.
@@ -98,7 +92,7 @@ impl Parameters {
             if values.len() != weight.var.elem_count() {
                 bail!("{} holds {} numbers, not {}", weight.name, weight.var.elem_count(), values.len());
             }
-            weight.var.set(&Tensor::from_slice(values, weight.var.shape(), &self.device)?)?;
+            weight.var.set(&Tensor::from_slice(values, weight.var.shape(), &Device::Cpu)?)?;
         }
         Ok(())
     }

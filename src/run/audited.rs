@@ -136,7 +136,7 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
     let experiment = &plan.experiment;
     let (features, labels) = fit::tables(plan, bars).map_err(|error| error.to_string())?;
     let tables = Tables { bars, features: &features, labels: &labels };
-    let (stop, device) = (AtomicBool::new(false), candle_core::Device::Cpu);
+    let stop = AtomicBool::new(false);
     let mut all = Vec::new();
     for (name, config) in experiment.models.iter().filter(|(_, config)| closed_form(config)) {
         let prepared = prepare(plan, &tables, fold, (name, config)).map_err(|error| error.to_string())?;
@@ -148,13 +148,13 @@ fn forecast_anew(plan: &Plan, bars: &Bars, fold: &Fold) -> Result<Vec<ModelPredi
             horizons: labels.horizons().into(),
             config: Arc::new(experiment.train.clone()),
             seed: Seed(experiment.seed).child(&format!("model {name}"), fold.index as u64),
-            device: device.clone(),
+            cuda: false,
             checkpoint: None,
             stop: &stop,
             progress: &Silent,
         };
         let fit = config.build().fit(task).map_err(|error| error.to_string())?;
-        let values = fit.model.predict(&prepared.test, &device).map_err(|error| error.to_string())?;
+        let values = fit.model.predict(&prepared.test).map_err(|error| error.to_string())?;
         all.push(ModelPredictions {
             model: name.clone(),
             kind: labels.kind(),

@@ -117,6 +117,7 @@ impl RunError {
             RunError::Report(_) => 1,
             RunError::Fit { source, .. } => match source {
                 FitError::Files(error) => run_dir_exit_code(error),
+                FitError::Gpu(_) => 5,
                 _ => 1,
             },
             RunError::Memory { .. } => 5,

@@ -7,7 +7,6 @@ use crate::model::ModelConfig;
 use crate::onnx::{ElementType, GraphBuilder, ModelProto, TensorData, Value, ValueInfoProto};
 use crate::rundir::{Manifest, RunDir};
 use crate::table::{LabelKind, Scaler};
-use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -77,7 +76,7 @@ pub fn export_onnx(run: &Path, plan: &Plan, choice: &OnnxChoice) -> Result<OnnxE
     let (name, config) = chosen_model(plan, choice)?;
     let fold = chosen_fold(&manifest, name, choice)?;
     let place = SavedPlace { model: name, fold, seed: choice.seed };
-    let saved = SavedModel::open((run, &manifest), plan, place, &Device::Cpu)?;
+    let saved = SavedModel::open((run, &manifest), plan, place)?;
     let symbol = chosen_symbol(&manifest, saved.scaler(), choice)?;
     let target = plan.experiment.target.as_ref();
     let target = target.ok_or_else(|| RunError::Export("the experiment has no `target`".into()))?;

@@ -1,7 +1,7 @@
 //! The networks of a run as one work list: every model on every fold with every seed, kept as soon as it is done.
 
-use super::RunError;
 use super::fit::{Work, prepare};
+use super::{RunError, populations};
 use crate::audit::{Prepared, Tables};
 use crate::data::Fold;
 use crate::kernels::arena::Arena;
@@ -91,6 +91,9 @@ pub(super) fn fit_all(work: &Work, folds: &[Fold]) -> Result<Vec<(Place, Part)>,
     let train = Arc::new(work.plan.experiment.train.clone());
     let shelf = Shelf::new(work, folds);
     let list = work_list(work, &shelf, &train);
+    if !work.context.device.gpus.is_empty() {
+        return populations::fit_on_gpus(&work.context.device.gpus, &list);
+    }
     let (next, halt, done) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::new()));
     rayon::broadcast(|_| {
         let arena = Arena::default();
@@ -105,7 +108,13 @@ pub(super) fn fit_all(work: &Work, folds: &[Fold]) -> Result<Vec<(Place, Part)>,
             done.lock().unwrap_or_else(PoisonError::into_inner).push((job.place, part));
         }
     });
-    let mut parts = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sorted(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// All parts in the order of models, folds and seeds, or what ended the run.
+pub(super) fn sorted(
+    mut parts: Vec<(Place, Result<Part, RunError>)>,
+) -> Result<Vec<(Place, Part)>, RunError> {
     // What ended the run at once is told before what others were not stopped by.
     parts.sort_by_key(|(place, part)| (part.as_ref().err().is_none_or(diverged), *place));
     let mut parts =
@@ -114,7 +123,7 @@ pub(super) fn fit_all(work: &Work, folds: &[Fold]) -> Result<Vec<(Place, Part)>,
     Ok(parts)
 }
 
-fn diverged(error: &RunError) -> bool {
+pub(super) fn diverged(error: &RunError) -> bool {
     matches!(error, RunError::Fit { source: FitError::Diverged { .. }, .. })
 }
 
@@ -188,11 +197,11 @@ impl<'a> Shelf<'a> {
 }
 
 /// One entry of the work list.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     work: &'a Work<'a>,
     shelf: &'a Shelf<'a>,
     train: &'a Arc<TrainConfig>,
-    place: Place,
+    pub(super) place: Place,
     name: &'a str,
     config: &'a ModelConfig,
     /// Networks of this model and fold.
@@ -214,30 +223,54 @@ impl Job<'_> {
             .swap_remove(self.place.seed)
     }
 
-    fn run(&self, arena: &Arena) -> Result<Part, RunError> {
+    pub(super) fn run(&self, arena: &Arena) -> Result<Part, RunError> {
+        if let Some(part) = self.kept()? {
+            return Ok(part);
+        }
+        let prepared = self.prepared()?;
+        let fit = match self.start(&prepared).map_err(|source| self.failed(source))? {
+            Started::Done(fit) => fit,
+            Started::Member(member) => member.to_end(arena).map_err(|source| self.failed(source))?,
+        };
+        self.end(&prepared, fit)
+    }
+
+    /// What an earlier sitting finished.
+    pub(super) fn kept(&self) -> Result<Option<Part>, RunError> {
         let (fold, folder) = (self.fold(), self.folder());
         let record_file = folder.join("fit.json");
-        if record_file.exists() {
-            let scaler: Scaler = read_json(&folder.join("scaler.json"))?;
-            return Ok(Part {
-                record: read_json(&record_file)?,
-                validation: Forecasts::read(&folder.join("validation.parquet"), fold.index, &scaler)?,
-                test: Forecasts::read(&folder.join("test.parquet"), fold.index, &scaler)?,
-            });
+        if !record_file.exists() {
+            return Ok(None);
         }
-        let prepared = self.shelf.take(self.place.fold, (self.name, self.config))?;
-        let checkpoint = folder.join("checkpoint.safetensors");
-        let fit = self.fit(&prepared, &checkpoint, arena).map_err(|source| self.failed(source))?;
+        let scaler: Scaler = read_json(&folder.join("scaler.json"))?;
+        Ok(Some(Part {
+            record: read_json(&record_file)?,
+            validation: Forecasts::read(&folder.join("validation.parquet"), fold.index, &scaler)?,
+            test: Forecasts::read(&folder.join("test.parquet"), fold.index, &scaler)?,
+        }))
+    }
+
+    pub(super) fn prepared(&self) -> Result<Arc<Prepared>, RunError> {
+        self.shelf.take(self.place.fold, (self.name, self.config))
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.folder().join("checkpoint.safetensors")
+    }
+
+    /// Keeps a fit that is done.
+    pub(super) fn end(&self, prepared: &Prepared, fit: Fit) -> Result<Part, RunError> {
         if self.work.context.stop.load(Ordering::Relaxed) {
             return Err(self.failed(FitError::Interrupted));
         }
-        let part = self.keep(&folder, &prepared, fit)?;
+        let part = self.keep(&self.folder(), prepared, fit)?;
         // The part is whole now; what was needed to resume it is in the way.
-        let _ = std::fs::remove_file(&checkpoint);
+        let _ = std::fs::remove_file(self.checkpoint());
         Ok(part)
     }
 
-    fn fit(&self, prepared: &Prepared, checkpoint: &Path, arena: &Arena) -> Result<Fit, FitError> {
+    /// Begins the fit, or continues it from its checkpoint.
+    pub(super) fn start(&self, prepared: &Prepared) -> Result<Started<'_>, FitError> {
         let Work { labels, context, .. } = self.work;
         let task = FitTask {
             label: self.network().label(),
@@ -247,18 +280,15 @@ impl Job<'_> {
             horizons: labels.horizons().into(),
             config: self.train.clone(),
             seed: self.network().seed(self.work.seed),
-            device: context.device.device.clone(),
-            checkpoint: Some(checkpoint.to_path_buf()),
+            cuda: !context.device.gpus.is_empty(),
+            checkpoint: Some(self.checkpoint()),
             stop: context.stop,
             progress: context.progress,
         };
-        match self.config.build().start(task)? {
-            Started::Done(fit) => Ok(fit),
-            Started::Member(member) => member.to_end(arena),
-        }
+        self.config.build().start(task)
     }
 
-    fn failed(&self, source: FitError) -> RunError {
+    pub(super) fn failed(&self, source: FitError) -> RunError {
         match source {
             FitError::Interrupted => {
                 RunError::Interrupted { run_dir: self.work.directory.path().display().to_string() }
@@ -269,9 +299,8 @@ impl Job<'_> {
 
     /// Forecasts and saves; the record comes last.
     fn keep(&self, folder: &Path, prepared: &Prepared, fit: Fit) -> Result<Part, RunError> {
-        let device = &self.work.context.device.device;
         let predict = |windows: &Windows| -> Result<Forecasts, RunError> {
-            let mut values = fit.model.predict(windows, device).map_err(|source| self.failed(source))?;
+            let mut values = fit.model.predict(windows).map_err(|source| self.failed(source))?;
             let samples = windows.samples().to_vec();
             let units = restore_units(&prepared.scaler, &samples, &mut values);
             Ok(Forecasts { fold: self.fold().index as u32, samples, units, values })

@@ -12,6 +12,7 @@ mod fit;
 mod grids;
 mod members;
 mod memory;
+mod populations;
 mod preview;
 mod results;
 mod saved;
@@ -20,6 +21,7 @@ mod selection;
 mod shelf;
 mod stages;
 mod tables;
+mod together;
 mod trial;
 mod verdict;
 
@@ -30,6 +32,7 @@ pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 pub use saved::{SavedModel, SavedPlace, named_model};
 pub use selection::ChosenAmong;
 pub use tables::renamed_feature;
+pub use together::Job;
 pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};
 
 use crate::config::Plan;

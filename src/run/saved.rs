@@ -8,7 +8,6 @@ use crate::rundir::{Manifest, RunDirError, read_json, sha256_file, sha256_hex};
 use crate::suggest::unknown;
 use crate::table::{Features, Sample, Scaler, Windows};
 use crate::units::counted;
-use candle_core::Device;
 use std::path::{Path, PathBuf};
 
 /// The files of a network that decide its forecasts.
@@ -69,7 +68,6 @@ pub struct SavedModel {
     scaler: Scaler,
     window: usize,
     version: String,
-    device: Device,
 }
 
 impl SavedModel {
@@ -81,7 +79,6 @@ impl SavedModel {
         (run, manifest): (&Path, &Manifest),
         plan: &Plan,
         place: SavedPlace,
-        device: &Device,
     ) -> Result<SavedModel, RunError> {
         let SavedPlace { fold, seed, .. } = place;
         let (name, config) = named_model(plan, place.model)?;
@@ -100,7 +97,7 @@ impl SavedModel {
         }
         let folders: Vec<PathBuf> = inside.iter().map(|folder| run.join(folder)).collect();
         let load = |folder: &PathBuf| {
-            config.build().load(folder, device).map_err(|source| match source {
+            config.build().load(folder).map_err(|source| match source {
                 FitError::Files(error) => RunError::RunDir(error),
                 source => RunError::Fit { task: format!("fold {fold} {name}"), source },
             })
@@ -109,7 +106,7 @@ impl SavedModel {
         // All networks of a fold learned from the same rows.
         let scaler = read_json(&folders[0].join("scaler.json"))?;
         let window = config.build().window();
-        Ok(SavedModel { networks, scaler, window, version: version(&folders)?, device: device.clone() })
+        Ok(SavedModel { networks, scaler, window, version: version(&folders)? })
     }
 
     /// The networks.
@@ -138,7 +135,7 @@ impl SavedModel {
             Windows::of_recent(features, &self.scaler, self.window, samples).map_err(FitError::Settings)?;
         let samples = windows.samples();
         let forecast = |network: &dyn Fitted| {
-            let mut values = network.predict(&windows, &self.device)?;
+            let mut values = network.predict(&windows)?;
             let units = restore_units(&self.scaler, samples, &mut values);
             Ok(Forecasts { fold: 0, samples: samples.to_vec(), units, values })
         };

@@ -92,7 +92,8 @@ pub struct Figures {
 /// Trains trials; what several of them need is made once.
 pub struct Workshop<'a> {
     judging: Judging,
-    device: &'a ChosenDevice,
+    pub(super) device: &'a ChosenDevice,
+    pub(super) threads: usize,
     stop: &'a AtomicBool,
     loaded: Shelf<Loaded>,
     tables: Shelf<(Features, Labels)>,
@@ -104,12 +105,18 @@ const KEPT: usize = 8;
 
 impl<'a> Workshop<'a> {
     /// With `shared: false` every network gets data of its own, which changes no bit.
-    pub fn new(judging: Judging, device: &'a ChosenDevice, stop: &'a AtomicBool, shared: bool) -> Self {
+    pub fn new(
+        judging: Judging,
+        (device, threads): (&'a ChosenDevice, usize),
+        stop: &'a AtomicBool,
+        shared: bool,
+    ) -> Self {
         let most = if shared { KEPT } else { 0 };
         // Bars are read once in any case: they are the experiment, not a part of a trial.
         Workshop {
             judging,
             device,
+            threads,
             stop,
             loaded: Shelf::new(KEPT),
             tables: Shelf::new(most),
@@ -208,7 +215,12 @@ impl<'a> Workshop<'a> {
         Ok(network)
     }
 
-    fn next(&self, trial: &Trial, part: usize, before: Option<&Network>) -> Result<Network<'a>, RunError> {
+    pub(super) fn next(
+        &self,
+        trial: &Trial,
+        part: usize,
+        before: Option<&Network>,
+    ) -> Result<Network<'a>, RunError> {
         match before {
             Some(before) => self.fork(trial, part, before),
             None => self.start(trial, part),
@@ -216,7 +228,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// A network of a trial with the state of another one.
-    fn fork(&self, trial: &Trial, part: usize, other: &Network) -> Result<Network<'a>, RunError> {
+    pub(super) fn fork(&self, trial: &Trial, part: usize, other: &Network) -> Result<Network<'a>, RunError> {
         let mut network = self.start(trial, part)?;
         if let (Network::Trained(member), Network::Trained(other)) = (&mut network, other) {
             member.adopt(other).map_err(|error| self.failed(part, error))?;
@@ -236,7 +248,7 @@ impl<'a> Workshop<'a> {
             horizons: ground.tables.1.horizons().into(),
             config: trial.train.clone(),
             seed: name.seed(Seed(trial.plan.experiment.seed)),
-            device: self.device.device.clone(),
+            cuda: !self.device.gpus.is_empty(),
             checkpoint: None,
             stop: self.stop,
             progress: &Silent,
@@ -257,6 +269,11 @@ impl<'a> Workshop<'a> {
     ) -> Result<(), RunError> {
         let Network::Trained(member) = network else { return Ok(()) };
         member.to_epoch(epochs, arena).map_err(|error| self.failed(part, error))?;
+        self.check(member, part)
+    }
+
+    /// Whether a network that was trained may be judged.
+    pub(super) fn check(&self, member: &Member, part: usize) -> Result<(), RunError> {
         match member.divergence() {
             None => Ok(()),
             // It has forecasts of its best epoch before; but settings that diverge are not to be trained longer.
@@ -330,7 +347,7 @@ impl<'a> Workshop<'a> {
     ) -> Result<ModelPredictions, RunError> {
         let validation = &ground.prepared.validation;
         let values = match network {
-            Network::Closed(fit) => fit.model.predict(validation, &self.device.device),
+            Network::Closed(fit) => fit.model.predict(validation),
             Network::Trained(member) => member.forecast(validation, arena),
         };
         let mut values = values.map_err(|error| self.failed(part, error))?;
@@ -400,12 +417,12 @@ impl<'a> Workshop<'a> {
         trial.plan.experiment.models.get(&self.judging.model).ok_or_else(missing)
     }
 
-    fn name(&self, part: usize) -> NetworkName<'_> {
+    pub(super) fn name(&self, part: usize) -> NetworkName<'_> {
         let Judging { model, seeds, .. } = &self.judging;
         NetworkName { model, fold: part / seeds, number: part % seeds, seeds: *seeds }
     }
 
-    fn failed(&self, part: usize, source: FitError) -> RunError {
+    pub(super) fn failed(&self, part: usize, source: FitError) -> RunError {
         RunError::Fit { task: self.name(part).label(), source }
     }
 }

@@ -1,7 +1,7 @@
 //! Grid search: every combination.
 
 use super::layout::{Layout, Point, Walk};
-use super::{Job, Method, Next, Search, SearchTask};
+use super::{BLIND_LOOK_AHEAD, Job, Method, Next, Search, SearchTask};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,10 @@ impl Search for GridSearch {
         let settings = self.layout.settings(point);
         self.asked += 1;
         Next::Job(Job { trial: self.asked - 1, settings, epochs: self.epochs, copy_from: None })
+    }
+
+    fn look_ahead(&self) -> usize {
+        BLIND_LOOK_AHEAD
     }
 
     fn tell(&mut self, _: usize, _: u64, _: Option<f64>) {}

@@ -2,7 +2,7 @@
 //! Identification and Hyperparameter Optimization").
 
 use super::listing::Listing;
-use super::{Job, Method, Next, Search, SearchTask, rungs};
+use super::{BLIND_LOOK_AHEAD, Job, Method, Next, Search, SearchTask, rungs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -91,6 +91,10 @@ impl Search for HalvingSearch {
         self.running += 1;
         let epochs = self.rungs[self.rung];
         Next::Job(Job { trial, settings: self.listing.settings(trial), epochs, copy_from: None })
+    }
+
+    fn look_ahead(&self) -> usize {
+        BLIND_LOOK_AHEAD
     }
 
     fn tell(&mut self, trial: usize, _: u64, value: Option<f64>) {

@@ -1,7 +1,7 @@
 //! Hyperparameter search: where to look next, and when to give up. Knows numbers and choices, no experiment.
 //!
 //! A search is asked for jobs and told their outcome in the order in which it gave them. The caller may be up to
-//! [`LOOK_AHEAD`] jobs ahead of what it has told, never more, and always exactly as far as the search's own order allows;
+//! [`Search::look_ahead`] jobs ahead of what it has told, never more, and always exactly as far as the search's own order allows;
 //! so the search sees the same history whatever the number of threads.
 
 mod asha;
@@ -33,6 +33,9 @@ use serde::{Deserialize, Deserializer};
 /// not the number of threads, so that a sweep finds the same on every machine.
 pub const LOOK_AHEAD: usize = 8;
 
+/// The same of a search whose jobs do not depend on the order in which it is told: whole populations may be under way.
+pub const BLIND_LOOK_AHEAD: usize = 256;
+
 /// One piece of work: train one trial up to so many epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
@@ -63,6 +66,11 @@ pub enum Next {
 pub trait Search: Send {
     /// The next job.
     fn next(&mut self) -> Next;
+
+    /// How many jobs may be under way. Always the same for one method.
+    fn look_ahead(&self) -> usize {
+        LOOK_AHEAD
+    }
 
     /// The outcome of the oldest job that was not told yet: its value, smaller is better; none where it failed or is not
     /// a number, which counts as worse than every number.

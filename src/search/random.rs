@@ -1,7 +1,7 @@
 //! Random search: every trial is drawn by itself (Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization").
 
 use super::listing::Listing;
-use super::{Job, Method, Next, Search, SearchTask};
+use super::{BLIND_LOOK_AHEAD, Job, Method, Next, Search, SearchTask};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ impl Search for RandomSearch {
         let trial = self.asked;
         self.asked += 1;
         Next::Job(Job { trial, settings: self.listing.settings(trial), epochs: self.epochs, copy_from: None })
+    }
+
+    fn look_ahead(&self) -> usize {
+        BLIND_LOOK_AHEAD
     }
 
     fn tell(&mut self, _: usize, _: u64, _: Option<f64>) {}

@@ -13,7 +13,6 @@ use crate::run::{SavedModel, SavedPlace, named_model};
 use crate::rundir::{Manifest, RiskLevel, RunDir, RunDirError, TableFile};
 use crate::table::{Bars, LabelKind, Labels};
 use crate::units::Time;
-use candle_core::Device;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +38,6 @@ pub struct Replay {
     folder: PathBuf,
     /// What the files of the run must be.
     manifest: Manifest,
-    device: Device,
     bars: Bars,
     /// What came of every row. Only this judge knows the future; a forecast is scored when its outcome has arrived.
     judge: Labels,
@@ -58,12 +56,7 @@ impl Replay {
     ///
     /// # Errors
     /// A run that is not finished, a model that it does not have, bars that are not its own, or a time outside of them.
-    pub fn open(
-        directory: &Path,
-        plan: Plan,
-        choice: &Choice,
-        device: &Device,
-    ) -> Result<Replay, StreamError> {
+    pub fn open(directory: &Path, plan: Plan, choice: &Choice) -> Result<Replay, StreamError> {
         let model_name = chosen_model(&plan, choice.model.as_deref())?;
         let target = plan.experiment.target.as_ref().ok_or(StreamError::NoModels)?;
         let mut config = plan.experiment.data.clone();
@@ -85,8 +78,8 @@ impl Replay {
         let tests = test_parts(directory)?;
         let ticks = ticks(&bars, &tests, choice)?;
         let batch = Batch::read(directory, &model_name, (&bars.names(), judge.horizons()))?;
-        let (folder, device) = (directory.to_owned(), device.clone());
-        Ok(Replay { model_name, plan, folder, manifest, device, bars, judge, tests, ticks, batch, own })
+        let folder = directory.to_owned();
+        Ok(Replay { model_name, plan, folder, manifest, bars, judge, tests, ticks, batch, own })
     }
 
     /// What will be replayed.
@@ -287,9 +280,9 @@ impl<'a> Stream<'a> {
         let Some(fold) = fold.filter(|fold| self.model.as_ref().is_none_or(|(on, _)| on != fold)) else {
             return Ok(());
         };
-        let Replay { folder, manifest, plan, model_name, device, .. } = self.replay;
+        let Replay { folder, manifest, plan, model_name, .. } = self.replay;
         let place = SavedPlace { model: model_name, fold, seed: None };
-        self.model = Some((fold, SavedModel::open((folder, manifest), plan, place, device)?));
+        self.model = Some((fold, SavedModel::open((folder, manifest), plan, place)?));
         Ok(())
     }
 

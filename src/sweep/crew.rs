@@ -2,7 +2,7 @@
 
 use super::SweepError;
 use super::clock::thread_seconds;
-use super::executor::{Laboratory, Leg, Work, Worked};
+use super::executor::{Laboratory, Leg, Task, Work, Worked};
 use super::facts::Ending;
 use crate::kernels::arena::Arena;
 use crate::rundir::TrialSpan;
@@ -41,8 +41,8 @@ pub(super) struct Report<L: Laboratory> {
 pub(super) enum Word<L: Laboratory> {
     /// The first network of a job was begun, so many seconds after the sweep.
     Began { job: usize, trial: usize, at: f64 },
-    /// A network is done.
-    Done(Report<L>),
+    /// Networks are done.
+    Done(Vec<Report<L>>),
 }
 
 /// The workers of one sitting.
@@ -92,6 +92,14 @@ impl<L: Laboratory> Crew<L> {
         let _pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
         let arena = Arena::default();
         let mut shape = String::new();
+        if worker.work.devices > 0 {
+            while let Some(parts) = self.next_population(worker.work.devices) {
+                let count = parts.len();
+                worker.do_population(parts);
+                self.board().busy -= count;
+            }
+            return;
+        }
         while let Some((part, first)) = self.next(&shape) {
             shape.clone_from(&part.shape);
             worker.do_part(part, first, &arena);
@@ -116,6 +124,29 @@ impl<L: Laboratory> Crew<L> {
             }
             board = self.news.wait(board).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The oldest network and those of its shape, shared out among so many devices; none when all is done.
+    fn next_population(&self, devices: usize) -> Option<Vec<(Part<L>, bool)>> {
+        let (oldest, first) = self.next("")?;
+        let mut board = self.board();
+        let alike = board.waiting.iter().filter(|part| part.shape == oldest.shape).count();
+        let mut wanted = (alike + 1).div_ceil(devices) - 1;
+        let shape = oldest.shape.clone();
+        let mut population = vec![(oldest, first)];
+        let mut place = 0;
+        while wanted > 0 && place < board.waiting.len() {
+            if board.waiting[place].shape != shape {
+                place += 1;
+                continue;
+            }
+            let part = board.waiting.remove(place);
+            let first = board.begun.insert(part.job);
+            board.busy += 1;
+            population.push((part, first));
+            wanted -= 1;
+        }
+        Some(population)
     }
 
     /// Puts networks on the board.
@@ -179,11 +210,7 @@ impl<L: Laboratory> Worker<'_, '_, L> {
         let own = Arena::default();
         let arena = if self.work.fused { arena } else { &own };
         let work = || self.laboratory.work(&part.legs, part.part, part.state, arena);
-        let worked = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Worked {
-            found: Err((Ending::Failed, format!("a fault of the program: {}", words(&*panic)))),
-            state: None,
-            interrupted: false,
-        });
+        let worked = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| fault(&*panic));
         let report = Report {
             job: part.job,
             part: part.part,
@@ -191,7 +218,37 @@ impl<L: Laboratory> Worker<'_, '_, L> {
             span: TrialSpan { core: self.core, start, end: self.work.clock.seconds() },
             cpu_seconds: thread_seconds() - processor,
         };
-        let _ = self.speak.send(Word::Done(report));
+        let _ = self.speak.send(Word::Done(vec![report]));
+    }
+
+    /// Networks of one shape, together on this worker's device.
+    fn do_population(&self, parts: Vec<(Part<L>, bool)>) {
+        let (start, processor) = (self.work.clock.seconds(), thread_seconds());
+        for (part, _) in parts.iter().filter(|(_, first)| *first) {
+            let _ = self.speak.send(Word::Began { job: part.job, trial: part.trial, at: start });
+        }
+        let places: Vec<(usize, usize)> = parts.iter().map(|(part, _)| (part.job, part.part)).collect();
+        let (legs, states): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|(part, _)| (part.legs, (part.part, part.state))).unzip();
+        let tasks: Vec<_> =
+            legs.iter().zip(states).map(|(legs, (part, state))| Task { legs, part, state }).collect();
+        let count = places.len();
+        let work = || self.laboratory.work_together(tasks, self.core);
+        let worked = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|panic| (0..count).map(|_| fault(&*panic)).collect());
+        let span = TrialSpan { core: self.core, start, end: self.work.clock.seconds() };
+        let cpu_seconds = (thread_seconds() - processor) / count as f64;
+        let report = |((job, part), worked)| Report { job, part, worked, span, cpu_seconds };
+        let _ = self.speak.send(Word::Done(places.into_iter().zip(worked).map(report).collect()));
+    }
+}
+
+/// What a panic leaves.
+fn fault<S>(panic: &(dyn Any + Send)) -> Worked<S> {
+    Worked {
+        found: Err((Ending::Failed, format!("a fault of the program: {}", words(panic)))),
+        state: None,
+        interrupted: false,
     }
 }
 

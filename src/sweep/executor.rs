@@ -1,7 +1,7 @@
 //! The executor: jobs of a search on worker threads, told in the order in which they were given.
 //!
 //! The search sees the same sequence of calls whatever the number of threads and however often the sweep was killed: it
-//! is asked until it has [`LOOK_AHEAD`] jobs under way or wants to wait, then told the oldest job, then asked again. What
+//! is asked until it has [`Search::look_ahead`] jobs under way or wants to wait, then told the oldest job, then asked again. What
 //! the ledger knows of an earlier sitting is told at its turn without being computed again.
 
 use super::crew::{Crew, Part, Report, Word};
@@ -10,7 +10,7 @@ use super::history::History;
 use super::{SweepClock, SweepError};
 use crate::kernels::arena::Arena;
 use crate::rundir::{Ledger, TrialSpan, sha256_hex};
-use crate::search::{Job, LOOK_AHEAD, Next, Search, Settings};
+use crate::search::{Job, Next, Search, Settings};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,8 +41,24 @@ pub trait Laboratory: Sync {
         arena: &Arena,
     ) -> Worked<Self::State>;
 
+    /// Does so for several networks at once on device number `device`; what became of each, in order.
+    fn work_together(&self, tasks: Vec<Task<'_, Self>>, _device: usize) -> Vec<Worked<Self::State>> {
+        let alone = |task: Task<'_, Self>| self.work(task.legs, task.part, task.state, &Arena::default());
+        tasks.into_iter().map(alone).collect()
+    }
+
     /// Joins what the networks of a trial found, in the order of their parts.
     fn join(&self, found: &[&PartFinding]) -> Finding;
+}
+
+/// One network to be trained along the legs and judged.
+pub struct Task<'t, L: Laboratory + ?Sized> {
+    /// The stretches of its training.
+    pub legs: &'t [Leg<L::Trial>],
+    /// Its number among those of its trial.
+    pub part: usize,
+    /// What it was at the end of all legs but the last, where that is known.
+    pub state: Option<Arc<L::State>>,
 }
 
 /// A trial that may be carried out.
@@ -102,6 +118,8 @@ pub struct PartFinding {
 pub struct Work<'a> {
     /// Worker threads.
     pub threads: usize,
+    /// CUDA devices: where there are any, each has one worker, which trains all networks of a shape together.
+    pub devices: usize,
     /// Epochs of a trial that is trained to the end: its networks are not kept.
     pub epochs: u64,
     /// Whether a trial may take over the state of another.
@@ -143,7 +161,7 @@ pub fn execute<L: Laboratory>(
 ) -> Result<Ended, SweepError> {
     let crew = Crew::new();
     std::thread::scope(|scope| {
-        for core in 0..work.threads.max(1) {
+        for core in 0..if work.devices > 0 { work.devices } else { work.threads.max(1) } {
             crew.hire(scope, core, laboratory, work)?;
         }
         let mut desk = Desk {
@@ -153,6 +171,7 @@ pub fn execute<L: Laboratory>(
             ledger,
             history,
             jobs: Vec::new(),
+            ready: Vec::new(),
             under_way: VecDeque::new(),
             states: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -176,6 +195,8 @@ struct Desk<'a, 'b, L: Laboratory> {
     ledger: &'a mut Ledger,
     history: &'a mut History,
     jobs: Vec<Entry<L>>,
+    /// Networks that are to be given out before the next word is waited for: together, so that they can train together.
+    ready: Vec<Part<L>>,
     /// Jobs that were asked for and not told, oldest first.
     under_way: VecDeque<usize>,
     /// The networks of jobs that may be trained on, by job and part.
@@ -201,7 +222,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
     fn run(&mut self, search: &mut dyn Search) -> Result<Ended, SweepError> {
         let mut more = true;
         loop {
-            while more && self.under_way.len() < LOOK_AHEAD && self.may_ask() {
+            while more && self.under_way.len() < search.look_ahead() && self.may_ask() {
                 match search.next() {
                     Next::Job(job) => self.admit(job)?,
                     Next::Wait if self.under_way.is_empty() => return Err(SweepError::Stuck),
@@ -234,6 +255,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
 
     /// Takes back jobs of which nothing was begun; whether that leaves the oldest job without anyone to do it.
     fn give_up_what_waits(&mut self) -> bool {
+        self.crew.give_out(std::mem::take(&mut self.ready));
         let given_up = self.crew.withdraw();
         self.under_way.retain(|job| !given_up.contains(job));
         let waits = |job: &usize| self.jobs[*job].outcome.is_none();
@@ -326,7 +348,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
             state: states.next().flatten(),
             shape: shape.to_owned(),
         });
-        self.crew.give_out(parts.collect());
+        self.ready.extend(parts);
     }
 
     /// All stretches of training that lead to a job's end.
@@ -349,6 +371,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
 
     /// Waits for a worker's word for a moment.
     fn listen(&mut self) -> Result<(), SweepError> {
+        self.crew.give_out(std::mem::take(&mut self.ready));
         if self.work.stop.load(Ordering::Relaxed) {
             self.crew.withdraw();
         }
@@ -360,7 +383,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
         };
         match heard {
             Word::Began { job, trial, at } => Ok(self.ledger.append(&Fact::Began { job, trial, at })?),
-            Word::Done(report) => self.take(report),
+            Word::Done(reports) => reports.into_iter().try_for_each(|report| self.take(report)),
         }
     }
 

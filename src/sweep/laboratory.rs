@@ -1,11 +1,11 @@
 //! The real laboratory: trials are experiments, carried out by the workshop of `run`.
 
-use super::executor::{Laboratory, Leg, PartFinding, Resolved, Worked};
+use super::executor::{Laboratory, Leg, PartFinding, Resolved, Task, Worked};
 use super::facts::{Ending, Finding};
 use crate::config::SweepPlan;
 use crate::kernels::arena::Arena;
 use crate::model::FitError;
-use crate::run::{Before, Network, RunError, Trial, Workshop};
+use crate::run::{Before, Figures, Job, Network, RunError, Trial, Workshop};
 use crate::search::Settings;
 use std::sync::Arc;
 
@@ -38,37 +38,70 @@ impl<'a> Laboratory for Experiments<'a> {
         state: Option<Arc<Network<'a>>>,
         arena: &Arena,
     ) -> Worked<Network<'a>> {
-        let before = state.map(|state| match Arc::try_unwrap(state) {
-            Ok(network) if !self.copies => Before::Own(network),
-            Ok(network) => Before::Shared(Arc::new(network)),
-            Err(shared) => Before::Shared(shared),
-        });
+        let before = state.map(|state| self.before(state));
         let borrowed: Vec<(&Trial, u64)> = legs.iter().map(|leg| (&*leg.trial, leg.epochs)).collect();
         let done = self.workshop.train(&borrowed, part, before, arena).and_then(|network| {
             // There is at least one leg, or nothing could have been trained.
             let (trial, _) = borrowed[borrowed.len() - 1];
             Ok((self.workshop.judge(trial, part, &network, arena)?, network))
         });
-        match done {
-            Ok((figures, network)) => Worked {
-                found: Ok(PartFinding {
-                    value: Some(figures.value),
-                    parameters: figures.parameters,
-                    windows: figures.windows,
-                    shape: figures.shape,
-                    curve: figures.curve,
-                    sharpe: figures.sharpe,
-                    returns: figures.returns,
-                }),
-                state: Some(network),
-                interrupted: false,
-            },
-            Err(error) => failed(&error),
-        }
+        worked(done)
+    }
+
+    fn work_together(&self, tasks: Vec<Task<'_, Self>>, device: usize) -> Vec<Worked<Network<'a>>> {
+        let last: Vec<(Option<Arc<Trial>>, usize)> =
+            tasks.iter().map(|task| (task.legs.last().map(|leg| leg.trial.clone()), task.part)).collect();
+        let jobs = tasks.into_iter().map(|task| Job {
+            legs: task.legs.iter().map(|leg| (&*leg.trial, leg.epochs)).collect(),
+            part: task.part,
+            before: task.state.map(|state| self.before(state)),
+        });
+        let trained = self.workshop.train_together(jobs.collect(), device);
+        let judge =
+            |((trial, part), network): ((Option<Arc<Trial>>, usize), Result<Network<'a>, RunError>)| {
+                let judged = network.and_then(|network| match &trial {
+                    Some(trial) => {
+                        Ok((self.workshop.judge(trial, part, &network, &Arena::default())?, network))
+                    }
+                    // Without a leg nothing was trained.
+                    None => unreachable!("every job has a leg"),
+                });
+                worked(judged)
+            };
+        self.workshop.in_parallel(last.into_iter().zip(trained).collect(), judge)
     }
 
     fn join(&self, found: &[&PartFinding]) -> Finding {
         join(found)
+    }
+}
+
+impl<'a> Experiments<'a> {
+    fn before(&self, state: Arc<Network<'a>>) -> Before<'a> {
+        match Arc::try_unwrap(state) {
+            Ok(network) if !self.copies => Before::Own(network),
+            Ok(network) => Before::Shared(Arc::new(network)),
+            Err(shared) => Before::Shared(shared),
+        }
+    }
+}
+
+fn worked<'a>(done: Result<(Figures, Network<'a>), RunError>) -> Worked<Network<'a>> {
+    match done {
+        Ok((figures, network)) => Worked {
+            found: Ok(PartFinding {
+                value: Some(figures.value),
+                parameters: figures.parameters,
+                windows: figures.windows,
+                shape: figures.shape,
+                curve: figures.curve,
+                sharpe: figures.sharpe,
+                returns: figures.returns,
+            }),
+            state: Some(network),
+            interrupted: false,
+        },
+        Err(error) => failed(&error),
     }
 }
 

@@ -143,7 +143,7 @@ fn search(
         seeds: config.seeds,
     };
     let fused = config.fuse == Fuse::Auto;
-    let workshop = Workshop::new(judging, context.device, context.stop, fused);
+    let workshop = Workshop::new(judging, (context.device, context.threads), context.stop, fused);
     workshop.bring(&plan.experiment, loaded);
     if fused && let Ok(trial) = workshop.trial(plan.experiment.clone()) {
         // With all threads, while nobody else works. What is wrong with the experiment itself its trials will say.
@@ -163,6 +163,7 @@ fn search(
     };
     let work = Work {
         threads: context.threads,
+        devices: context.device.gpus.len(),
         epochs: plan.epochs,
         copies,
         fused,

@@ -312,10 +312,21 @@ impl Windows {
 
     /// One window `[T, F]` row-major.
     pub fn window(&self, index: usize) -> &[f32] {
+        let (symbol, start) = self.start(index);
+        &self.scaled[symbol][start..start + self.length * self.features()]
+    }
+
+    /// Every symbol's scaled features, row-major `[rows, F]`. Windows that were made of each other share them.
+    pub fn series(&self) -> &Arc<Vec<Vec<f32>>> {
+        &self.scaled
+    }
+
+    /// The symbol of a window, and the number in that symbol's series with which it begins.
+    pub fn start(&self, index: usize) -> (usize, usize) {
         let sample = self.samples[index];
-        let features = self.features();
-        let end = (sample.row as usize + 1 - self.before[sample.symbol as usize]) * features;
-        &self.scaled[sample.symbol as usize][end - self.length * features..end]
+        let symbol = sample.symbol as usize;
+        let end = (sample.row as usize + 1 - self.before[symbol]) * self.features();
+        (symbol, end - self.length * self.features())
     }
 
     /// A feature at one bar of a window in its own units, as exact as its scaled value: to 1/2^24 of its distance from the
@@ -351,12 +362,12 @@ impl Windows {
     ///
     /// # Errors
     /// When the device cannot hold it.
-    pub fn gather(&self, indices: &[usize], device: &Device) -> candle_core::Result<Tensor> {
+    pub fn gather(&self, indices: &[usize]) -> candle_core::Result<Tensor> {
         let mut values = Vec::with_capacity(indices.len() * self.length * self.features());
         for index in indices {
             values.extend_from_slice(self.window(*index));
         }
-        Tensor::from_vec(values, (indices.len(), self.length, self.features()), device)
+        Tensor::from_vec(values, (indices.len(), self.length, self.features()), &Device::Cpu)
     }
 }
 

@@ -4,7 +4,6 @@ use crate::kernels::instructions::Instructions;
 use crate::kernels::precision::Precision;
 use crate::nn::LossConfig;
 use crate::table::LabelKind;
-use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,9 +71,10 @@ pub enum PrecisionConfig {
     /// 24 significant bits: the same numbers on every processor of one vector width.
     #[default]
     F32,
-    /// 8 significant bits (bfloat16): up to twice as fast where the processor has AVX512-BF16, slow elsewhere.
+    /// 8 significant bits (bfloat16): up to twice as fast where the processor has AVX512-BF16, slow on others; on CUDA devices
+    /// by tensor cores.
     Bf16,
-    /// bf16 where the processor has AVX512-BF16 and the kind of model has been shown to forecast as well with it, else f32.
+    /// bf16 where the processor has AVX512-BF16, or on CUDA devices, and the kind of model has been shown to forecast as well with it, else f32.
     Auto,
 }
 
@@ -88,32 +88,19 @@ pub struct ChosenPrecision {
 }
 
 impl PrecisionConfig {
-    /// The precision of a network of this kind on this device. `proven` lists the kinds that forecast as well with bf16.
-    ///
-    /// # Errors
-    /// bf16 on a device that has no kernels for it.
-    pub fn choose(
-        self,
-        kind: &str,
-        proven: &[&str],
-        device: &Device,
-    ) -> Result<(Precision, ChosenPrecision), String> {
-        let cpu = matches!(device, Device::Cpu);
+    /// The precision of a network of this kind, on a CUDA device or on the CPU. `proven` lists the kinds that forecast as
+    /// well with bf16.
+    pub fn choose(self, kind: &str, proven: &[&str], cuda: bool) -> (Precision, ChosenPrecision) {
         let (precision, reason) = match self {
             PrecisionConfig::F32 => (Precision::F32, "asked for by the configuration".into()),
-            PrecisionConfig::Bf16 if !cpu => {
-                return Err(
-                    "train.precision bf16 has kernels for the CPU only; use f32 or auto, or `device: cpu`"
-                        .into(),
-                );
-            }
             PrecisionConfig::Bf16 => (Precision::Bf16, "asked for by the configuration".into()),
-            PrecisionConfig::Auto if !cpu => {
-                (Precision::F32, "auto: bf16 has kernels for the CPU only".into())
-            }
             PrecisionConfig::Auto if !proven.contains(&kind) => {
                 (Precision::F32, format!("auto: bf16 is not proven for {kind}"))
             }
+            PrecisionConfig::Auto if cuda => (
+                Precision::Bf16,
+                format!("auto: proven for {kind}, and CUDA devices multiply it by tensor cores"),
+            ),
             PrecisionConfig::Auto if !Instructions::multiply_bf16() => {
                 (Precision::F32, "auto: the processor has no AVX512-BF16".into())
             }
@@ -125,7 +112,7 @@ impl PrecisionConfig {
             Precision::F32 => "f32",
             Precision::Bf16 => "bf16",
         };
-        Ok((precision, ChosenPrecision { name: name.into(), reason }))
+        (precision, ChosenPrecision { name: name.into(), reason })
     }
 }
 

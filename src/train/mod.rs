@@ -5,8 +5,12 @@ mod clock;
 mod config;
 mod network;
 mod optimizer;
+mod population;
+mod resident;
+mod room;
 mod targets;
 mod task;
+mod together;
 mod training;
 
 pub(crate) use checkpoint::{bytes, floats};
@@ -16,6 +20,10 @@ pub use config::{
     TrainConfig,
 };
 pub use network::{Network, evaluate};
+pub use population::{Plan, Until};
+pub use room::train_on;
 pub use targets::{TargetScaling, balance};
-pub use task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
+pub use task::{
+    Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, PopulationRecord, StopReason,
+};
 pub use training::Training;

@@ -2,10 +2,11 @@
 
 use super::task::FitError;
 use crate::kernels::arena::Arena;
+use crate::nn::program::{ProgramBuilder, Slot};
 use crate::nn::{Parameters, Pass};
 use crate::onnx::{GraphBuilder, Value};
 use crate::table::Windows;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// Something whose weights can be trained.
 pub trait Network: Send + Sync {
@@ -17,6 +18,12 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// A shape that does not fit.
     fn forward(&self, x: &Tensor, pass: &Pass) -> candle_core::Result<Tensor>;
+
+    /// The same as steps for a device; the outputs `[1, H * Q]` of a window.
+    ///
+    /// # Errors
+    /// A layer of another network.
+    fn program(&self, program: &mut ProgramBuilder) -> candle_core::Result<Slot>;
 
     /// The forward pass of an evaluation in a graph: x `[B, T, F]` -> outputs `[B, H * Q]`, both f32; `shape` is `[T, F]`.
     ///
@@ -35,14 +42,13 @@ const EVALUATION_ROWS: usize = 512;
 pub fn evaluate(
     network: &dyn Network,
     windows: &Windows,
-    device: &Device,
     arena: &Arena,
     mut take: impl FnMut(&[usize], Tensor) -> Result<(), FitError>,
 ) -> Result<(), FitError> {
     let pass = Pass::evaluation(arena);
     let all: Vec<usize> = (0..windows.len()).collect();
     for chunk in all.chunks(EVALUATION_ROWS) {
-        take(chunk, network.forward(&windows.gather(chunk, device)?, &pass)?)?;
+        take(chunk, network.forward(&windows.gather(chunk)?, &pass)?)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::config::AdamWConfig;
 use crate::kernels::adamw::{AdamWStep, adamw, squared_norm};
 use crate::nn::Parameters;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// The moments of all weights and the number of steps taken.
 pub(super) struct Optimizer {
@@ -18,25 +18,33 @@ pub(super) struct Optimizer {
 
 impl Optimizer {
     pub(super) fn new(parameters: &Parameters, config: AdamWConfig, clip: Option<f64>) -> Result<Self> {
-        let moments = Tensor::zeros((2, parameters.count()), DType::F32, parameters.device())?;
+        let moments = Tensor::zeros((2, parameters.count()), DType::F32, &Device::Cpu)?;
         Ok(Optimizer { config, clip, moments, step: 0 })
     }
 
     /// Moves all weights along their gradients, one each, in order; `share` is that of the learning rate.
     pub(super) fn step(&mut self, parameters: &Parameters, gradients: &[Tensor], share: f64) -> Result<()> {
         self.step += 1;
-        let AdamWConfig { learning_rate, weight_decay, beta_1, beta_2, epsilon } = self.config;
-        let step = AdamWStep {
-            rate: learning_rate * share,
-            decay: weight_decay,
-            beta_1,
-            beta_2,
-            epsilon,
-            step: self.step,
-            gradient_factor: self.factor(gradients)?,
-        };
+        let step = AdamWStep { gradient_factor: self.factor(gradients)?, ..self.planned(self.step, share) };
         let weights: Vec<_> = parameters.weights().iter().map(|weight| &weight.var).collect();
         adamw(&weights, &mut self.moments, gradients, &step)
+    }
+
+    /// The numbers of step number `step`, before the gradients are clipped.
+    pub(super) fn planned(&self, step: u64, share: f64) -> AdamWStep {
+        let AdamWConfig { learning_rate, weight_decay, beta_1, beta_2, epsilon } = self.config;
+        let (rate, decay) = (learning_rate * share, weight_decay);
+        AdamWStep { rate, decay, beta_1, beta_2, epsilon, step, gradient_factor: 1.0 }
+    }
+
+    /// Counts a step that was done elsewhere.
+    pub(super) fn count_step(&mut self) {
+        self.step += 1;
+    }
+
+    /// Longest gradient.
+    pub(super) fn clip(&self) -> Option<f64> {
+        self.clip
     }
 
     /// By what the gradients are multiplied so that their common norm is at most the clip.
@@ -62,7 +70,7 @@ impl Optimizer {
 
     /// Takes moments back, as [`Optimizer::values`] gave them.
     pub(super) fn set(&mut self, values: &[f32], step: u64) -> Result<()> {
-        self.moments = Tensor::from_slice(values, self.moments.shape(), self.moments.device())?;
+        self.moments = Tensor::from_slice(values, self.moments.shape(), &Device::Cpu)?;
         self.step = step;
         Ok(())
     }

@@ -76,13 +76,23 @@ impl TargetScaling {
     ///
     /// # Errors
     /// When the device cannot hold them.
-    pub fn gather(&self, windows: &Windows, indices: &[usize], device: &Device) -> Result<Tensor> {
+    pub fn gather(&self, windows: &Windows, indices: &[usize]) -> Result<Tensor> {
+        let values = self.values(windows, indices.iter().copied());
+        Tensor::from_vec(values, (indices.len(), self.outputs()), &Device::Cpu)
+    }
+
+    /// The same as plain numbers, `[B, H]` row-major.
+    pub(super) fn values(
+        &self,
+        windows: &Windows,
+        indices: impl ExactSizeIterator<Item = usize>,
+    ) -> Vec<f32> {
         let mut values = Vec::with_capacity(indices.len() * self.outputs());
         for index in indices {
-            let targets = windows.target(*index).iter().enumerate();
+            let targets = windows.target(index).iter().enumerate();
             values.extend(targets.map(|(horizon, target)| self.standardise(horizon, f64::from(*target))));
         }
-        Tensor::from_vec(values, (indices.len(), self.outputs()), device)
+        values
     }
 
     /// What a target of 0 becomes, `[H]`.

@@ -1,11 +1,11 @@
 //! What a fit is asked for, what it reports, how it fails.
 
 use super::{ChosenPrecision, TrainConfig};
+use crate::kernels::gpu::GpuError;
 use crate::progress::Progress;
 use crate::rundir::RunDirError;
 use crate::seed::Seed;
 use crate::table::{LabelKind, Windows};
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub struct FitTask<'a> {
     pub config: Arc<TrainConfig>,
     /// From which the model's random streams come; differs from task to task.
     pub seed: Seed,
-    /// Where tensors live.
-    pub device: Device,
+    /// Whether it will be trained on a CUDA device, together with others.
+    pub cuda: bool,
     /// The file by which a killed fit continues; none if it need not.
     pub checkpoint: Option<PathBuf>,
     /// Set when the user wants to stop: the fit then ends with [`FitError::Interrupted`]; its checkpoint is that of the
@@ -75,6 +75,21 @@ pub struct FitReport {
     pub best_epoch: Option<u64>,
     /// Why it ended.
     pub stop_reason: StopReason,
+    /// Where it was trained on a device; none on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<PopulationRecord>,
+}
+
+/// How a network was trained on a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopulationRecord {
+    /// Networks that trained at once.
+    pub members: usize,
+    /// Windows of a pass.
+    pub micro_batch: usize,
+    /// What the device had no room for, if anything.
+    pub note: Option<String>,
 }
 
 /// One epoch. Losses are means over windows and horizons, in units of the scaled targets.
@@ -185,12 +200,25 @@ pub enum FitError {
         "it cannot be exported: its forecast is no function of a window of scaled features alone; lstm, transformer, patch_transformer, linear, logistic and naive are"
     )]
     NoGraph,
+    /// A CUDA device failed.
+    #[error("{0}")]
+    Gpu(#[from] GpuError),
     /// A tensor operation failed.
     #[error("{0}")]
     Tensor(String),
     /// A file failed.
     #[error(transparent)]
     Files(#[from] RunDirError),
+}
+
+impl FitError {
+    /// The same for another network that failed with it.
+    pub(super) fn copied(&self) -> FitError {
+        match self {
+            FitError::Gpu(error) => FitError::Gpu(error.clone()),
+            other => FitError::Tensor(other.to_string()),
+        }
+    }
 }
 
 impl From<candle_core::Error> for FitError {

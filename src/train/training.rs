@@ -6,13 +6,16 @@ use super::config::{AdamWConfig, ChosenPrecision, OptimizerConfig, ScheduleConfi
 use super::network::{Network, evaluate};
 use super::optimizer::{Optimizer, gradients};
 use super::targets::TargetScaling;
-use super::task::{Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, StopReason};
+use super::task::{
+    Advance, Divergence, EpochRecord, FitError, FitReport, FitTask, PopulationRecord, StopReason,
+};
 use crate::kernels::arena::Arena;
 use crate::kernels::memory::keep_freed_memory;
 use crate::kernels::precision::Precision;
 use crate::nn::Pass;
 use crate::progress::Event;
 use crate::rundir::sha256_hex;
+use crate::seed::Seed;
 use candle_core::Tensor;
 use std::sync::atomic::Ordering;
 
@@ -22,34 +25,36 @@ use std::sync::atomic::Ordering;
 /// it was interrupted and continued from the checkpoint of its last whole epoch. A checkpoint that is damaged or of
 /// another plan is ignored with a warning, and the fit starts anew: it holds nothing that cannot be computed again.
 pub struct Training<'a> {
-    network: Box<dyn Network>,
-    scaling: TargetScaling,
-    task: FitTask<'a>,
-    precision: Precision,
+    pub(super) network: Box<dyn Network>,
+    pub(super) scaling: TargetScaling,
+    pub(super) task: FitTask<'a>,
+    pub(super) precision: Precision,
     why_precision: ChosenPrecision,
-    optimizer: Optimizer,
+    pub(super) optimizer: Optimizer,
     /// Of the last whole epoch.
-    state: State,
+    pub(super) state: State,
     /// Of the best whole epoch; empty before the first one.
     best_weights: Vec<Vec<f32>>,
     /// Of the checkpoint; empty where there is none.
     fingerprint: String,
-    current: CurrentEpoch,
-    ended: Option<StopReason>,
+    pub(super) current: CurrentEpoch,
+    pub(super) ended: Option<StopReason>,
     divergence: Option<Divergence>,
+    /// How it trained on a device, if it did.
+    pub(super) population: Option<PopulationRecord>,
 }
 
 /// The epoch that is under way.
 #[derive(Default)]
-struct CurrentEpoch {
+pub(super) struct CurrentEpoch {
     /// The training windows in the order in which they are learned from; empty between two epochs.
-    order: Vec<u32>,
+    pub(super) order: Vec<u32>,
     /// So many of them are done.
-    done: usize,
+    pub(super) done: usize,
     /// Of the losses of all windows that are done.
     loss_sum: f64,
     /// Of the last step.
-    learning_rate: f64,
+    pub(super) learning_rate: f64,
 }
 
 impl<'a> Training<'a> {
@@ -89,6 +94,7 @@ impl<'a> Training<'a> {
             current: CurrentEpoch::default(),
             ended: None,
             divergence: None,
+            population: None,
         };
         training.resume()?;
         let (label, steps) = (training.task.label.clone(), training.steps());
@@ -125,7 +131,7 @@ impl<'a> Training<'a> {
     }
 
     /// Optimiser steps over all epochs.
-    fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.task.config.epochs * self.steps_per_epoch()
     }
 
@@ -172,16 +178,11 @@ impl<'a> Training<'a> {
             self.ended = Some(reason);
             return Ok(Advance::Done(reason));
         }
-        if self.current.order.is_empty() {
-            self.current.order = (0..self.task.train.len() as u32).collect();
-            let stream = &mut self.task.seed.stream("batch order", self.state.epoch + 1);
-            stream.shuffle(&mut self.current.order);
-        }
+        self.begin_epoch();
         let clock = Clock::start();
         let diverged = self.take_steps(steps, arena)?;
         self.state.cost.add_steps(clock.elapsed());
-        let (task, step) = (self.task.label.clone(), self.optimizer.steps());
-        self.task.progress.on(&Event::FitStepped { task, step });
+        self.tell_steps();
         if let Some(loss) = diverged {
             return self.roll_back(loss);
         }
@@ -191,8 +192,22 @@ impl<'a> Training<'a> {
         self.end_epoch(arena)
     }
 
+    pub(super) fn tell_steps(&self) {
+        let (task, step) = (self.task.label.clone(), self.optimizer.steps());
+        self.task.progress.on(&Event::FitStepped { task, step });
+    }
+
+    /// Draws the order of the windows where an epoch begins.
+    pub(super) fn begin_epoch(&mut self) {
+        if self.current.order.is_empty() {
+            self.current.order = (0..self.task.train.len() as u32).collect();
+            let stream = &mut self.task.seed.stream("batch order", self.state.epoch + 1);
+            stream.shuffle(&mut self.current.order);
+        }
+    }
+
     /// Why there is nothing left to do, if there is nothing.
-    fn end(&self) -> Option<StopReason> {
+    pub(super) fn end(&self) -> Option<StopReason> {
         let stopping = self.task.config.early_stopping;
         let patient = stopping.is_none_or(|stopping| self.state.waited < stopping.patience);
         match self.ended {
@@ -219,14 +234,25 @@ impl<'a> Training<'a> {
             if !loss.is_finite() {
                 return Ok(Some(loss));
             }
-            self.current.loss_sum += loss * size as f64;
-            self.current.done += size;
-            self.state.cost.samples += size as u64;
-            if self.state.cost.first_step.is_none() {
-                self.state.cost.first_step = process_age();
-            }
+            self.took_step(size, loss);
         }
         Ok(None)
+    }
+
+    /// Counts a step on so many windows.
+    pub(super) fn took_step(&mut self, size: usize, loss: f64) {
+        self.current.loss_sum += loss * size as f64;
+        self.current.done += size;
+        self.state.cost.samples += size as u64;
+        if self.state.cost.first_step.is_none() {
+            self.state.cost.first_step = process_age();
+        }
+    }
+
+    /// From which the dropout masks of a step's micro-batch come.
+    pub(super) fn dropout_seed(&self, step: u64, micro_batch: usize) -> Seed {
+        let seed = self.task.seed.child("dropout", step);
+        if micro_batch == 0 { seed } else { seed.child("micro batch", micro_batch as u64) }
     }
 
     /// One optimiser step; its loss. Nothing moves where that is no number.
@@ -235,8 +261,7 @@ impl<'a> Training<'a> {
         let (mut value, mut sum) = (0.0, Vec::new());
         let most = self.task.config.micro_batch.unwrap_or(batch.len());
         for (index, part) in batch.chunks(most).enumerate() {
-            let seed = self.task.seed.child("dropout", number);
-            let seed = if index == 0 { seed } else { seed.child("micro batch", index as u64) };
+            let seed = self.dropout_seed(number, index);
             // Losses are means, so each part counts by its share of the batch.
             let share = part.len() as f64 / batch.len() as f64;
             let (loss, gradients) = self.pass(part, share, &Pass::training(seed, self.precision, arena))?;
@@ -262,9 +287,9 @@ impl<'a> Training<'a> {
 
     /// `share` of the loss of some windows, and its gradients by all weights; none where it is no number.
     fn pass(&self, windows: &[usize], share: f64, pass: &Pass) -> Result<(f64, Vec<Tensor>), FitError> {
-        let FitTask { train, config, device, .. } = &self.task;
-        let x = train.gather(windows, device)?;
-        let y = self.scaling.gather(train, windows, device)?;
+        let FitTask { train, config, .. } = &self.task;
+        let x = train.gather(windows)?;
+        let y = self.scaling.gather(train, windows)?;
         let loss = config.loss.of(&self.network.forward(&x, pass)?, &y, &self.scaling.zero())?;
         let value = share * f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
@@ -277,6 +302,11 @@ impl<'a> Training<'a> {
     fn end_epoch(&mut self, arena: &Arena) -> Result<Advance, FitError> {
         let clock = Clock::start();
         let validation_loss = self.validation_loss(arena)?;
+        self.close_epoch(validation_loss, clock)
+    }
+
+    /// Takes in an epoch whose steps are done; what it cost is counted from `clock` on.
+    pub(super) fn close_epoch(&mut self, validation_loss: f64, clock: Clock) -> Result<Advance, FitError> {
         if !validation_loss.is_finite() {
             return self.roll_back(validation_loss);
         }
@@ -302,10 +332,10 @@ impl<'a> Training<'a> {
 
     /// Mean over windows and horizons, in chunks of a fixed order.
     fn validation_loss(&self, arena: &Arena) -> Result<f64, FitError> {
-        let FitTask { validation, config, device, .. } = &self.task;
+        let FitTask { validation, config, .. } = &self.task;
         let mut sum = 0.0;
-        evaluate(&*self.network, validation, device, arena, |chunk, outputs| {
-            let targets = self.scaling.gather(validation, chunk, device)?;
+        evaluate(&*self.network, validation, arena, |chunk, outputs| {
+            let targets = self.scaling.gather(validation, chunk)?;
             let loss = config.loss.of(&outputs, &targets, &self.scaling.zero())?;
             sum += f64::from(loss.to_scalar::<f32>()?) * chunk.len() as f64;
             Ok(())
@@ -352,7 +382,7 @@ impl<'a> Training<'a> {
     }
 
     /// Ends with the best whole epoch, since the loss of the one under way is no number.
-    fn roll_back(&mut self, loss: f64) -> Result<Advance, FitError> {
+    pub(super) fn roll_back(&mut self, loss: f64) -> Result<Advance, FitError> {
         let (task, epoch, step) = (self.task.label.clone(), self.state.epoch + 1, self.optimizer.steps() + 1);
         let Some(best) = self.state.best_epoch else {
             return Err(FitError::Diverged { task, epoch, step, loss });
@@ -428,6 +458,7 @@ impl<'a> Training<'a> {
             epochs: self.state.curves,
             best_epoch,
             stop_reason,
+            population: self.population,
         };
         Ok((self.network, report))
     }
@@ -440,9 +471,8 @@ fn fingerprint(
     precision: Precision,
     task: &FitTask,
 ) -> String {
-    let FitTask { config, seed, kind, .. } = task;
-    let device = task.device.location();
-    let mut text = format!("{config:?} {precision:?} {seed:?} {kind:?} {device:?} {scaling:?}\n");
+    let FitTask { config, seed, kind, cuda, .. } = task;
+    let mut text = format!("{config:?} {precision:?} {seed:?} {kind:?} {cuda} {scaling:?}\n");
     for weight in network.parameters().weights() {
         text.push_str(&format!("{} {:?}\n", weight.name, weight.var.dims()));
     }

@@ -14,8 +14,8 @@
 #include <functional>
 #include <vector>
 #ifdef HOST_THREADS
-#include <barrier>
-#include <memory>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #else
 #include <sys/mman.h>
@@ -53,33 +53,89 @@ inline unsigned char* shared = nullptr;
 struct Slot { unsigned char bytes[64]; };
 
 #ifdef HOST_THREADS
-struct Warp { std::unique_ptr<std::barrier<>> gate; Slot slots[2][32]; };
-inline std::unique_ptr<std::barrier<>> gate;
-inline std::vector<Warp> warps;
+// A barrier of all that are still there: whoever has left is not waited for.
+class Gate {
+    std::mutex mutex;
+    std::condition_variable opened;
+    unsigned live = 0, waiting = 0, generation = 0;
+
+    void open() {
+        waiting = 0;
+        ++generation;
+        opened.notify_all();
+    }
+
+public:
+    void begin(unsigned count) {
+        std::lock_guard lock(mutex);
+        live = count;
+    }
+    void wait() {
+        std::unique_lock lock(mutex);
+        if (++waiting == live) return open();
+        unsigned before = generation;
+        opened.wait(lock, [&] { return generation != before; });
+    }
+    void leave() {
+        std::lock_guard lock(mutex);
+        if (--live > 0 && waiting == live) open();
+    }
+};
+
+struct Warp { Gate gate; Slot slots[2][32]; };
+inline Gate block_gate;
+inline Warp warps[32];
 inline thread_local unsigned thread_number, parity;
 inline thread_local dim3 thread_index;
 
-inline void wait_for_block() { gate->arrive_and_wait(); }
-inline void wait_for_warp() { warps[thread_number / 32].gate->arrive_and_wait(); }
+inline void wait_for_block() { block_gate.wait(); }
+inline void wait_for_warp() { warps[thread_number / 32].gate.wait(); }
 inline Slot* slots() { return warps[thread_number / 32].slots[parity]; }
 
-inline void run_block(unsigned count, const std::function<void()>& kernel) {
-    gate = std::make_unique<std::barrier<>>(count);
-    warps.clear();
-    warps.resize(count / 32);
-    for (Warp& warp : warps) warp.gate = std::make_unique<std::barrier<>>(32);
-    std::vector<std::thread> threads;
-    for (unsigned number = 0; number < count; ++number) {
-        threads.emplace_back([=, &kernel] {
+// Threads that live as long as the process: so many of them, from the first on, run a block.
+class Crew {
+    std::mutex mutex;
+    std::condition_variable called, done;
+    unsigned hired = 0, wanted = 0, busy = 0, call = 0;
+    const std::function<void()>* kernel = nullptr;
+
+    void live(unsigned number) {
+        unsigned heard = 0;
+        for (;;) {
+            {
+                std::unique_lock lock(mutex);
+                called.wait(lock, [&] { return call != heard && number < wanted; });
+                heard = call;
+            }
             thread_number = number;
             parity = 0;
             thread_index = dim3(number % block_size.x, number / block_size.x % block_size.y, number / (block_size.x * block_size.y));
-            kernel();
-            gate->arrive_and_drop();
-            warps[number / 32].gate->arrive_and_drop();
-        });
+            (*kernel)();
+            block_gate.leave();
+            warps[number / 32].gate.leave();
+            std::lock_guard lock(mutex);
+            if (--busy == 0) done.notify_all();
+        }
     }
-    for (std::thread& thread : threads) thread.join();
+
+public:
+    void run(unsigned count, const std::function<void()>& work) {
+        block_gate.begin(count);
+        for (unsigned warp = 0; warp < count / 32; ++warp) warps[warp].gate.begin(32);
+        std::unique_lock lock(mutex);
+        for (; hired < count; ++hired) std::thread([this, number = hired] { live(number); }).detach();
+        kernel = &work;
+        wanted = busy = count;
+        ++call;
+        called.notify_all();
+        done.wait(lock, [&] { return busy == 0; });
+    }
+};
+
+inline void run_block(unsigned count, const std::function<void()>& kernel) {
+    // Never destroyed: its threads do not end.
+    static Crew* crew = new Crew;
+    crew->run(count, kernel);
 }
 #else
 #if !defined(__x86_64__)

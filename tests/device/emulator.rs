@@ -6,8 +6,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-/// How the emulated device is compiled.
-pub(crate) const PLAIN: &[&str] = &["-O2"];
+/// How the emulated device is compiled: as it is; or, for a process that was started with the library of a sanitizer, with
+/// every thread of a block a thread of the system, so that missing barriers (`threads`) or accesses outside of what was
+/// taken (`addresses`) are found.
+const KINDS: &[(&str, &[&str])] = &[
+    ("plain", &["-O2"]),
+    ("threads", &["-O1", "-g", "-DHOST_THREADS", "-fsanitize=thread"]),
+    ("addresses", &["-O1", "-g", "-DHOST_THREADS", "-fsanitize=address"]),
+];
 
 /// The device that the tests run on: a real one if there is one, else the emulated one. `None` where there is neither, since
 /// the machine has no C++ compiler; the test then is a skip, and says so.
@@ -21,13 +27,14 @@ pub(crate) fn gpu() -> Option<candlewick::kernels::gpu::Gpu> {
     Some(candlewick::kernels::gpu::Gpu::open(0).unwrap())
 }
 
-/// Loads the emulated driver under the name by which the program looks for the real one. `CANDLEWICK_DEVICE_TESTS=real`
-/// leaves it out.
+/// Loads the emulated driver under the name by which the program looks for the real one. `CANDLEWICK_DEVICE` says which kind
+/// of [`KINDS`] it is; `real` leaves it out.
 fn bring() -> bool {
-    if env::var("CANDLEWICK_DEVICE_TESTS").is_ok_and(|value| value == "real") {
+    let kind = env::var("CANDLEWICK_DEVICE").unwrap_or_else(|_| "plain".into());
+    if kind == "real" {
         return true;
     }
-    let Some(folder) = build("plain", PLAIN) else { return false };
+    let Some(folder) = build(&kind) else { return false };
     let library = folder.join("libcuda.so.1");
     // SAFETY: our own library, which has no initialisers that could go wrong. It stays loaded, so that the program finds it
     // by its name.
@@ -42,7 +49,8 @@ const RTLD_GLOBAL: i32 = 0x100;
 
 /// The folder of a `libcuda.so.1` that is the emulated device; compiled when a source has changed. `None` without a C++
 /// compiler.
-pub(crate) fn build(name: &str, options: &[&str]) -> Option<PathBuf> {
+pub(crate) fn build(kind: &str) -> Option<PathBuf> {
+    let (name, options) = KINDS.iter().find(|(name, _)| *name == kind).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulated-device").join(name);
     let library = folder.join("libcuda.so.1");
@@ -68,7 +76,7 @@ pub(crate) fn build(name: &str, options: &[&str]) -> Option<PathBuf> {
         ])
         // A kernel unrolls its loops for the device by pragmas that the host's compiler does not know.
         .args(["-Wall", "-Wno-unknown-pragmas", "-Wno-unused-function", "-pthread"])
-        .args(options)
+        .args(*options)
         .arg("-I")
         .arg(&folder)
         .arg("-I")
