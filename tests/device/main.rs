@@ -10,5 +10,6 @@
 mod adam;
 mod emulator;
 #[path = "../planted.rs"]
+mod linear;
 mod planted;
 mod training;
