@@ -11,5 +11,6 @@ mod adam;
 mod emulator;
 #[path = "../planted.rs"]
 mod linear;
+mod lstm;
 mod planted;
 mod training;
