@@ -39,6 +39,7 @@ pub mod memory;
 pub mod norm_rows;
 pub mod population;
 pub mod population_adam;
+pub mod population_loss;
 pub mod precision;
 pub mod product;
 pub mod range_extremes;

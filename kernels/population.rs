@@ -48,7 +48,8 @@ pub struct DropoutSite {
 
 impl DropoutSite {
     /// Nothing is dropped.
-    pub const NONE: DropoutSite = DropoutSite { table: Address::NONE, step: Address::NONE, sites: 0, site: 0 };
+    pub const NONE: DropoutSite =
+        DropoutSite { table: Address::NONE, step: Address::NONE, sites: 0, site: 0 };
 
     /// The four arguments by which a kernel is told: `const Dropout* table, const int* step, int sites, int site`; see
     /// `dropout_of` of `common.cuh`.

@@ -9,3 +9,4 @@
 
 mod adam;
 mod emulator;
+mod loss;
