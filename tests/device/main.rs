@@ -11,6 +11,7 @@ mod adam;
 mod emulator;
 #[path = "../planted.rs"]
 mod linear;
+mod loss;
 mod lstm;
 mod planted;
 mod training;
