@@ -8,4 +8,5 @@
 #![allow(unsafe_code, reason = "the emulated device is a library that is loaded by hand")]
 
 mod adam;
+mod backtest;
 mod emulator;
