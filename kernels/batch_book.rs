@@ -193,15 +193,15 @@ pub struct BatchBook {
     /// Sum of their squares.
     pub squares: f64,
     /// Equity at the last row that is taken in.
-    before: f64,
+    pub(super) before: f64,
     /// Highest equity.
-    high: f64,
+    pub(super) high: f64,
     /// Lowest equity since then.
-    trough: f64,
+    pub(super) trough: f64,
     /// Deepest drawdown under earlier highs.
-    deepest: f64,
+    pub(super) deepest: f64,
     /// Profit of the round trip that is open.
-    profit: f64,
+    pub(super) profit: f64,
 }
 
 impl BatchBook {

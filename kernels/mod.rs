@@ -10,6 +10,7 @@ pub mod affine;
 pub mod arena;
 pub mod attention;
 pub mod backtest_batch;
+pub mod backtest_device;
 pub mod backtest_step;
 pub mod batch_book;
 pub mod batch_exits;

@@ -60,6 +60,11 @@ impl RunningSums {
         }
     }
 
+    /// `[rows + 1]` each: the sums and the sums of their errors, nothing forgotten.
+    pub(super) fn columns(&self) -> Option<(&[f64], &[f64])> {
+        (self.forgotten == 0).then_some((&self.high, &self.low))
+    }
+
     /// Number of values.
     pub fn rows(&self) -> usize {
         self.forgotten + self.high.len() - 1

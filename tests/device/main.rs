@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "the emulated device is a library that is loaded by hand")]
 
 mod adam;
+mod backtest;
 mod emulator;
 #[path = "../planted.rs"]
 mod linear;

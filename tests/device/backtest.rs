@@ -1,0 +1,274 @@
+//! Books of crosses on a device against their twins on the CPU: every number to the bit.
+
+use super::emulator::gpu;
+use candlewick::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
+use candlewick::kernels::backtest_device::{STRETCH_BYTES, run_crosses_on};
+use candlewick::kernels::backtest_step::CostParameters;
+use candlewick::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use candlewick::kernels::gpu::Gpu;
+use candlewick::kernels::instructions::Instructions;
+use candlewick::seed::Seed;
+
+const CASH: f64 = 10_000.0;
+
+/// Prices of a walk, and the rows of it on which books run.
+struct Walk {
+    open: Vec<f64>,
+    close: Vec<f64>,
+    first_row: usize,
+    /// Steps of the rows of the span; empty for no gaps.
+    steps: Vec<u32>,
+}
+
+impl Walk {
+    /// `rows` rows after `first_row` others. Every fifth close is that of the row before.
+    fn new(rows: usize, first_row: usize, drift: f64, seed: u64) -> Walk {
+        let mut stream = Seed(seed).stream("prices", 0);
+        let (mut open, mut close, mut price) = (Vec::new(), Vec::new(), 100.0_f64);
+        for row in 0..first_row + rows {
+            open.push(price * (0.002 * stream.normal()).exp());
+            if row % 5 != 4 {
+                price *= (drift + 0.01 * stream.normal()).exp();
+            }
+            close.push(price);
+        }
+        Walk { open, close, first_row, steps: Vec::new() }
+    }
+
+    /// The same with every third step left out.
+    fn with_gaps(mut self) -> Walk {
+        let rows = self.close.len() - self.first_row;
+        self.steps = (0..rows).map(|row| (7 + row + row / 2) as u32).collect();
+        self
+    }
+
+    /// From this row of the span on at three times the price.
+    fn with_jump(mut self, row: usize) -> Walk {
+        for column in [&mut self.open, &mut self.close] {
+            column[self.first_row + row..].iter_mut().for_each(|price| *price *= 3.0);
+        }
+        self
+    }
+
+    /// With samples at the ends of equal stretches, of which the first `unlisted` are before the first row.
+    fn market(&self, samples: usize, unlisted: usize) -> Market<'_> {
+        let (open, close) = (&self.open[self.first_row..], &self.close[self.first_row..]);
+        let rows = close.len();
+        let ends = (1..=samples).map(|end| (end * rows / samples.max(1)).saturating_sub(1) as u32);
+        Market {
+            open,
+            high: close,
+            low: close,
+            close,
+            steps: &self.steps,
+            end_step: self.steps.last().map_or(rows, |last| *last as usize + 3),
+            sample_rows: std::iter::repeat_n(0, unlisted).chain(ends).collect(),
+            unlisted_samples: unlisted,
+            funding: &[],
+            borrow: &[],
+        }
+    }
+}
+
+/// What one comparison runs.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    books: usize,
+    at_open: bool,
+    short: bool,
+    rules: BookRules,
+    samples: usize,
+    unlisted: usize,
+    stretch_bytes: usize,
+}
+
+const FREE: CostParameters = CostParameters { fee_rate: 0.0, slippage_rate: 0.0 };
+const COSTLY: CostParameters = CostParameters { fee_rate: 1e-3, slippage_rate: 5e-4 };
+const ALL_IN: BookRules = BookRules { costs: COSTLY, resting: COSTLY, size: Size::Share(1.0) };
+const PLAIN: Case = Case {
+    books: 33,
+    at_open: true,
+    short: false,
+    rules: ALL_IN,
+    samples: 7,
+    unlisted: 0,
+    stretch_bytes: STRETCH_BYTES,
+};
+
+const WINDOWS: [usize; 12] = [1, 2, 3, 5, 8, 13, 21, 34, 64, 200, 1000, 6000];
+
+/// Books of ever other pairs; where any goes short, every second one does.
+fn books(case: &Case) -> Vec<CrossBook> {
+    let pairs =
+        (0..WINDOWS.len() - 1).flat_map(|fast| (fast + 1..WINDOWS.len()).map(move |slow| (fast, slow)));
+    let book = |(number, (fast, slow))| CrossBook {
+        book: BatchBook::new(CASH),
+        fast,
+        slow,
+        short: case.short && number % 2 == 0,
+        level: 0.0,
+    };
+    pairs.cycle().take(case.books).enumerate().map(book).collect()
+}
+
+/// Everything that is told of a book, in bits.
+fn bits(cross: &CrossBook) -> Vec<u64> {
+    let book = &cross.book;
+    let money = [
+        book.cash,
+        book.quantity,
+        book.fees,
+        book.slippage_cost,
+        book.last_change,
+        book.equity(),
+        book.max_drawdown(),
+        book.sum,
+        book.squares,
+        cross.level,
+    ];
+    let counts = [
+        book.marked,
+        book.fills,
+        book.trades,
+        book.winning_trades,
+        book.held_steps,
+        usize::from(book.bankrupt),
+    ];
+    money.map(f64::to_bits).into_iter().chain(counts.map(|count| count as u64)).collect()
+}
+
+/// Runs the case on both and gives the books.
+fn compare(gpu: &Gpu, walk: &Walk, case: &Case) -> Vec<CrossBook> {
+    let (market, stride) = (walk.market(case.samples, case.unlisted), case.samples + case.unlisted + 1);
+    let run = |on_device: bool| {
+        let (mut books, mut samples) = (books(case), vec![CASH; case.books * stride]);
+        let pass = CrossPass {
+            market: &market,
+            fill_prices: if case.at_open { market.open } else { market.close },
+            history: &walk.close,
+            first_row: walk.first_row,
+            tie: 1e-12,
+            lag: usize::from(case.at_open),
+            windows: &WINDOWS,
+            rules: &case.rules,
+            exits: &[],
+            books: &mut books,
+            samples: &mut samples,
+        };
+        if on_device {
+            assert!(run_crosses_on(gpu, pass, case.stretch_bytes, &|| false).unwrap());
+        } else {
+            run_crosses(pass, Instructions::widest());
+        }
+        (books, samples)
+    };
+    let ((found, found_samples), (expected, expected_samples)) = (run(true), run(false));
+    let rows = market.close.len();
+    for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(
+            bits(found),
+            bits(expected),
+            "book {number} of {rows} rows, {case:?}:\n{found:?}\n{expected:?}"
+        );
+    }
+    let samples = found_samples.chunks(stride).zip(expected_samples.chunks(stride));
+    for (number, (found, expected)) in samples.enumerate() {
+        let bits =
+            |samples: &[f64]| samples[..stride - 1].iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(found), bits(expected), "samples of book {number} of {rows} rows, {case:?}");
+    }
+    found
+}
+
+#[test]
+fn books_of_any_number_and_length_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let mut fills = 0;
+    for (rows, books) in [(1, 31), (2, 1), (31, 33), (33, 130), (1023, 31), (1024, 33), (1025, 1), (5000, 33)]
+    {
+        for (number, at_open) in [true, false].into_iter().enumerate() {
+            for first_row in [0, 1, 70] {
+                let walk = Walk::new(rows, first_row, 0.0, (rows + number) as u64);
+                let case = Case { books, at_open, short: number == 1, ..PLAIN };
+                fills += compare(&gpu, &walk, &case).iter().map(|book| book.book.fills).sum::<usize>();
+            }
+        }
+    }
+    assert!(fills > 10_000, "only {fills} fills");
+}
+
+#[test]
+fn sizes_costs_and_sides_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let rows = 2100;
+    for (number, size) in [Size::Share(1.0), Size::Share(0.3), Size::Units(40.0)].into_iter().enumerate() {
+        for costs in [FREE, COSTLY, CostParameters { fee_rate: 0.03, slippage_rate: 0.015 }] {
+            for (short, at_open) in [(false, true), (true, true), (true, false)] {
+                let rules = BookRules { costs, resting: costs, size };
+                let case = Case { at_open, short, rules, ..PLAIN };
+                compare(&gpu, &Walk::new(rows, 5, 1e-4, number as u64), &case);
+            }
+        }
+    }
+}
+
+/// A price that rises for ever brings new highs bar after bar, and one that falls and then jumps ruins whoever is short.
+#[test]
+fn new_highs_and_lost_books_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let (mut bankrupt, mut gains) = (0, 0);
+    for at_open in [true, false] {
+        for size in [Size::Share(1.0), Size::Units(150.0)] {
+            let rules = BookRules { size, ..ALL_IN };
+            let case = Case { at_open, short: true, rules, samples: 200, ..PLAIN };
+            let books = compare(&gpu, &Walk::new(2500, 3, 0.003, 5), &case);
+            gains += books.iter().filter(|book| book.book.equity() > 5.0 * CASH).count();
+            for jump in [1023, 1024, 1025, 1500] {
+                let books = compare(&gpu, &Walk::new(2500, 3, -0.001, 6).with_jump(jump), &case);
+                bankrupt += books.iter().filter(|book| book.book.bankrupt).count();
+            }
+        }
+    }
+    assert!(bankrupt > 20, "only {bankrupt} books lost everything");
+    assert!(gains > 10, "only {gains} books gained");
+}
+
+#[test]
+fn gaps_samples_and_stretches_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    for (samples, unlisted) in [(0, 0), (1, 0), (37, 3), (3000, 2)] {
+        for stretch_bytes in [0, 400_000, STRETCH_BYTES] {
+            let walk = Walk::new(4000, 50, 0.0, 11).with_gaps();
+            compare(&gpu, &walk, &Case { short: true, samples, unlisted, stretch_bytes, ..PLAIN });
+        }
+    }
+}
+
+/// What the rest of the program relies on where a device is busy or has no room.
+#[test]
+fn a_run_that_stops_leaves_the_books() {
+    let Some(gpu) = gpu() else { return };
+    let walk = Walk::new(3000, 0, 0.0, 1);
+    let (market, mut books, mut samples) = (walk.market(0, 0), books(&PLAIN), vec![CASH; PLAIN.books]);
+    let asked = std::cell::Cell::new(0);
+    let pass = CrossPass {
+        market: &market,
+        fill_prices: market.open,
+        history: &walk.close,
+        first_row: 0,
+        tie: 1e-12,
+        lag: 1,
+        windows: &WINDOWS,
+        rules: &ALL_IN,
+        exits: &[],
+        books: &mut books,
+        samples: &mut samples,
+    };
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() == 2
+    };
+    assert!(!run_crosses_on(&gpu, pass, 0, &stop).unwrap());
+    assert_eq!(asked.get(), 2);
+    assert!(books.iter().all(|book| book.book.fills == 0 && book.book.marked == 0));
+}
