@@ -8,5 +8,8 @@
 #![allow(unsafe_code, reason = "the emulated device is a library that is loaded by hand")]
 
 mod adam;
+mod attention;
 mod emulator;
+mod gather;
 mod loss;
+mod norm;
