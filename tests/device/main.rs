@@ -8,11 +8,14 @@
 #![allow(unsafe_code, reason = "the emulated device is a library that is loaded by hand")]
 
 mod adam;
+mod attention;
 mod backtest;
 mod emulator;
-#[path = "../planted.rs"]
+mod gather;
 mod linear;
 mod loss;
 mod lstm;
+mod norm;
+#[path = "../planted.rs"]
 mod planted;
 mod training;
