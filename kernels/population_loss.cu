@@ -51,18 +51,18 @@ __device__ __forceinline__ Pair of_output(const float* column, float output, flo
 }
 }  // namespace population_loss
 
-// Adds each member's share of its mean loss over its first `active` rows to loss[*step][p], and fills of_outputs
+// Adds each member's share, of shares[*pass][p], of its mean loss over its first `active` rows to loss[*step][p], and fills of_outputs
 // [P][rows][columns] with the gradient, 0 in other rows, unless it is null. A member whose loss is not finite dies, where
 // `alive` is not null, and dead members' gradients are 0. One block a member.
 KERNEL(loss_of_outputs, 512)(const float* outputs, const float* targets, const float* table, const int* active,
-                             const float* share, const int* step, double* loss, int* alive, float* of_outputs, int rows,
+                             const float* shares, const int* pass, const int* step, double* loss, int* alive, float* of_outputs, int rows,
                              int horizons, int columns) {
     DYNAMIC_SHARED(double, room);
     int member = blockIdx.x, count = min(active[member], rows);
     const float* own_table = table + static_cast<size_t>(member) * columns * population_loss::NUMBERS;
     const float* own_outputs = outputs + static_cast<size_t>(member) * rows * columns;
     const float* own_targets = targets + static_cast<size_t>(member) * rows * horizons;
-    float factor = count > 0 ? share[member] / count : 0.0f;
+    float factor = count > 0 ? shares[static_cast<size_t>(*pass) * gridDim.x + member] / count : 0.0f;
     auto of = [&](int i) {
         const float* column = own_table + i % columns * population_loss::NUMBERS;
         float target = own_targets[static_cast<size_t>(i / columns) * horizons + static_cast<int>(column[population_loss::HORIZON])];

@@ -99,9 +99,11 @@ pub struct PopulationLoss {
     pub table: Address,
     /// `[P]` i32: how many of the rows count, the first ones; a member without any has loss 0.
     pub active: Address,
-    /// `[P]`: what loss and gradient are multiplied by: a micro-batch's share of its batch, or in evaluation a chunk's share
+    /// `[passes, P]`: what loss and gradient are multiplied by: a micro-batch's share of its batch, or in evaluation a chunk's share
     /// of all windows.
-    pub share: Address,
+    pub shares: Address,
+    /// i32: which of the passes this is.
+    pub pass: Address,
     /// i32: which of the steps this is.
     pub step: Address,
     /// `[steps, P]` f64: the loss is added to it.
@@ -129,7 +131,7 @@ impl PopulationLoss {
             threads: THREADS,
             shared_bytes: 32 * 8,
         };
-        let places = [self.outputs, self.targets, self.table, self.active, self.share, self.step];
+        let places = [self.outputs, self.targets, self.table, self.active, self.shares, self.pass, self.step];
         let results = [self.loss, self.alive, self.of_outputs];
         let sizes = [self.rows, self.horizons, self.columns];
         let places = places.into_iter().chain(results).map(Into::into);

@@ -99,7 +99,10 @@ fn run(gpu: &Gpu, batches: &[Batch], before: f64) -> (Vec<f64>, Vec<i32>, Vec<f3
     let table = gpu.upload(&all(|batch| loss_table(&parts(&batch.loss), &batch.zero))).unwrap();
     let active: Vec<i32> = batches.iter().map(|batch| batch.active as i32).collect();
     let [active, alive] = [&active, &vec![1; population]].map(|values| gpu.upload(values).unwrap());
-    let share = gpu.upload(&all(|batch| vec![batch.share])).unwrap();
+    // The third of three passes.
+    let unused = vec![f32::NAN; 2 * population];
+    let shares = gpu.upload(&[unused, all(|batch| vec![batch.share])].concat()).unwrap();
+    let pass = gpu.upload(&[2_i32]).unwrap();
     // The second of three steps.
     let step = gpu.upload(&[1_i32]).unwrap();
     let loss = gpu.upload(&vec![before; 3 * population]).unwrap();
@@ -114,7 +117,8 @@ fn run(gpu: &Gpu, batches: &[Batch], before: f64) -> (Vec<f64>, Vec<i32>, Vec<f3
         targets: targets.address(),
         table: table.address(),
         active: active.address(),
-        share: share.address(),
+        shares: shares.address(),
+        pass: pass.address(),
         step: step.address(),
         loss: loss.address(),
         alive: alive.address(),
@@ -220,7 +224,7 @@ fn chunks_of_an_evaluation_add_up() {
         let [outputs, targets] =
             [&whole.outputs, &whole.targets].map(|values| gpu.upload(&rows(values)).unwrap());
         let active = gpu.upload(&[count as i32]).unwrap();
-        let share = gpu.upload(&[count as f32 / 70.0]).unwrap();
+        let shares = gpu.upload(&[count as f32 / 70.0]).unwrap();
         PopulationLoss {
             population: 1,
             rows: 32,
@@ -230,7 +234,8 @@ fn chunks_of_an_evaluation_add_up() {
             targets: targets.address(),
             table: table.address(),
             active: active.address(),
-            share: share.address(),
+            shares: shares.address(),
+            pass: step.address(),
             step: step.address(),
             loss: loss.address(),
             alive: Address::NONE,
