@@ -40,6 +40,7 @@ pub mod norm_rows;
 pub mod population;
 pub mod population_adam;
 pub mod population_linear;
+pub mod population_rows;
 pub mod precision;
 pub mod product;
 pub mod range_extremes;
