@@ -18,6 +18,8 @@ const CASES: &[([usize; 3], usize)] = &[
     ([2, 50, 3], 2),
     ([2, 40, 36], 0),
     ([3, 2, 1030], 3),
+    // The second member begins at a multiple of 16 bytes, its rows do not.
+    ([2, 2, 36], 1),
 ];
 
 const SITES: usize = 3;
