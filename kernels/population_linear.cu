@@ -368,9 +368,9 @@ using Large = Tile<4, 4>;
 
 }  // namespace linear
 
-#define ROWS_ARGUMENTS(name) float *name, size_t name##_member, size_t name##_row
+#define PRODUCT_ROWS(name) float *name, size_t name##_member, size_t name##_row
 #define PRODUCT_ARGUMENTS                                                                                               \
-    ROWS_ARGUMENTS(left), ROWS_ARGUMENTS(right), ROWS_ARGUMENTS(bias), ROWS_ARGUMENTS(result), ROWS_ARGUMENTS(kept),    \
+    PRODUCT_ROWS(left), PRODUCT_ROWS(right), PRODUCT_ROWS(bias), PRODUCT_ROWS(result), PRODUCT_ROWS(kept),              \
         float *scratch, int rows, int columns, int inner, int chunk, int activation, int added
 #define GIVEN_ROWS(name) {name, name##_member, name##_row}
 #define MULTIPLY(...)                                                                                                   \
@@ -405,7 +405,7 @@ KERNEL(linear_of_weight_bf16_large, 512)(PRODUCT_ARGUMENTS) { MULTIPLY(Large, tr
 
 // result [rows, columns] += the sum of scratch [P][chunks][rows + 1][columns] over chunks, in order; its last row goes to
 // bias, if there is one. A thread has one number; reading the scratch once bounds the time.
-KERNEL(linear_sum_chunks, 256)(ROWS_ARGUMENTS(result), ROWS_ARGUMENTS(bias), const float* scratch, int rows, int columns,
+KERNEL(linear_sum_chunks, 256)(PRODUCT_ROWS(result), PRODUCT_ROWS(bias), const float* scratch, int rows, int columns,
                                int chunks) {
     int count = (rows + 1) * columns, blocks = (count - 1) / static_cast<int>(blockDim.x) + 1;
     int member = blockIdx.x / blocks, element = blockIdx.x % blocks * blockDim.x + threadIdx.x;

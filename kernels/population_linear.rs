@@ -26,7 +26,7 @@ const LEAST_ROWS: usize = 512;
 const SUM_THREADS: usize = 256;
 
 /// No matrix.
-const NOWHERE: Rows = Rows { address: Address::NONE, member: 0, row: 0 };
+pub(super) const NOWHERE: Rows = Rows { address: Address::NONE, member: 0, row: 0 };
 
 /// How an activation is numbered in `activations.cuh`.
 pub(super) fn activation_number(activation: Option<Activation>) -> usize {

@@ -187,6 +187,8 @@ const CASES: &[([usize; 4], usize)] = &[
     ([5, 2, 1, 40], 0),
     ([1, 130, 36, 64], 4),
     ([2, 129, 40, 128], 2),
+    // The second member begins at a multiple of 16 bytes, its rows do not.
+    ([2, 34, 36, 40], 1),
     ([1, 128, 128, 128], 4),
     ([1, 100, 200, 72], 0),
     ([3, 1100, 5, 3], 0),

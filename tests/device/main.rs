@@ -18,4 +18,5 @@ mod lstm;
 mod norm;
 #[path = "../planted.rs"]
 mod planted;
+mod rows;
 mod training;
