@@ -94,7 +94,10 @@ fn close(world: &World, found: &Fit, expected: &Fit, tolerance: f64, name: &str)
             (found.validation_loss, expected.validation_loss),
             (found.learning_rate, expected.learning_rate),
         ] {
-            assert!((found - expected).abs() <= tolerance * expected.abs(), "{name}: {found} is not {expected}");
+            assert!(
+                (found - expected).abs() <= tolerance * expected.abs(),
+                "{name}: {found} is not {expected}"
+            );
         }
     }
     let (found, expected) = (world.predict(&*found.model), world.predict(&*expected.model));
@@ -174,7 +177,8 @@ fn company() -> Vec<(World, ModelConfig, TrainConfig)> {
             }),
             loss: LossConfig::Huber { delta: 0.5 + number as f64 },
             gradient_clip: (number != 1).then_some(0.5),
-            early_stopping: (number != 2).then_some(EarlyStopping { patience: 1 + number as u64, min_delta: 0.0 }),
+            early_stopping: (number != 2)
+                .then_some(EarlyStopping { patience: 1 + number as u64, min_delta: 0.0 }),
             ..config()
         };
         (world(20 + number as u64, 100 + 31 * number), lstm(0.1 * number as f64), config)

@@ -4,7 +4,7 @@ use super::{Program, Slot, Step, View};
 use crate::kernels::gpu::Address;
 use crate::kernels::population::Rows;
 use crate::kernels::population_linear::PopulationLinear;
-use crate::kernels::population_norm;
+use crate::kernels::population_norm::PopulationNorm;
 use crate::kernels::precision::Precision;
 
 /// Slots begin at multiples of so many numbers, so that rows may be read four numbers at a time.
@@ -107,7 +107,7 @@ impl Program {
                 let (rows, outputs) = (windows * x.rows, 4 * cells.width);
                 linear(rows, x.width, outputs).max(linear(rows, cells.width, outputs))
             }
-            Step::Norm { y, .. } => population_norm::scratch(population, windows * y.rows, y.width),
+            Step::Norm { y, .. } => PopulationNorm::scratch(population, windows * y.rows, y.width),
             _ => 0,
         };
         self.steps.iter().map(of_step).max().unwrap_or(0)

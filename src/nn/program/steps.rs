@@ -6,11 +6,11 @@ use crate::kernels::attention::AttentionShape;
 use crate::kernels::gpu::{Address, GpuError};
 use crate::kernels::lstm_sequence::Outputs;
 use crate::kernels::population::{DropoutSite, Rows};
-use crate::kernels::population_attention::PopulationAttention;
+use crate::kernels::population_attention::{AttentionGradients, PopulationAttention};
 use crate::kernels::population_gather::{WindowShape, scale_rows};
 use crate::kernels::population_linear::PopulationLinear;
 use crate::kernels::population_lstm::{LstmBuffers, LstmPath, PopulationLstm};
-use crate::kernels::population_norm::PopulationNorm;
+use crate::kernels::population_norm::{NormGradients, PopulationNorm};
 use crate::kernels::population_rows::PopulationRows;
 use crate::nn::Normalisation;
 
@@ -94,9 +94,14 @@ impl Walk<'_> {
         PopulationRows { population: self.layout.population, rows, width }
     }
 
-    fn norm(&self, y: Slot) -> PopulationNorm {
-        let (population, rows) = (self.layout.population, self.count(y.view()));
-        PopulationNorm { population, rows, width: y.width }
+    fn norm(&self, y: Slot, [scale, shift]: [usize; 2]) -> PopulationNorm {
+        PopulationNorm {
+            population: self.layout.population,
+            rows: self.count(y.view()),
+            width: y.width,
+            scale: self.machine.weight(scale, y.width),
+            shift: self.machine.weight(shift, y.width),
+        }
     }
 
     fn site(&self, site: usize) -> DropoutSite {
@@ -167,8 +172,7 @@ impl Walk<'_> {
                 self.lstm(*cells, *y, *site).forward(gpu, &buffers, keep)
             }
             Step::Norm { x, scale, shift, y } => {
-                let (scale, shift) = (machine.weight(*scale, y.width), machine.weight(*shift, y.width));
-                self.norm(*y).forward(gpu, self.rows(*x), scale, shift, self.rows(y.view()))
+                self.norm(*y, [*scale, *shift]).forward(gpu, self.rows(*x), self.rows(y.view()))
             }
             Step::Attention { qkv, weights, y, .. } => self.attention(step).map_or(Ok(()), |attention| {
                 attention.forward(gpu, self.place(*qkv), self.place(*weights), self.place(*y))
@@ -176,14 +180,14 @@ impl Walk<'_> {
             Step::Residual { base, values, site, sum } => {
                 let rows = self.row_steps(self.count(*base), sum.width);
                 let (values, sum) = (self.rows(values.view()), self.rows(sum.view()));
-                rows.residual(gpu, self.rows(*base), values, self.site(*site), sum)
+                rows.residual(gpu, self.site(*site), values, self.rows(*base), sum)
             }
             Step::Dropout { x, site } => {
                 let rows = self.rows(x.view());
                 self.row_steps(self.count(x.view()), x.width).dropout(
                     gpu,
-                    rows,
                     self.site(*site),
+                    rows,
                     rows,
                     false,
                 )
@@ -191,7 +195,7 @@ impl Walk<'_> {
             Step::Positions { x, length, source } => {
                 let rows = self.rows(x.view());
                 let positions = self.positions(*source, x.width);
-                self.row_steps(self.count(x.view()), x.width).positions(gpu, rows, positions, *length, rows)
+                self.row_steps(self.count(x.view()), x.width).positions(gpu, *length, rows, positions, rows)
             }
         }
     }
@@ -255,33 +259,41 @@ impl Walk<'_> {
             }
             Step::Norm { x, scale, shift, y } => {
                 let added = self.adds(*x)?;
-                let of_weights = [*scale, *shift].map(|place| machine.weight_gradient(place, y.width));
-                let (of_y, of_x) = (self.gradient_rows(y.view()), self.gradient_rows(*x));
-                let scale = machine.weight(*scale, y.width);
-                let scratch = machine.scratch(self.layout);
-                self.norm(*y).backward(gpu, self.rows(*x), scale, of_y, (of_x, added), of_weights, scratch)
+                let gradients = NormGradients {
+                    x: self.rows(*x),
+                    of_y: self.gradient_rows(y.view()),
+                    of_x: self.gradient_rows(*x),
+                    adds: added,
+                    of_scale: machine.weight_gradient(*scale, y.width),
+                    of_shift: machine.weight_gradient(*shift, y.width),
+                    scratch: machine.scratch(self.layout),
+                };
+                self.norm(*y, [*scale, *shift]).backward(gpu, &gradients)
             }
             Step::Attention { qkv, weights, y, .. } => {
-                let (places, of_y) = ([*qkv, *weights].map(|slot| self.place(slot)), self.gradient(*y));
                 self.written[qkv.index] = true;
-                self.attention(step).map_or(Ok(()), |attention| {
-                    attention.backward(gpu, places[0], places[1], of_y, self.gradient(*qkv))
-                })
+                let gradients = AttentionGradients {
+                    qkv: self.place(*qkv),
+                    weights: self.place(*weights),
+                    of_output: self.gradient(*y),
+                    of_qkv: self.gradient(*qkv),
+                };
+                self.attention(step).map_or(Ok(()), |attention| attention.backward(gpu, &gradients))
             }
             Step::Residual { base, values, site, sum } => {
                 let rows = self.row_steps(self.count(*base), sum.width);
                 let of_sum = self.gradient_rows(sum.view());
                 let added = self.adds(values.view())?;
-                rows.dropout(gpu, of_sum, self.site(*site), self.gradient_rows(values.view()), added)?;
+                rows.dropout(gpu, self.site(*site), of_sum, self.gradient_rows(values.view()), added)?;
                 let added = self.adds(*base)?;
-                rows.dropout(gpu, of_sum, DropoutSite::NONE, self.gradient_rows(*base), added)
+                rows.dropout(gpu, DropoutSite::NONE, of_sum, self.gradient_rows(*base), added)
             }
             Step::Dropout { x, site } => {
                 let of_x = self.gradient_rows(x.view());
                 self.row_steps(self.count(x.view()), x.width).dropout(
                     gpu,
-                    of_x,
                     self.site(*site),
+                    of_x,
                     of_x,
                     false,
                 )
@@ -291,7 +303,7 @@ impl Walk<'_> {
                 PositionSource::Learned(place) => {
                     let of_positions = machine.weight_gradient(*place, x.width);
                     let rows = self.row_steps(self.count(x.view()), x.width);
-                    rows.of_positions(gpu, self.gradient_rows(x.view()), *length, of_positions)
+                    rows.of_positions(gpu, *length, self.gradient_rows(x.view()), of_positions)
                 }
             },
         }
