@@ -52,10 +52,12 @@ impl Tile {
     /// The one for a result of this size: the largest that does not reach far beyond it.
     fn of(rows: usize, columns: usize) -> Tile {
         let area = |side: usize| rows.next_multiple_of(side) * columns.next_multiple_of(side);
-        match () {
-            () if columns <= 32 => Tile::Tall,
-            () if 8 * area(128) <= 9 * area(64) => Tile::Large,
-            () => Tile::Even,
+        if columns <= 32 {
+            Tile::Tall
+        } else if 8 * area(128) <= 9 * area(64) {
+            Tile::Large
+        } else {
+            Tile::Even
         }
     }
 
