@@ -10,3 +10,4 @@
 mod adam;
 mod emulator;
 mod lstm;
+mod lstm_layer;
