@@ -118,6 +118,9 @@ impl PopulationLstm {
     ///
     /// # Errors
     /// A device that fails.
+    ///
+    /// # Panics
+    /// When the path names a tile of another size: a fault of the caller.
     pub fn forward(&self, gpu: &Gpu, buffers: &LstmBuffers, keep: bool) -> Result<(), GpuError> {
         self.launch(gpu, Direction::Forward, buffers, buffers.output, keep)
     }
@@ -126,6 +129,9 @@ impl PopulationLstm {
     ///
     /// # Errors
     /// A device that fails.
+    ///
+    /// # Panics
+    /// When the path names a tile of another size: a fault of the caller.
     pub fn backward(&self, gpu: &Gpu, buffers: &LstmBuffers, of_output: Address) -> Result<(), GpuError> {
         self.launch(gpu, Direction::Backward, buffers, of_output, true)
     }

@@ -15,6 +15,7 @@ mod gather;
 mod linear;
 mod loss;
 mod lstm;
+mod lstm_layer;
 mod norm;
 #[path = "../planted.rs"]
 mod planted;
