@@ -9,4 +9,6 @@
 
 mod adam;
 mod backtest;
+mod board;
 mod emulator;
+mod grid;
