@@ -10,7 +10,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, CostConfig, Exits, Signals, run_batch, run_compact, run_one,
+    BacktestConfig, BatchOutcome, BatchRequest, CostConfig, Devices, Exits, Signals, run_batch, run_compact,
+    run_one,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
@@ -225,6 +226,7 @@ fn main() {
             borrow: &[],
             periods: 512,
             instructions: Instructions::widest(),
+            devices: Devices::default(),
         };
         let pairs = hundred(Direction::LongOnly);
         let crosses = |pairs: &[SmaCross]| run_batch(&request, Signals::SmaCross(pairs), &Silent).unwrap();

@@ -128,11 +128,12 @@ struct Changes {
 }  // namespace batch
 
 // Runs every book through the rows first..first + count, which begin with a tile. Books are columns of `table`
-// [batch::COLUMNS][books], `shorts` says which go short, samples are [book][sample_stride].
+// [batch::COLUMNS][books], `shorts` says which go short; equity [book][samples + 1] takes the equity before the first row and
+// at each sample, of which the first `unlisted` are taken before the first row, too.
 KERNEL(cross_books, 64)(const double* close, const double* fill_prices, const double* returns, const double* squares,
                         const double* highest, const double* lowest, const uint32_t* samples_before, const uint32_t* sample_rows,
                         const uint32_t* steps, uint64_t end_step, int rows, const uint32_t* up, const uint32_t* down,
-                        int word_stride, const int* shorts, double* table, double* samples, int sample_stride, int books,
+                        int word_stride, const int* shorts, double* table, double* equity, int samples, int unlisted, int books,
                         int first, int count, double fee_rate, double slippage_rate, double size, int in_units) {
     batch::Market market{close, returns, squares, highest, lowest, samples_before, sample_rows, steps, end_step, rows};
     batch::Rules rules{{fee_rate, slippage_rate}, size, in_units != 0};
@@ -143,7 +144,8 @@ KERNEL(cross_books, 64)(const double* close, const double* fill_prices, const do
     batch::Book book;
     book.load(table, books, own, there ? first : end);
     batch::Changes changes(up + own, down != nullptr && shorts[own] ? down + own : nullptr, word_stride, first, count, book.level);
-    double* own_samples = samples + static_cast<size_t>(own) * sample_stride;
+    double* own_equity = equity + static_cast<size_t>(own) * (samples + 1);
+    for (int sample = 0; there && first == 0 && sample <= unlisted; ++sample) own_equity[sample] = book.before;
     while (__ballot_sync(ALL_LANES, book.marked < end)) {
         bool busy = book.marked < end;
         int change = 0, next = 0;
@@ -151,7 +153,7 @@ KERNEL(cross_books, 64)(const double* close, const double* fill_prices, const do
             change = changes.row();
             next = min(min(change, end), (book.marked / batch::TILE + 1) * batch::TILE);
         }
-        book.hold(market, rules, next, busy && next > book.marked, own_samples);
+        book.hold(market, rules, next, busy && next > book.marked, own_equity + 1);
         // A book whose equity was used up on the way has not come that far, and behind the last row nothing is an order.
         if (busy && book.marked == next && next == change && next < end) {
             book.level = changes.take();
@@ -159,4 +161,12 @@ KERNEL(cross_books, 64)(const double* close, const double* fill_prices, const do
         }
     }
     if (there) book.store(table, books, own);
+}
+
+// returns[book][sample]: of equity [book][samples + 1] against the one before, 0 where that is nothing.
+KERNEL(sampled_returns, 256)(const double* equity, float* returns, int samples, uint64_t count) {
+    size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const double* before = equity + i + i / samples;
+    returns[i] = before[0] > 0.0 ? static_cast<float>(before[1] / before[0] - 1.0) : 0.0f;
 }

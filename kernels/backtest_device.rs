@@ -23,8 +23,8 @@ const GROUP: usize = 256;
 /// Books whose comparisons are stored at once.
 const LANES: usize = 32;
 
-/// Samples that are read at once.
-const READ_SAMPLES: usize = 1 << 21;
+/// Returns that are read at once.
+const READ_RETURNS: usize = 1 << 22;
 
 /// Numbers of a book in the table of the device; the `.cuh` has the same number.
 const COLUMNS: usize = 18;
@@ -37,15 +37,16 @@ pub fn runs(pass: &CrossPass) -> bool {
         && small(2 * pass.books.len() + LANES)
         && pass.books.len().div_ceil(GROUP) <= 65_535
         && pass.windows.len() <= 65_535
-        && small(pass.samples.len() / pass.books.len().max(1))
+        && small(pass.market.sample_rows.len())
 }
 
 /// Runs every book over all rows, as [`run_crosses`](super::backtest_batch::run_crosses), and says whether it came to the
 /// end: `stop` is asked now and then, between stretches of as many tiles as have room in `stretch_bytes`, at least one, which
-/// changes no bit. Otherwise the books are as before, and the samples hold anything.
+/// changes no bit. Once all books are done they are written, and `keep` is given the number of each and its returns from sample
+/// to sample, the first one against the equity at the start; 0 where nothing was left. The samples of the pass are not touched.
 ///
 /// # Errors
-/// A device without room, or one that fails.
+/// A device without room, or one that fails. The books may then hold anything.
 ///
 /// # Panics
 /// Where [`runs`] says no: a fault of the caller.
@@ -54,6 +55,7 @@ pub fn run_crosses_on(
     pass: CrossPass,
     stretch_bytes: usize,
     stop: &dyn Fn() -> bool,
+    keep: &mut dyn FnMut(usize, &[f32]),
 ) -> Result<bool, GpuError> {
     assert!(runs(&pass), "these books are not for the device");
     if pass.books.is_empty() || pass.market.close.is_empty() {
@@ -67,10 +69,10 @@ pub fn run_crosses_on(
         }
         let count = books.stretch.min(pass.market.close.len() - first);
         books.compare(gpu, &rows, first, count)?;
-        books.follow(gpu, &rows, pass.rules, (first, count))?;
+        books.follow(gpu, &rows, &pass, (first, count))?;
         gpu.wait()?;
     }
-    books.download(gpu, pass)?;
+    books.download(gpu, pass, keep)?;
     Ok(true)
 }
 
@@ -185,9 +187,11 @@ struct Books {
     shorts: Memory<i32>,
     /// `[COLUMNS][book]`
     table: Memory<f64>,
-    /// `[book][sample]`
-    samples: Memory<f64>,
-    sample_stride: usize,
+    /// `[book][sample + 1]`: the equity before and that at each sample.
+    equity: Memory<f64>,
+    /// `[book][sample]`: from sample to sample.
+    returns: Memory<f32>,
+    samples: usize,
     /// `[window][row of the stretch]`
     means: Memory<f64>,
     /// `[word of the stretch][book]`
@@ -198,7 +202,7 @@ struct Books {
 
 impl Books {
     fn upload(gpu: &Gpu, pass: &CrossPass, stretch_bytes: usize) -> Result<Books, GpuError> {
-        let (books, rows) = (&*pass.books, pass.market.close.len());
+        let (books, rows, samples) = (&*pass.books, pass.market.close.len(), pass.market.sample_rows.len());
         let padded = books.len().next_multiple_of(LANES);
         let kinds = if books.iter().any(|book| book.short) { 2 } else { 1 };
         let tile_bytes = TILE * (pass.windows.len() * size_of::<f64>() + kinds * padded / 8);
@@ -218,8 +222,9 @@ impl Books {
             pairs: gpu.upload(&pairs)?,
             shorts: gpu.upload(&books.iter().map(|book| i32::from(book.short)).collect::<Vec<_>>())?,
             table: gpu.upload(&table)?,
-            samples: gpu.zeros(pass.samples.len())?,
-            sample_stride: pass.samples.len() / books.len(),
+            equity: gpu.zeros(books.len() * (samples + 1))?,
+            returns: gpu.zeros(books.len() * samples)?,
+            samples,
             means: gpu.zeros(pass.windows.len() * stretch)?,
             up: gpu.zeros(words)?,
             down: gpu.zeros(if kinds == 2 { words } else { 0 })?,
@@ -266,10 +271,11 @@ impl Books {
         &self,
         gpu: &Gpu,
         rows: &Rows,
-        rules: &BookRules,
+        pass: &CrossPass,
         (first, count): (usize, usize),
     ) -> Result<(), GpuError> {
-        let (size, in_units) = match rules.size {
+        let BookRules { costs, size, .. } = pass.rules;
+        let (size, in_units) = match *size {
             Size::Share(share) => (share, 0),
             Size::Units(units) => (units, 1),
         };
@@ -292,36 +298,48 @@ impl Books {
                 self.padded.into(),
                 place(&self.shorts),
                 place(&self.table),
-                place(&self.samples),
-                self.sample_stride.into(),
+                place(&self.equity),
+                self.samples.into(),
+                pass.market.unlisted_samples.into(),
                 self.count.into(),
                 first.into(),
                 count.into(),
-                rules.costs.fee_rate.into(),
-                rules.costs.slippage_rate.into(),
+                costs.fee_rate.into(),
+                costs.slippage_rate.into(),
                 size.into(),
                 Argument::Int(in_units),
             ],
         )
     }
 
-    /// Writes what was found into the samples and the books of the pass.
-    fn download(&self, gpu: &Gpu, pass: CrossPass) -> Result<(), GpuError> {
-        let (stride, rows) = (self.sample_stride, pass.market.close.len());
+    /// Writes what was found into the books of the pass and hands out their returns.
+    fn download(
+        &self,
+        gpu: &Gpu,
+        pass: CrossPass,
+        keep: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<(), GpuError> {
         let table = gpu.read(&self.table, 0, COLUMNS * self.count)?;
-        // A sample that is taken before the first row keeps what it is; the last of each book is scratch.
-        let taken = pass.market.unlisted_samples..stride - 1;
-        let at_once = stride * (READ_SAMPLES / stride).max(1);
-        if !taken.is_empty() {
-            for (number, samples) in pass.samples.chunks_mut(at_once).enumerate() {
-                let found = gpu.read(&self.samples, number * at_once, samples.len())?;
-                for (samples, found) in samples.chunks_exact_mut(stride).zip(found.chunks_exact(stride)) {
-                    samples[taken.clone()].copy_from_slice(&found[taken.clone()]);
-                }
-            }
-        }
         for (number, book) in pass.books.iter_mut().enumerate() {
-            restore(book, std::array::from_fn(|column| table[column * self.count + number]), rows);
+            let columns = std::array::from_fn(|column| table[column * self.count + number]);
+            restore(book, columns, pass.market.close.len());
+        }
+        if self.samples == 0 {
+            (0..self.count).for_each(|book| keep(book, &[]));
+            return Ok(());
+        }
+        let items = self.count * self.samples;
+        gpu.launch(
+            of("sampled_returns", [items.div_ceil(256), 1, 1], 256),
+            &[place(&self.equity), place(&self.returns), self.samples.into(), (items as u64).into()],
+        )?;
+        let at_once = (READ_RETURNS / self.samples).max(1);
+        for first in (0..self.count).step_by(at_once) {
+            let count = at_once.min(self.count - first);
+            let found = gpu.read(&self.returns, first * self.samples, count * self.samples)?;
+            for (number, returns) in found.chunks_exact(self.samples).enumerate() {
+                keep(first + number, returns);
+            }
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use super::markets::{HOUR, columns, random_bars, random_symbol, shared, symbol, wide_bars, wide_symbol};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Exits, FillTime, Intrabar, Signals,
-    Sizing, run_batch, run_books, supports,
+    BacktestConfig, BatchOutcome, BatchRequest, Books, CostConfig, Devices, Exits, FillTime, Intrabar,
+    Signals, Sizing, run_batch, run_books, supports,
 };
 use candlewick::domains::market::strategies::{Direction, Strategy, World, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
@@ -115,6 +115,7 @@ pub(super) fn request<'a>(
         borrow: &[],
         periods: 37,
         instructions: Instructions::widest(),
+        devices: Devices::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domains::market::backtest::{self, BacktestConfig, Books};
 use crate::domains::market::strategies::{
     BookConfig, StrategyConfig, StrategyEntry, World, decide_guarded, traded_model,
 };
+use crate::kernels::gpu::Gpu;
 use crate::metrics::{book_figures, trading_metrics};
 use crate::progress::{Event, Progress, Silent};
 use crate::rundir::{SpreadSummary, StrategyKind};
@@ -24,6 +25,8 @@ pub(super) struct Market<'a> {
     pub fitted: &'a Fitted,
     pub progress: &'a dyn Progress,
     pub seed: Seed,
+    /// CUDA devices on which books may run.
+    pub gpus: &'a [Gpu],
 }
 
 impl<'a> Market<'a> {

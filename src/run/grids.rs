@@ -3,7 +3,8 @@
 use super::RunError;
 use super::books::{Backtested, Decided, Market, ShownBook, decide_book, settings_of, symbols};
 use crate::domains::market::backtest::{
-    self, BacktestConfig, BatchOutcome, BatchRequest, Exits, Signals, carry_rates, run_batch, supports,
+    self, BacktestConfig, BatchOutcome, BatchRequest, Devices, Exits, Signals, carry_rates, run_batch,
+    supports,
 };
 use crate::domains::market::strategies::{BookConfig, StrategyConfig, StrategyEntry, sma_cross::SmaCross};
 use crate::kernels::instructions::Instructions;
@@ -35,6 +36,8 @@ pub(super) struct GridRun<'a> {
     symbol: Option<usize>,
     /// Whether the batch ran it, or the ledger.
     pub batch: bool,
+    /// How many of its books CUDA devices ran.
+    on_devices: usize,
     /// Figures of each book.
     pub figures: Vec<BookFigures>,
     /// Returns of each book over equal stretches of the test bars.
@@ -99,7 +102,7 @@ fn run_grid<'a>(
     };
     let stretches = stretches(entry.len()).min(span.len());
     let work = GridWork { market, strategy, symbol, span: span.clone(), stretches };
-    let (mut batch, mut figures, mut values) = (true, Vec::new(), Vec::new());
+    let (mut batch, mut on_devices, mut figures, mut values) = (true, 0, Vec::new(), Vec::new());
     for start in (0..entry.len()).step_by(CHUNK) {
         let books: Vec<BookConfig> =
             (start..entry.len().min(start + CHUNK)).map(|book| entry.config(book)).collect();
@@ -115,6 +118,7 @@ fn run_grid<'a>(
                 values[row..row + periods].copy_from_slice(outcome.returns.book(place));
             }
             batch &= by_batch;
+            on_devices += outcome.on_devices;
         }
     }
     let times = market.bars.timeline().times().get(span).unwrap_or_default();
@@ -124,6 +128,7 @@ fn run_grid<'a>(
         strategy,
         symbol,
         batch,
+        on_devices,
         figures,
         returns: ReturnMatrix::new(stretches, values).unwrap_or_default(),
         periods_per_year: market.plan.experiment.backtest.annual_periods(times),
@@ -174,6 +179,7 @@ impl GridWork<'_, '_> {
             borrow: &carry.borrow,
             periods: self.stretches,
             instructions: Instructions::widest(),
+            devices: Devices { gpus: self.market.gpus, first: false },
         };
         let crosses: Vec<SmaCross> = books
             .iter()
@@ -219,7 +225,7 @@ impl GridWork<'_, '_> {
             .collect::<Result<_, RunError>>()?;
         let (figures, returns): (Vec<BookFigures>, Vec<Vec<f32>>) = found.into_iter().unzip();
         let returns = ReturnMatrix::new(self.stretches, returns.concat()).unwrap_or_default();
-        Ok(BatchOutcome { figures, returns })
+        Ok(BatchOutcome { figures, returns, on_devices: 0 })
     }
 }
 
@@ -251,5 +257,7 @@ fn best_book(market: &Market, grid: &GridRun) -> Result<Backtested, RunError> {
 
 pub(super) fn describe(grids: &[GridRun]) -> String {
     let books: usize = grids.iter().map(|grid| grid.figures.len()).sum();
-    format!("{} of {}", counted(books, "book"), counted(grids.len(), "grid"))
+    let on_devices: usize = grids.iter().map(|grid| grid.on_devices).sum();
+    let place = if on_devices > 0 { format!(", {on_devices} of them on CUDA") } else { String::new() };
+    format!("{} of {}{place}", counted(books, "book"), counted(grids.len(), "grid"))
 }

@@ -105,7 +105,8 @@ pub fn run(plan: &Plan, directory: &RunDir, context: &Context) -> Result<Summary
     };
 
     if !experiment.strategies.is_empty() {
-        let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed };
+        let gpus = &context.device.gpus;
+        let world = books::Market { plan, bars, fitted: &fitted, progress: context.progress, seed, gpus };
         compare(&world, &mut stages, &mut outcome)?;
     }
 

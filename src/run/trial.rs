@@ -389,7 +389,8 @@ impl<'a> Workshop<'a> {
         let mut fitted = Fitted::none(&trial.plan, bars)?;
         fitted.first_validation = Predictions(vec![predictions]);
         let seed = Seed(trial.plan.experiment.seed);
-        let market = Market { plan: &trial.plan, bars, fitted: &fitted, progress: &Silent, seed };
+        // Trials have the devices for themselves, and few books.
+        let market = Market { plan: &trial.plan, bars, fitted: &fitted, progress: &Silent, seed, gpus: &[] };
         books::on_validation(&market, strategy, &span)
     }
 

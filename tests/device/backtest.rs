@@ -68,6 +68,28 @@ impl Walk {
             borrow: &[],
         }
     }
+
+    fn pass<'a>(
+        &'a self,
+        market: &'a Market<'a>,
+        case: &'a Case,
+        books: &'a mut [CrossBook],
+        samples: &'a mut [f64],
+    ) -> CrossPass<'a> {
+        CrossPass {
+            market,
+            fill_prices: if case.at_open { market.open } else { market.close },
+            history: &self.close,
+            first_row: self.first_row,
+            tie: 1e-12,
+            lag: usize::from(case.at_open),
+            windows: &WINDOWS,
+            rules: &case.rules,
+            exits: &[],
+            books,
+            samples,
+        }
+    }
 }
 
 /// What one comparison runs.
@@ -137,45 +159,34 @@ fn bits(cross: &CrossBook) -> Vec<u64> {
     money.map(f64::to_bits).into_iter().chain(counts.map(|count| count as u64)).collect()
 }
 
+/// Returns from sample to sample, as the batch keeps them.
+fn returns(samples: &[f64]) -> Vec<f32> {
+    let mut before = CASH;
+    let of = |worth: &f64| {
+        let change = if before > 0.0 { (worth / before - 1.0) as f32 } else { 0.0 };
+        before = *worth;
+        change
+    };
+    samples.iter().map(of).collect()
+}
+
 /// Runs the case on both and gives the books.
 fn compare(gpu: &Gpu, walk: &Walk, case: &Case) -> Vec<CrossBook> {
-    let (market, stride) = (walk.market(case.samples, case.unlisted), case.samples + case.unlisted + 1);
-    let run = |on_device: bool| {
-        let (mut books, mut samples) = (books(case), vec![CASH; case.books * stride]);
-        let pass = CrossPass {
-            market: &market,
-            fill_prices: if case.at_open { market.open } else { market.close },
-            history: &walk.close,
-            first_row: walk.first_row,
-            tie: 1e-12,
-            lag: usize::from(case.at_open),
-            windows: &WINDOWS,
-            rules: &case.rules,
-            exits: &[],
-            books: &mut books,
-            samples: &mut samples,
-        };
-        if on_device {
-            assert!(run_crosses_on(gpu, pass, case.stretch_bytes, &|| false).unwrap());
-        } else {
-            run_crosses(pass, Instructions::widest());
-        }
-        (books, samples)
-    };
-    let ((found, found_samples), (expected, expected_samples)) = (run(true), run(false));
-    let rows = market.close.len();
+    let market = walk.market(case.samples, case.unlisted);
+    let (rows, stride) = (market.close.len(), market.sample_rows.len() + 1);
+    let (mut found, mut expected) = (books(case), books(case));
+    let mut samples = vec![CASH; case.books * stride];
+    let mut found_returns = vec![Vec::new(); case.books];
+    let mut keep = |book: usize, returns: &[f32]| found_returns[book] = returns.to_vec();
+    let pass = walk.pass(&market, case, &mut found, &mut []);
+    assert!(run_crosses_on(gpu, pass, case.stretch_bytes, &|| false, &mut keep).unwrap());
+    run_crosses(walk.pass(&market, case, &mut expected, &mut samples), Instructions::widest());
     for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        assert_eq!(
-            bits(found),
-            bits(expected),
-            "book {number} of {rows} rows, {case:?}:\n{found:?}\n{expected:?}"
-        );
-    }
-    let samples = found_samples.chunks(stride).zip(expected_samples.chunks(stride));
-    for (number, (found, expected)) in samples.enumerate() {
-        let bits =
-            |samples: &[f64]| samples[..stride - 1].iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(found), bits(expected), "samples of book {number} of {rows} rows, {case:?}");
+        let what = format!("book {number} of {rows} rows, {case:?}:\n{found:?}\n{expected:?}");
+        assert_eq!(bits(found), bits(expected), "{what}");
+        let samples = &samples[number * stride..][..stride - 1];
+        let bits = |returns: &[f32]| returns.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&found_returns[number]), bits(&returns(samples)), "returns of {what}");
     }
     found
 }
@@ -249,26 +260,15 @@ fn gaps_samples_and_stretches_have_the_bits_of_the_cpu() {
 fn a_run_that_stops_leaves_the_books() {
     let Some(gpu) = gpu() else { return };
     let walk = Walk::new(3000, 0, 0.0, 1);
-    let (market, mut books, mut samples) = (walk.market(0, 0), books(&PLAIN), vec![CASH; PLAIN.books]);
+    let (market, mut books) = (walk.market(5, 0), books(&PLAIN));
     let asked = std::cell::Cell::new(0);
-    let pass = CrossPass {
-        market: &market,
-        fill_prices: market.open,
-        history: &walk.close,
-        first_row: 0,
-        tie: 1e-12,
-        lag: 1,
-        windows: &WINDOWS,
-        rules: &ALL_IN,
-        exits: &[],
-        books: &mut books,
-        samples: &mut samples,
-    };
     let stop = || {
         asked.set(asked.get() + 1);
         asked.get() == 2
     };
-    assert!(!run_crosses_on(&gpu, pass, 0, &stop).unwrap());
+    let mut keep = |_: usize, _: &[f32]| panic!("there is nothing to keep");
+    let pass = walk.pass(&market, &PLAIN, &mut books, &mut []);
+    assert!(!run_crosses_on(&gpu, pass, 0, &stop, &mut keep).unwrap());
     assert_eq!(asked.get(), 2);
     assert!(books.iter().all(|book| book.book.fills == 0 && book.book.marked == 0));
 }

@@ -10,8 +10,10 @@
 mod adam;
 mod attention;
 mod backtest;
+mod board;
 mod emulator;
 mod gather;
+mod grid;
 mod linear;
 mod loss;
 mod lstm;

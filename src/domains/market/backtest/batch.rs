@@ -4,15 +4,15 @@
 //! and every count. Mean and deviation of the returns come from sums in another order and agree within 1e-10. It is meant
 //! for grids of parameters: memory is a few hundred bytes a book, and processor time a fraction of a nanosecond a bar.
 
-use super::config::{BacktestConfig, Books, FillTime};
+use super::config::{BacktestConfig, Books};
 use super::costs::lower;
 use super::exits::Exits;
 use super::sizing::Sizing;
-use crate::domains::market::strategies::{Direction, TIE, sma_cross::SmaCross};
-use crate::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
+use crate::domains::market::strategies::sma_cross::SmaCross;
 use crate::kernels::batch_book::{BatchBook, BookRules, Market, Size};
 use crate::kernels::batch_orders::{OrderBook, OrderColumn, OrderPass, list_orders, run_orders};
 use crate::kernels::exit_rules::ExitParameters;
+use crate::kernels::gpu::Gpu;
 use crate::kernels::instructions::Instructions;
 use crate::progress::{Event, Progress};
 use crate::table::{Bars, BookFigures, Positions, ReturnMatrix};
@@ -41,6 +41,18 @@ pub struct BatchRequest<'a> {
     pub periods: usize,
     /// The instructions to use, [`Instructions::widest`] where nobody compares. They change no bit.
     pub instructions: Instructions,
+    /// Where else books may run. It changes no bit.
+    pub devices: Devices<'a>,
+}
+
+/// CUDA devices for books.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Devices<'a> {
+    /// The devices.
+    pub gpus: &'a [Gpu],
+    /// Whether all books that can run there do, be it slower. Otherwise devices and processors take what they are seen to do
+    /// in the same time, and small work stays with the processors.
+    pub first: bool,
 }
 
 /// What the books trade on.
@@ -64,6 +76,8 @@ pub struct BatchOutcome {
     pub figures: Vec<BookFigures>,
     /// Returns of each over equal stretches of the span.
     pub returns: ReturnMatrix,
+    /// How many of the books CUDA devices ran.
+    pub on_devices: usize,
 }
 
 /// Whether the batch can run books of this configuration.
@@ -114,14 +128,14 @@ pub fn run_batch(
 
 /// What all books of a request share.
 pub(super) struct Stage<'a> {
-    request: &'a BatchRequest<'a>,
-    rules: BookRules,
-    market: Market<'a>,
+    pub(super) request: &'a BatchRequest<'a>,
+    pub(super) rules: BookRules,
+    pub(super) market: Market<'a>,
     /// The market's first row in the symbol's history.
-    first_row: usize,
+    pub(super) first_row: usize,
     /// Steps of the span.
     bars: usize,
-    periods: usize,
+    pub(super) periods: usize,
 }
 
 impl<'a> Stage<'a> {
@@ -158,38 +172,14 @@ impl<'a> Stage<'a> {
         Stage { request, rules, market, first_row: rows.start, bars, periods }
     }
 
-    /// The books of some pairs; every one is checked by its strategy before.
-    fn crosses(&self, pairs: &[SmaCross], progress: &dyn Progress) -> BatchOutcome {
-        let (done, total) = (AtomicU64::new(0), pairs.len() as u64);
-        progress.on(&Event::BooksDone { done: 0, total });
-        let mut figures = vec![BookFigures::default(); pairs.len()];
-        let mut returns = vec![0.0; pairs.len() * self.periods];
-        let mut places: Vec<_> =
-            figures.iter_mut().zip(rows_of(&mut returns, self.periods, pairs.len())).map(Some).collect();
-        let chunks: Vec<(Vec<usize>, Vec<Place>)> = chunks(pairs, rayon::current_num_threads())
-            .into_iter()
-            .map(|chunk| {
-                let places = chunk.iter().filter_map(|book| places[*book].take()).collect();
-                (chunk, places)
-            })
-            .collect();
-        chunks.into_par_iter().for_each(|(chunk, places)| {
-            let count = chunk.len() as u64;
-            self.cross_chunk(pairs, &chunk, places);
-            progress.on(&Event::BooksDone { done: done.fetch_add(count, Ordering::Relaxed) + count, total });
-        });
-        let returns = ReturnMatrix::new(self.periods, returns).unwrap_or_default();
-        BatchOutcome { figures, returns }
-    }
-
     /// The exits of a book.
-    fn exits(&self, book: usize) -> ExitParameters {
+    pub(super) fn exits(&self, book: usize) -> ExitParameters {
         let BatchRequest { config, exits, .. } = self.request;
         exits.get(book).unwrap_or(&config.exits).lower(config.fill)
     }
 
     /// Whether something may happen to a position without an order.
-    fn watches(&self, book: usize) -> bool {
+    pub(super) fn watches(&self, book: usize) -> bool {
         self.exits(book).any() || !self.market.funding.is_empty() || !self.market.borrow.is_empty()
     }
 
@@ -217,7 +207,8 @@ impl<'a> Stage<'a> {
             }
             Ok::<(), String>(())
         })?;
-        Ok(BatchOutcome { figures, returns: ReturnMatrix::new(self.periods, returns).unwrap_or_default() })
+        let returns = ReturnMatrix::new(self.periods, returns).unwrap_or_default();
+        Ok(BatchOutcome { figures, returns, on_devices: 0 })
     }
 
     /// Runs the first of some books, as many as their orders leave room for, and says how many.
@@ -256,52 +247,8 @@ impl<'a> Stage<'a> {
         Ok(books.len())
     }
 
-    fn cross_chunk(&self, pairs: &[SmaCross], chunk: &[usize], places: Vec<Place>) {
-        let config = self.request.config;
-        let mut windows: Vec<usize> =
-            chunk.iter().flat_map(|pair| [pairs[*pair].fast, pairs[*pair].slow]).collect();
-        windows.sort_unstable();
-        windows.dedup();
-        let window = |length: usize| windows.partition_point(|other| *other < length);
-        let mut books: Vec<CrossBook> = chunk
-            .iter()
-            .map(|pair| CrossBook {
-                book: BatchBook::new(config.cash),
-                fast: window(pairs[*pair].fast),
-                slow: window(pairs[*pair].slow),
-                short: pairs[*pair].direction == Direction::LongShort,
-                level: 0.0,
-            })
-            .collect();
-        let stride = self.periods + 1;
-        let mut samples = vec![config.cash; chunk.len() * stride];
-        let at_open = config.fill == FillTime::NextOpen;
-        let watched = chunk.iter().any(|book| self.watches(*book));
-        let exits: Vec<ExitParameters> =
-            chunk.iter().filter(|_| watched).map(|book| self.exits(*book)).collect();
-        let pass = CrossPass {
-            market: &self.market,
-            fill_prices: if at_open { self.market.open } else { self.market.close },
-            history: self.request.bars.symbols()[self.request.symbol].close(),
-            first_row: self.first_row,
-            tie: TIE,
-            lag: usize::from(at_open),
-            windows: &windows,
-            rules: &self.rules,
-            exits: &exits,
-            books: &mut books,
-            samples: &mut samples,
-        };
-        run_crosses(pass, self.request.instructions);
-        for (place, (book, samples)) in places.into_iter().zip(books.iter().zip(samples.chunks_exact(stride)))
-        {
-            *place.0 = self.figures(&book.book);
-            self.stretches(samples, place.1);
-        }
-    }
-
     /// What is kept of a book.
-    fn figures(&self, book: &BatchBook) -> BookFigures {
+    pub(super) fn figures(&self, book: &BatchBook) -> BookFigures {
         let count = self.bars as f64;
         let mean = if self.bars > 0 { book.sum / count } else { 0.0 };
         let scatter = book.squares - count * mean * mean;
@@ -325,7 +272,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Returns from sample to sample, the first against the starting cash; 0 once nothing is left.
-    fn stretches(&self, samples: &[f64], returns: &mut [f32]) {
+    pub(super) fn stretches(&self, samples: &[f64], returns: &mut [f32]) {
         let mut before = self.request.config.cash;
         for (change, worth) in returns.iter_mut().zip(samples) {
             *change = if before > 0.0 { (worth / before - 1.0) as f32 } else { 0.0 };
@@ -335,10 +282,10 @@ impl<'a> Stage<'a> {
 }
 
 /// Where the figures and the returns of a book go.
-type Place<'a> = (&'a mut BookFigures, &'a mut [f32]);
+pub(super) type Place<'a> = (&'a mut BookFigures, &'a mut [f32]);
 
 /// The rows of a matrix; empty ones where it has no columns.
-fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
+pub(super) fn rows_of(values: &mut [f32], columns: usize, rows: usize) -> Vec<&mut [f32]> {
     if columns == 0 {
         return (0..rows).map(|_| <&mut [f32]>::default()).collect();
     }
@@ -350,29 +297,3 @@ const GROUP: usize = 32;
 
 /// After so many orders (32 MiB) no further book joins a group.
 const GROUP_ORDERS: usize = 2 << 20;
-
-/// Lengths of one axis whose means stand in the cache together.
-const BLOCK: usize = 25;
-
-/// Books in a chunk at most; fewer where there would be less than a chunk for each thread.
-const CHUNK: usize = 625;
-
-/// Cuts the pairs into chunks that share few means. Which books share a chunk changes no bit.
-fn chunks(pairs: &[SmaCross], threads: usize) -> Vec<Vec<usize>> {
-    let block_of = |length: fn(&SmaCross) -> usize| {
-        let mut lengths: Vec<usize> = pairs.iter().map(length).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        let blocks = lengths.len().div_ceil(BLOCK).max(1);
-        let size = lengths.len().div_ceil(blocks).max(1);
-        move |pair: &SmaCross| lengths.partition_point(|other| *other < length(pair)) / size
-    };
-    let (fast, slow) = (block_of(|pair| pair.fast), block_of(|pair| pair.slow));
-    let mut order: Vec<usize> = (0..pairs.len()).collect();
-    order.sort_by_cached_key(|pair| {
-        let pair = &pairs[*pair];
-        (fast(pair), slow(pair), pair.fast, pair.slow)
-    });
-    let size = pairs.len().div_ceil(threads.max(1)).clamp(1, CHUNK);
-    order.chunks(size).map(<[usize]>::to_vec).collect()
-}

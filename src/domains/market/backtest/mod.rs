@@ -5,6 +5,8 @@
 //! [`crate::kernels::exit_rules`].
 
 mod batch;
+mod batch_crosses;
+pub mod board;
 mod books;
 mod config;
 mod cost_scenarios;
@@ -18,7 +20,7 @@ mod optimism;
 mod sizing;
 mod trading;
 
-pub use batch::{BatchOutcome, BatchRequest, Signals, run_batch, supports};
+pub use batch::{BatchOutcome, BatchRequest, Devices, Signals, run_batch, supports};
 pub use books::{listed, run_books, run_compact, run_one};
 pub(super) use config::bars_a_year;
 pub use config::{BacktestConfig, Books, FillTime, periods_per_year};
