@@ -148,7 +148,7 @@ impl PopulationLstm {
             return Ok(());
         }
         let mut arguments = self.arguments(buffers, output, keep);
-        let Some(plan) = self.plan(direction, gpu.shared_bytes()) else {
+        let Some(plan) = self.plan(direction, gpu) else {
             let launch = self.step_launch(direction);
             for step in 0..self.steps {
                 let t = if direction == Direction::Forward { step } else { self.steps - 1 - step };
@@ -181,17 +181,25 @@ impl PopulationLstm {
     }
 
     /// How the persistent kernel runs, or `None` for a launch a step.
-    fn plan(&self, direction: Direction, shared_bytes: usize) -> Option<Plan> {
+    fn plan(&self, direction: Direction, gpu: &Gpu) -> Option<Plan> {
+        let shared_bytes = gpu.shared_bytes();
         match self.path {
             LstmPath::Stepwise => None,
             LstmPath::Persistent { tile, weight_bytes } => {
                 self.plan_of(direction, tile, shared_bytes, weight_bytes)
             }
-            LstmPath::Chosen => TILES
-                .into_iter()
-                .filter(|tile| *tile == TILES[2] || tile / 2 < self.windows)
-                .filter_map(|tile| self.plan_of(direction, tile, shared_bytes, usize::MAX))
-                .find(|plan| plan.worthwhile),
+            LstmPath::Chosen => {
+                let wide_enough = |tile: &usize| *tile == TILES[2] || tile / 2 < self.windows;
+                let plans = TILES
+                    .into_iter()
+                    .filter(wide_enough)
+                    .filter_map(|tile| self.plan_of(direction, tile, shared_bytes, usize::MAX))
+                    .filter(|plan| plan.worthwhile);
+                // The widest tile that keeps every multiprocessor busy, else the narrowest: all give the same bits.
+                let busy =
+                    |plan: &Plan| self.population * self.windows.div_ceil(plan.tile) >= gpu.multiprocessors();
+                plans.clone().find(busy).or(plans.last())
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! A member of a population: one network in training, moved on by slices of steps.
 
 use super::network::{Architecture, Card, TrainedNetwork, forecast};
-use super::{Fit, FitError};
+use super::{Fit, FitError, PopulationRecord};
 use crate::kernels::arena::Arena;
 use crate::kernels::gpu::Gpu;
 use crate::seed::Seed;
@@ -69,6 +69,11 @@ impl<'a> Member<'a> {
     /// A layer that cannot be told to a device.
     pub fn population_key(&self) -> Result<String, FitError> {
         Ok(Plan::of(&self.training)?.key())
+    }
+
+    /// How it trained on a device, if it did.
+    pub fn population(&self) -> Option<&PopulationRecord> {
+        self.training.population()
     }
 
     /// Where its loss stopped being a number, if it did after a whole epoch.

@@ -20,6 +20,7 @@ use crate::table::{
 };
 use crate::units::Time;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// All that fitting needs.
@@ -103,6 +104,15 @@ impl Fitted {
             truth: None,
             span,
         })
+    }
+
+    /// What devices had no room for, each once.
+    pub(super) fn device_notes(&self) -> Vec<String> {
+        let note = |record: &ModelRecord| -> BTreeSet<String> {
+            let notes = record.fits.iter().filter_map(|(_, fit)| fit.population.as_ref()?.note.clone());
+            notes.map(|note| format!("{}: {note}", record.name)).collect()
+        };
+        self.models.iter().flat_map(note).collect()
     }
 
     pub(super) fn describe(&self) -> String {

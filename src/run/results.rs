@@ -216,8 +216,10 @@ impl<'a> Outcome<'a> {
         let of_books = self.books.iter().flat_map(|scored| doubts::doubts(scored, bars));
         let of_events = fitted.truth.iter().flat_map(|_| event_doubts(fitted));
         let of_data = loaded.warnings.iter().cloned();
+        let of_devices = fitted.device_notes().into_iter();
         let warnings = look_ahead
             .into_iter()
+            .chain(of_devices)
             .chain(self.leaks(fitted))
             .chain(of_data)
             .chain(self.doubts(bars))

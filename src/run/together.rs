@@ -110,7 +110,10 @@ impl<'a> Workshop<'a> {
             let Ok(walk) = &walks[index] else { continue };
             let checked =
                 end.map_err(|error| self.failed(walk.part, error)).and_then(|()| match &walk.network {
-                    Some(Network::Trained(member)) => self.check(member, walk.part),
+                    Some(Network::Trained(member)) => {
+                        self.note(member);
+                        self.check(member, walk.part)
+                    }
                     _ => Ok(()),
                 });
             if let Err(error) = checked {

@@ -20,8 +20,9 @@ use crate::rundir::sha256_hex;
 use crate::seed::Seed;
 use crate::table::{Bars, BookResult, Features, Labels, ModelPredictions, Predictions};
 use crate::train::TrainConfig;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// By what a trial is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,8 @@ pub struct Workshop<'a> {
     loaded: Shelf<Loaded>,
     tables: Shelf<(Features, Labels)>,
     windows: Shelf<Prepared>,
+    /// What devices had no room for.
+    notes: Mutex<BTreeSet<String>>,
 }
 
 /// Data sets that are kept although no trial is at work on them.
@@ -121,12 +124,25 @@ impl<'a> Workshop<'a> {
             loaded: Shelf::new(KEPT),
             tables: Shelf::new(most),
             windows: Shelf::new(most),
+            notes: Mutex::default(),
         }
     }
 
     /// By what trials are judged.
     pub fn judging(&self) -> &Judging {
         &self.judging
+    }
+
+    /// What devices had no room for, each once.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Remembers what the network's device had no room for.
+    pub(super) fn note(&self, member: &Member) {
+        if let Some(note) = member.population().and_then(|record| record.note.clone()) {
+            self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(note);
+        }
     }
 
     /// Puts bars on the shelf that were loaded already.

@@ -90,7 +90,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     context.progress.on(&Event::StageStarted { name: "search" });
     let ended = search(plan, loaded, (&mut ledger, &mut history), (context, &clock));
     ledger.sync()?;
-    let ended = ended.map_err(|error| match error {
+    let (ended, notes) = ended.map_err(|error| match error {
         SweepError::Stopped => SweepError::Interrupted { sweep_dir: directory.path().display().to_string() },
         error => error,
     })?;
@@ -105,6 +105,7 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     });
     table::trials_table(&ranking.trials).write(&directory.file("trials.parquet"))?;
     judge_of_all(&ranking)?;
+    summary.warnings.extend(notes.into_iter().map(|note| format!("trials: {note}")));
     summary.warnings.extend(doubts::of_rows(&history));
     (summary.seconds, summary.cpu_seconds) = (history.seconds(), history.cpu_seconds());
     summary.stop_reason = match ended {
@@ -127,13 +128,13 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     Ok(summary)
 }
 
-/// Carries out all trials.
+/// Carries out all trials; how it ended, and what devices had no room for.
 fn search(
     plan: &SweepPlan,
     loaded: Loaded,
     (ledger, history): (&mut Ledger, &mut History),
     (context, clock): (&Context, &SweepClock),
-) -> Result<Ended, SweepError> {
+) -> Result<(Ended, Vec<String>), SweepError> {
     let config = &plan.config;
     let judging = Judging {
         model: plan.model().to_owned(),
@@ -175,7 +176,8 @@ fn search(
         told: &told,
     };
     let mut search = config.method.build().start(plan.task());
-    execute(&laboratory, &mut *search, (ledger, history), &work)
+    let ended = execute(&laboratory, &mut *search, (ledger, history), &work)?;
+    Ok((ended, laboratory.workshop.notes()))
 }
 
 /// A winner must not be chosen by test bars.

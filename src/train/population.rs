@@ -144,7 +144,7 @@ struct Chunk {
 }
 
 /// Members on a device.
-pub struct Population<'m, 'a> {
+pub(super) struct Population<'m, 'a> {
     members: Vec<Until<'m, 'a>>,
     sites: Vec<Sites>,
     plan: Plan,
@@ -174,7 +174,7 @@ impl<'m, 'a> Population<'m, 'a> {
     ///
     /// # Errors
     /// [`FitError::Gpu`] with [`GpuError::OutOfMemory`] where it has not; the members are as before.
-    pub fn new(
+    pub(super) fn new(
         gpu: &Gpu,
         members: Vec<Until<'m, 'a>>,
         windows: usize,
@@ -241,7 +241,7 @@ impl<'m, 'a> Population<'m, 'a> {
     }
 
     /// Trains every member up to its epoch or its end; what became of each, in order.
-    pub fn train(mut self) -> Vec<Result<(), FitError>> {
+    pub(super) fn train(mut self) -> Vec<Result<(), FitError>> {
         while self.work_is_left() {
             if let Err(error) = self.advance() {
                 self.fail(&error);

@@ -133,6 +133,11 @@ impl Training<'_> {
         self.state.cost.add((wall / company as f64, processor / company as f64));
     }
 
+    /// How it trains on a device, if it does.
+    pub fn population(&self) -> Option<&PopulationRecord> {
+        self.population.as_ref()
+    }
+
     /// Remembers how it trains on a device; what it has no room for is told once.
     pub(super) fn note_population(&mut self, record: PopulationRecord) {
         let before = self.population.as_ref().and_then(|record| record.note.as_ref());

@@ -11,6 +11,7 @@ mod adam;
 mod attention;
 mod backtest;
 mod board;
+mod cli;
 mod emulator;
 mod gather;
 mod grid;
@@ -21,5 +22,7 @@ mod lstm_layer;
 mod norm;
 #[path = "../planted.rs"]
 mod planted;
+#[path = "../program.rs"]
+mod program;
 mod rows;
 mod training;
