@@ -29,7 +29,9 @@ const DEFAULT_SHARED_BYTES: u32 = 48 << 10;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GpuError {
     /// No room for what was asked for.
-    #[error("the CUDA device has no room for {bytes} bytes more")]
+    #[error(
+        "the CUDA device has no room for {bytes} bytes more; use a smaller model, or `device: cpu`, or stop what else uses the device"
+    )]
     OutOfMemory {
         /// How many bytes were asked for.
         bytes: usize,

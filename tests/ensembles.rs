@@ -1,7 +1,6 @@
 //! What a run makes of its members: ensembles of seeds, members that diverge, the figures of training, the benchmarks.
 
 use crate::program::{SMALL, Scratch, results, weights};
-use candle_core::Device;
 use candlewick::config::{Text, load};
 use candlewick::model::ModelConfig;
 use candlewick::rundir::TableFile;

@@ -1,7 +1,6 @@
 //! Conformance of every registered model, and exact checks of those with a formula.
 
 use crate::planted::{World, predict_bits};
-use candle_core::Device;
 use candlewick::model::{
     FitError, Forecast, Linear, Logistic, Lstm, ModelConfig, Naive, PatchTransformer, Seasonal, Transformer,
 };

@@ -270,6 +270,7 @@ fn carry_out(
     let clock = SweepClock::start(setting.offset);
     let work = Work {
         threads: setting.threads,
+        devices: 0,
         epochs: 9,
         copies: setting.copies,
         fused: true,
@@ -579,6 +580,7 @@ fn a_trial_that_panics_is_a_failed_trial() {
     let (clock, stop, mut history) = (SweepClock::start(0.0), AtomicBool::new(false), History::default());
     let work = Work {
         threads: 2,
+        devices: 0,
         epochs: 9,
         copies: false,
         fused: true,

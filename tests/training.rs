@@ -249,8 +249,7 @@ fn dropout_is_a_function_of_the_step_alone() {
 
 #[test]
 fn the_precision_is_chosen_with_a_reason_and_never_in_silence() {
-    let choose =
-        |config: PrecisionConfig, kind: &str| config.choose(kind, &["proven"], &Device::Cpu).unwrap();
+    let choose = |config: PrecisionConfig, kind: &str| config.choose(kind, &["proven"], false);
     let (precision, why) = choose(PrecisionConfig::F32, "proven");
     assert_eq!((precision, why.name.as_str()), (Precision::F32, "f32"));
     let (precision, why) = choose(PrecisionConfig::Bf16, "other");
@@ -261,6 +260,9 @@ fn the_precision_is_chosen_with_a_reason_and_never_in_silence() {
     let (precision, why) = choose(PrecisionConfig::Auto, "proven");
     let expected = if why.reason.contains("no AVX512-BF16") { Precision::F32 } else { Precision::Bf16 };
     assert_eq!(precision, expected, "{}", why.reason);
+    let (precision, why) = PrecisionConfig::Auto.choose("proven", &["proven"], true);
+    assert_eq!((precision, why.name.as_str()), (Precision::Bf16, "bf16"));
+    assert!(why.reason.contains("tensor cores"), "{}", why.reason);
     let report = World::new(6, 60, 1).fit(&small_lstm(), &config()).unwrap().report;
     assert_eq!(report.precision.unwrap().reason, "asked for by the configuration");
 }

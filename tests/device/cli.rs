@@ -73,7 +73,7 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
     let three = run(3, None).unwrap();
     assert_eq!(three["device_reason"], "asked for by the configuration: 3 devices");
     // Two networks of the LSTM do not fit at once, one does.
-    let little = run(1, Some(1_700_000)).unwrap();
+    let little = run(1, Some(600_000)).unwrap();
     assert!(!no_notes(&little), "{}", little["warnings"]);
     for name in NETWORKS {
         assert_eq!(learned(&one, name), learned(&three, name), "{name} on three devices");
@@ -93,12 +93,15 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
 fn a_device_without_room_for_a_batch_adds_up_smaller_ones_and_one_without_any_says_so() {
     let scratch = prepared();
     let arguments = ["run", "small.yaml", "--device", "cuda", "--json", "--no-report"];
-    let Some(done) = on_devices(&scratch, &arguments, 1, Some(900_000)) else { return };
+    let Some(done) = on_devices(&scratch, &arguments, 1, Some(200_000)) else { return };
     let summary = done.exits(0).json();
     let warnings = summary["warnings"].to_string();
-    assert!(warnings.contains("no room for 64 windows at once") && warnings.contains("added up"), "{warnings}");
+    assert!(
+        warnings.contains("no room for 64 windows at once") && warnings.contains("added up"),
+        "{warnings}"
+    );
 
-    let refused = on_devices(&scratch, &arguments, 1, Some(20_000)).unwrap().exits(5);
+    let refused = on_devices(&scratch, &arguments, 1, Some(60_000)).unwrap().exits(5);
     assert!(refused.stderr.contains("no room for"), "{}", refused.stderr);
 }
 
@@ -145,7 +148,8 @@ fn a_sweep_on_devices_finds_the_same_on_one_and_on_two() {
     let scratch = prepared();
     scratch.write("sweep.yaml", SWEEP);
     let sweep = |devices: usize, output: &str| {
-        let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report", "--runs", output];
+        let arguments =
+            ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report", "--runs", output];
         on_devices(&scratch, &arguments, devices, None).map(|done| done.exits(0).json())
     };
     let Some(one) = sweep(1, "one") else { return };

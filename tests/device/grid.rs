@@ -1,6 +1,6 @@
 //! Grids of books that devices and processors share: whoever runs a book, its numbers are the same.
 
-use super::emulator::{PLAIN, build, gpu};
+use super::emulator::{build, gpu};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
     BacktestConfig, BatchRequest, CostConfig, Devices, FillTime, Signals, run_batch,
@@ -86,7 +86,7 @@ struct Ran {
 
 /// `candlewick backtest` in this folder, on this device of this memory.
 fn backtest(folder: &std::path::Path, device: &str, bytes: u64) -> Ran {
-    let library = build("plain", PLAIN).unwrap();
+    let library = build("plain").unwrap();
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_candlewick"))
         .args(["backtest", "grid.yaml", "--json", "--no-report", "--no-audit", "--device", device])
         .current_dir(folder)

@@ -20,8 +20,10 @@ mod loss;
 mod lstm;
 mod lstm_layer;
 mod norm;
+#[allow(dead_code, reason = "the other test program uses the rest")]
 #[path = "../planted.rs"]
 mod planted;
+#[allow(dead_code, reason = "the other test program uses the rest")]
 #[path = "../program.rs"]
 mod program;
 mod rows;
