@@ -6,13 +6,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-/// How the emulated device is compiled: as it is; or, for a process that was started with the library of a sanitizer, with
-/// every thread of a block a thread of the system, so that missing barriers (`threads`) or accesses outside of what was
-/// taken (`addresses`) are found.
+/// How the emulated device is compiled: as it is; or, for a process that was started with the library of a sanitizer, so that
+/// missing barriers are found (`threads`: every thread of a block is a thread of the system) or accesses outside of what was
+/// taken (`addresses`).
 const KINDS: &[(&str, &[&str])] = &[
     ("plain", &["-O2"]),
     ("threads", &["-O1", "-g", "-DHOST_THREADS", "-fsanitize=thread"]),
-    ("addresses", &["-O1", "-g", "-DHOST_THREADS", "-fsanitize=address"]),
+    ("addresses", &["-O1", "-g", "-fsanitize=address"]),
 ];
 
 /// The device that the tests run on: a real one if there is one, else the emulated one. `None` where there is neither, since
