@@ -11,4 +11,5 @@ mod adam;
 mod backtest;
 mod board;
 mod emulator;
+mod features;
 mod grid;
