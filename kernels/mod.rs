@@ -11,6 +11,7 @@ pub mod arena;
 pub mod attention;
 pub mod backtest_batch;
 pub mod backtest_device;
+mod backtest_rows;
 pub mod backtest_step;
 pub mod batch_book;
 pub mod batch_exits;
