@@ -10,6 +10,8 @@
 // - cross_books walks set bits only. A thread a book and some 600 instructions a fill, with loads from the second-level cache
 //   behind each other: latency limits it, some 3,000 cycles a fill, some 3 ms for 1,400 fills. Where returns must be computed
 //   bar by bar (shorts, parts of the equity), a warp divides for 32 rows at once: about 70 instructions, some 40 ms.
+// - watched_cross_books looks for exits 16 rows at a time, each lane for its own book, and works off the bars that touch a level.
+// All of this is counted, not measured: no device was at hand.
 #include "batch_exits.cuh"
 
 // The return of a row against the row before, added up within each tile, in the order of the rows: a thread a tile.
