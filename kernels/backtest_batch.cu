@@ -10,7 +10,9 @@
 // - cross_books walks set bits only. A thread a book and some 600 instructions a fill, with loads from the second-level cache
 //   behind each other: latency limits it, some 3,000 cycles a fill, some 3 ms for 1,400 fills. Where returns must be computed
 //   bar by bar (shorts, parts of the equity), a warp divides for 32 rows at once: about 70 instructions, some 40 ms.
-#include "batch_book.cuh"
+// - watched_cross_books looks for exits 16 rows at a time, each lane for its own book, and works off the bars that touch a level.
+// All of this is counted, not measured: no device was at hand.
+#include "batch_exits.cuh"
 
 // The return of a row against the row before, added up within each tile, in the order of the rows: a thread a tile.
 KERNEL(tile_returns, 32)(const double* close, double* returns, double* squares, int rows) {
@@ -161,6 +163,55 @@ KERNEL(cross_books, 64)(const double* close, const double* fill_prices, const do
         }
     }
     if (there) book.store(table, books, own);
+}
+
+// The same for books to which something may happen without an order: `highs` and `lows` are the extremes [level][row] of highs and
+// lows, `exits` [3][books] stop, target and trailing stop, `limits` [2][books] bars and flags.
+KERNEL(watched_cross_books, 64)(
+    const double* close, const double* fill_prices, const double* returns, const double* squares, const double* highest,
+    const double* lowest, const uint32_t* samples_before, const uint32_t* sample_rows, const uint32_t* steps, uint64_t end_step,
+    int rows, const uint32_t* up, const uint32_t* down, int word_stride, const int* shorts, double* table, double* equity,
+    int samples, int unlisted, int books, int first, int count, double fee_rate, double slippage_rate, double size, int in_units,
+    const double* open, const double* highs, const double* lows, const double* funding, const double* borrow,
+    const uint32_t* next_paid, const double* exits, const uint32_t* limits, double resting_fee_rate, double resting_slippage_rate) {
+    batch::Market market{close, returns, squares, highest, lowest, samples_before, sample_rows, steps, end_step, rows};
+    batch::Watch watch{open, highs, lows, funding, borrow, next_paid};
+    batch::Rules rules{{fee_rate, slippage_rate}, size, in_units != 0};
+    batch::Costs resting{resting_fee_rate, resting_slippage_rate};
+    int number = blockIdx.x * blockDim.x + threadIdx.x, end = first + count;
+    bool there = number < books;
+    int own = there ? number : books - 1;
+    batch::WatchedBook book;
+    book.load(table, books, own, there ? first : end);
+    book.load_watch(table, exits, limits, books, own);
+    batch::Changes changes(up + own, down != nullptr && shorts[own] ? down + own : nullptr, word_stride, first, count, book.level);
+    double* own_equity = equity + static_cast<size_t>(own) * (samples + 1);
+    for (int sample = 0; there && first == 0 && sample <= unlisted; ++sample) own_equity[sample] = book.before;
+    // From which row on something may happen.
+    int from = book.marked;
+    while (__ballot_sync(ALL_LANES, book.marked < end)) {
+        bool busy = book.marked < end;
+        int tile_end = min(end, (book.marked / batch::TILE + 1) * batch::TILE), next = tile_end, eventful = tile_end;
+        if (busy && book.bankrupt) {
+            while (changes.row() < tile_end) book.level = changes.take();
+        } else if (busy) {
+            next = min(changes.row(), tile_end);
+            eventful = book.quiet_until(market, watch, from, next);
+        }
+        book.hold(market, rules, eventful, busy && eventful > book.marked, own_equity + 1);
+        if (busy && book.bankrupt) {
+            book.position.flatten();
+        } else if (busy && eventful < tile_end) {
+            bool ordered = eventful == next;
+            if (ordered) book.level = changes.take();
+            book.work_off(market, watch, rules, resting, eventful, ordered, book.level);
+        }
+        from = min(eventful + 1, tile_end);
+    }
+    if (there) {
+        book.store(table, books, own);
+        book.store_watch(table, books, own);
+    }
 }
 
 // returns[book][sample]: of equity [book][samples + 1] against the one before, 0 where that is nothing.

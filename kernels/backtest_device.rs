@@ -1,17 +1,15 @@
 //! Many books of moving-average crosses on a CUDA device: the device's half of [`backtest_batch`](super::backtest_batch), in
 //! `backtest_batch.cu` and `batch_book.cuh`. Every number has the bits of the CPU, the sums of returns included: f64 all
-//! through, the same operations in the same order, nothing fused.
+//! through, the same operations in the same order, nothing fused. Exits and payments for holding are in `batch_exits.cuh`.
 //!
 //! The running sums behind the means are made by the CPU, everything else on the device. Rows pass in stretches of whole
 //! tiles, so that the room for means and comparisons does not grow with them.
 
 use super::backtest_batch::{CrossBook, CrossPass};
+use super::backtest_rows::{Rows, Watch, of, place, place_or_none};
 use super::batch_book::{BookRules, Size, TILE};
-use super::gpu::{Address, Argument, Gpu, GpuError, Launch, Memory};
-use super::running_sums::RunningSums;
-
-/// Levels of the extremes of ranges, of which the longest has [`TILE`] rows.
-const LEVELS: usize = TILE.ilog2() as usize + 1;
+use super::exit_rules::OpenPosition;
+use super::gpu::{Argument, Gpu, GpuError, Memory};
 
 /// Room for the means and comparisons of a stretch: enough rows to keep a device busy, few enough for its second cache to
 /// help.
@@ -27,13 +25,12 @@ const LANES: usize = 32;
 const READ_RETURNS: usize = 1 << 22;
 
 /// Numbers of a book in the table of the device; the `.cuh` has the same number.
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 22;
 
-/// Whether the device can run these books: not where anything may happen to a position without an order.
+/// Whether the device can run these books: not where there are more of them, of rows or of windows than its grids can count.
 pub fn runs(pass: &CrossPass) -> bool {
     let small = |count: usize| i32::try_from(count).is_ok();
-    pass.exits.is_empty()
-        && small(2 * pass.history.len() + TILE)
+    small(2 * pass.history.len() + TILE)
         && small(2 * pass.books.len() + LANES)
         && pass.books.len().div_ceil(GROUP) <= 65_535
         && pass.windows.len() <= 65_535
@@ -61,7 +58,7 @@ pub fn run_crosses_on(
     if pass.books.is_empty() || pass.market.close.is_empty() {
         return Ok(true);
     }
-    let rows = Rows::upload(gpu, &pass)?;
+    let (rows, watch) = (Rows::upload(gpu, &pass)?, Watch::upload(gpu, &pass)?);
     let books = Books::upload(gpu, &pass, stretch_bytes)?;
     for first in (0..pass.market.close.len()).step_by(books.stretch) {
         if stop() {
@@ -69,109 +66,11 @@ pub fn run_crosses_on(
         }
         let count = books.stretch.min(pass.market.close.len() - first);
         books.compare(gpu, &rows, first, count)?;
-        books.follow(gpu, &rows, &pass, (first, count))?;
+        books.follow(gpu, (&rows, watch.as_ref()), &pass, (first, count))?;
         gpu.wait()?;
     }
     books.download(gpu, pass, keep)?;
     Ok(true)
-}
-
-/// What all books read.
-struct Rows {
-    count: usize,
-    end_step: usize,
-    close: Memory<f64>,
-    fill_prices: Memory<f64>,
-    /// `[row]`: sums of returns and of their squares from the tile's first row on.
-    returns: Memory<f64>,
-    squares: Memory<f64>,
-    /// `[level][row]`
-    highest: Memory<f64>,
-    lowest: Memory<f64>,
-    samples_before: Memory<u32>,
-    sample_rows: Memory<u32>,
-    /// Empty where there are no gaps.
-    steps: Memory<u32>,
-    /// `[row]`: distance below which two means are equal.
-    ties: Memory<f64>,
-    /// Running sums of the closes that decide, and of their errors.
-    sums: [Memory<f64>; 2],
-    /// How many closes decide up to row 0, itself included; it may be one that is not there.
-    values_before: usize,
-    windows: Memory<i32>,
-}
-
-impl Rows {
-    fn upload(gpu: &Gpu, pass: &CrossPass) -> Result<Rows, GpuError> {
-        let (market, count) = (pass.market, pass.market.close.len());
-        let levels = || gpu.zeros(LEVELS * count);
-        let (mut highest, mut lowest) = (levels()?, levels()?);
-        gpu.write(&mut highest, 0, market.close)?;
-        gpu.write(&mut lowest, 0, market.close)?;
-        // The close that decides row r is number first_row + r - lag of the history.
-        let decided = (pass.first_row + count) - pass.lag;
-        let ties = (0..count).map(|row| match (pass.first_row + row).checked_sub(pass.lag) {
-            Some(place) => pass.tie * pass.history[place],
-            None => 0.0,
-        });
-        let sums = RunningSums::new(&pass.history[..decided]);
-        let (high, low) = sums.columns().unwrap_or_default();
-        let windows: Vec<i32> =
-            pass.windows.iter().map(|window| i32::try_from(*window).unwrap_or(i32::MAX)).collect();
-        let rows = Rows {
-            count,
-            end_step: market.end_step,
-            close: gpu.upload(market.close)?,
-            fill_prices: gpu.upload(pass.fill_prices)?,
-            returns: gpu.zeros(count)?,
-            squares: gpu.zeros(count)?,
-            highest,
-            lowest,
-            samples_before: gpu.upload(&samples_before(pass))?,
-            sample_rows: gpu.upload(&market.sample_rows)?,
-            steps: gpu.upload(market.steps)?,
-            ties: gpu.upload(&ties.collect::<Vec<f64>>())?,
-            sums: [gpu.upload(high)?, gpu.upload(low)?],
-            values_before: pass.first_row + 1 - pass.lag,
-            windows: gpu.upload(&windows)?,
-        };
-        rows.prepare(gpu)?;
-        Ok(rows)
-    }
-
-    /// Sums and extremes of tiles.
-    fn prepare(&self, gpu: &Gpu) -> Result<(), GpuError> {
-        let launch = |name, blocks, threads| of(name, [blocks, 1, 1], threads);
-        let [close, returns, squares] = [&self.close, &self.returns, &self.squares].map(place);
-        let tiles = self.count.div_ceil(TILE);
-        gpu.launch(
-            launch("tile_returns", tiles.div_ceil(32), 32),
-            &[close, returns, squares, self.count.into()],
-        )?;
-        let [highest, lowest] = [&self.highest, &self.lowest].map(place);
-        for level in (1..LEVELS).take_while(|level| self.count >> level > 0) {
-            let rows = self.count + 1 - (1 << level);
-            gpu.launch(
-                launch("range_extremes", rows.div_ceil(256), 256),
-                &[highest, lowest, level.into(), self.count.into()],
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// `[row]`, one more than rows: samples that are taken before it.
-fn samples_before(pass: &CrossPass) -> Vec<u32> {
-    let market = pass.market;
-    let mut sample = market.unlisted_samples;
-    (0..=market.close.len())
-        .map(|row| {
-            while market.sample_rows.get(sample).is_some_and(|next| (*next as usize) < row) {
-                sample += 1;
-            }
-            sample as u32
-        })
-        .collect()
 }
 
 /// The books and their room.
@@ -270,7 +169,7 @@ impl Books {
     fn follow(
         &self,
         gpu: &Gpu,
-        rows: &Rows,
+        (rows, watch): (&Rows, Option<&Watch>),
         pass: &CrossPass,
         (first, count): (usize, usize),
     ) -> Result<(), GpuError> {
@@ -279,37 +178,38 @@ impl Books {
             Size::Share(share) => (share, 0),
             Size::Units(units) => (units, 1),
         };
-        gpu.launch(
-            of("cross_books", [self.count.div_ceil(64), 1, 1], 64),
-            &[
-                place(&rows.close),
-                place(&rows.fill_prices),
-                place(&rows.returns),
-                place(&rows.squares),
-                place(&rows.highest),
-                place(&rows.lowest),
-                place(&rows.samples_before),
-                place(&rows.sample_rows),
-                place_or_none(&rows.steps),
-                (rows.end_step as u64).into(),
-                rows.count.into(),
-                place(&self.up),
-                place_or_none(&self.down),
-                self.padded.into(),
-                place(&self.shorts),
-                place(&self.table),
-                place(&self.equity),
-                self.samples.into(),
-                pass.market.unlisted_samples.into(),
-                self.count.into(),
-                first.into(),
-                count.into(),
-                costs.fee_rate.into(),
-                costs.slippage_rate.into(),
-                size.into(),
-                Argument::Int(in_units),
-            ],
-        )
+        let [highest, lowest] = rows.extremes.each_ref().map(place);
+        let mut arguments = vec![
+            place(&rows.close),
+            place(&rows.fill_prices),
+            place(&rows.returns),
+            place(&rows.squares),
+            highest,
+            lowest,
+            place(&rows.samples_before),
+            place(&rows.sample_rows),
+            place_or_none(&rows.steps),
+            (rows.end_step as u64).into(),
+            rows.count.into(),
+            place(&self.up),
+            place_or_none(&self.down),
+            self.padded.into(),
+            place(&self.shorts),
+            place(&self.table),
+            place(&self.equity),
+            self.samples.into(),
+            pass.market.unlisted_samples.into(),
+            self.count.into(),
+            first.into(),
+            count.into(),
+            costs.fee_rate.into(),
+            costs.slippage_rate.into(),
+            size.into(),
+            Argument::Int(in_units),
+        ];
+        arguments.extend(watch.iter().flat_map(|watch| watch.arguments(pass.rules)));
+        let kernel = if watch.is_some() { "watched_cross_books" } else { "cross_books" };
+        gpu.launch(of(kernel, [self.count.div_ceil(64), 1, 1], 64), &arguments)
     }
 
     /// Writes what was found into the books of the pass and hands out their returns.
@@ -367,12 +267,28 @@ fn columns(cross: &CrossBook) -> [f64; COLUMNS] {
         book.held_steps as f64,
         f64::from(u8::from(book.bankrupt)),
         cross.level,
+        book.position.direction,
+        book.position.entry_price,
+        book.position.extreme,
+        f64::from(book.position.entry_row),
     ]
 }
 
 fn restore(cross: &mut CrossBook, columns: [f64; COLUMNS], marked: usize) {
     let book = &mut cross.book;
-    let [money @ .., fills, trades, winning_trades, held_steps, bankrupt, level] = columns;
+    let [
+        money @ ..,
+        fills,
+        trades,
+        winning_trades,
+        held_steps,
+        bankrupt,
+        level,
+        direction,
+        entry_price,
+        extreme,
+        entry_row,
+    ] = columns;
     [
         book.cash,
         book.quantity,
@@ -393,18 +309,6 @@ fn restore(cross: &mut CrossBook, columns: [f64; COLUMNS], marked: usize) {
     book.held_steps = held_steps as usize;
     book.bankrupt = bankrupt != 0.0;
     book.marked = marked;
+    book.position = OpenPosition { direction, entry_price, extreme, entry_row: entry_row as u32 };
     cross.level = level;
-}
-
-fn of(name: &'static str, grid: [usize; 3], threads: usize) -> Launch {
-    Launch { kernel: ("backtest_batch", name), grid, threads, shared_bytes: 0 }
-}
-
-fn place<T>(memory: &Memory<T>) -> Argument {
-    memory.address().into()
-}
-
-/// A null pointer where there is nothing.
-fn place_or_none<T>(memory: &Memory<T>) -> Argument {
-    if memory.is_empty() { Address::NONE.into() } else { place(memory) }
 }

@@ -13,7 +13,7 @@ constexpr double SMALLEST_TRADE = 1e-9, RESIDUE = 1e-13;
 // A book between two launches: columns of a table [COLUMNS][books], all f64; the order of `columns` in backtest_device.rs.
 enum {
     CASH, QUANTITY, BEFORE, HIGH, TROUGH, DEEPEST, PROFIT, FEES, SLIPPAGE, LAST_CHANGE, SUM, SQUARES, FILLS, TRADES, WINNING,
-    HELD_STEPS, BANKRUPT, LEVEL, COLUMNS
+    HELD_STEPS, BANKRUPT, LEVEL, DIRECTION, ENTRY_PRICE, EXTREME, ENTRY_ROW, COLUMNS
 };
 
 // The one that a comparison picks, the second where one is NaN: `larger` and `smaller` of range_extremes.rs.
@@ -140,8 +140,8 @@ struct Book {
 
     __device__ double worth(double close) const { return cash + quantity * close; }
 
-    // Trades to `target` at `reference`.
-    __device__ void trade(double target, double reference, const Rules& rules) {
+    // Trades to `target` at `reference`; whether there was anything to trade.
+    __device__ bool trade(double target, double reference, const Rules& rules) {
         double equity = fmax(worth(reference), 0.0);
         Order order;
         if (target == 0.0) {
@@ -153,7 +153,9 @@ struct Book {
             order = order_for_value(quantity, target * rules.size * slot, reference, rules.costs);
         }
         double change = fitting(order, reference, equity, rules.costs);
-        if (change != 0.0) fill(change, reference, rules.costs);
+        if (change == 0.0) return false;
+        fill(change, reference, rules.costs);
+        return true;
     }
 
     __device__ double fitting(const Order& order, double reference, double equity, const Costs& costs) const {

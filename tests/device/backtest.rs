@@ -5,6 +5,7 @@ use candlewick::kernels::backtest_batch::{CrossBook, CrossPass, run_crosses};
 use candlewick::kernels::backtest_device::{STRETCH_BYTES, run_crosses_on};
 use candlewick::kernels::backtest_step::CostParameters;
 use candlewick::kernels::batch_book::{BatchBook, BookRules, Market, Size};
+use candlewick::kernels::exit_rules::ExitParameters;
 use candlewick::kernels::gpu::Gpu;
 use candlewick::kernels::instructions::Instructions;
 use candlewick::seed::Seed;
@@ -14,10 +15,15 @@ const CASH: f64 = 10_000.0;
 /// Prices of a walk, and the rows of it on which books run.
 struct Walk {
     open: Vec<f64>,
+    high: Vec<f64>,
+    low: Vec<f64>,
     close: Vec<f64>,
     first_row: usize,
     /// Steps of the rows of the span; empty for no gaps.
     steps: Vec<u32>,
+    /// What is paid for holding; empty for nothing.
+    funding: Vec<f64>,
+    borrow: Vec<f64>,
 }
 
 impl Walk {
@@ -32,7 +38,13 @@ impl Walk {
             }
             close.push(price);
         }
-        Walk { open, close, first_row, steps: Vec::new() }
+        let mut wide = |pick: fn(f64, f64) -> f64, sign: f64| -> Vec<f64> {
+            let reach =
+                |(open, close): (&f64, &f64)| pick(*open, *close) * (1.0 + sign * 0.004 * stream.uniform());
+            open.iter().zip(&close).map(reach).collect()
+        };
+        let (high, low) = (wide(f64::max, 1.0), wide(f64::min, -1.0));
+        Walk { open, high, low, close, first_row, steps: Vec::new(), funding: Vec::new(), borrow: Vec::new() }
     }
 
     /// The same with every third step left out.
@@ -42,9 +54,18 @@ impl Walk {
         self
     }
 
+    /// With payments of either sign every eighth row, and a price of being short.
+    fn with_payments(mut self, funding: bool, borrow: bool) -> Walk {
+        let rows = self.close.len() - self.first_row;
+        let rate = |row: usize| if row % 8 == 7 { 1e-4 * (row % 5) as f64 - 2e-4 } else { 0.0 };
+        self.funding = (0..rows).filter(|_| funding).map(rate).collect();
+        self.borrow = (0..rows).filter(|_| borrow).map(|row| 1e-5 * (row % 3) as f64).collect();
+        self
+    }
+
     /// From this row of the span on at three times the price.
     fn with_jump(mut self, row: usize) -> Walk {
-        for column in [&mut self.open, &mut self.close] {
+        for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {
             column[self.first_row + row..].iter_mut().for_each(|price| *price *= 3.0);
         }
         self
@@ -57,22 +78,22 @@ impl Walk {
         let ends = (1..=samples).map(|end| (end * rows / samples.max(1)).saturating_sub(1) as u32);
         Market {
             open,
-            high: close,
-            low: close,
+            high: &self.high[self.first_row..],
+            low: &self.low[self.first_row..],
             close,
             steps: &self.steps,
             end_step: self.steps.last().map_or(rows, |last| *last as usize + 3),
             sample_rows: std::iter::repeat_n(0, unlisted).chain(ends).collect(),
             unlisted_samples: unlisted,
-            funding: &[],
-            borrow: &[],
+            funding: &self.funding,
+            borrow: &self.borrow,
         }
     }
 
     fn pass<'a>(
         &'a self,
         market: &'a Market<'a>,
-        case: &'a Case,
+        case: &'a Case<'a>,
         books: &'a mut [CrossBook],
         samples: &'a mut [f64],
     ) -> CrossPass<'a> {
@@ -85,7 +106,7 @@ impl Walk {
             lag: usize::from(case.at_open),
             windows: &WINDOWS,
             rules: &case.rules,
-            exits: &[],
+            exits: case.exits,
             books,
             samples,
         }
@@ -94,7 +115,7 @@ impl Walk {
 
 /// What one comparison runs.
 #[derive(Clone, Copy, Debug)]
-struct Case {
+struct Case<'a> {
     books: usize,
     at_open: bool,
     short: bool,
@@ -102,12 +123,13 @@ struct Case {
     samples: usize,
     unlisted: usize,
     stretch_bytes: usize,
+    exits: &'a [ExitParameters],
 }
 
 const FREE: CostParameters = CostParameters { fee_rate: 0.0, slippage_rate: 0.0 };
 const COSTLY: CostParameters = CostParameters { fee_rate: 1e-3, slippage_rate: 5e-4 };
 const ALL_IN: BookRules = BookRules { costs: COSTLY, resting: COSTLY, size: Size::Share(1.0) };
-const PLAIN: Case = Case {
+const PLAIN: Case<'static> = Case {
     books: 33,
     at_open: true,
     short: false,
@@ -115,6 +137,7 @@ const PLAIN: Case = Case {
     samples: 7,
     unlisted: 0,
     stretch_bytes: STRETCH_BYTES,
+    exits: &[],
 };
 
 const WINDOWS: [usize; 12] = [1, 2, 3, 5, 8, 13, 21, 34, 64, 200, 1000, 6000];
@@ -147,6 +170,9 @@ fn bits(cross: &CrossBook) -> Vec<u64> {
         book.sum,
         book.squares,
         cross.level,
+        book.position.direction,
+        book.position.entry_price,
+        book.position.extreme,
     ];
     let counts = [
         book.marked,
@@ -182,6 +208,7 @@ fn compare(gpu: &Gpu, walk: &Walk, case: &Case) -> Vec<CrossBook> {
     assert!(run_crosses_on(gpu, pass, case.stretch_bytes, &|| false, &mut keep).unwrap());
     run_crosses(walk.pass(&market, case, &mut expected, &mut samples), Instructions::widest());
     for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let case = Case { exits: case.exits.get(number..=number).unwrap_or_default(), ..*case };
         let what = format!("book {number} of {rows} rows, {case:?}:\n{found:?}\n{expected:?}");
         assert_eq!(bits(found), bits(expected), "{what}");
         let samples = &samples[number * stride..][..stride - 1];
@@ -253,6 +280,64 @@ fn gaps_samples_and_stretches_have_the_bits_of_the_cpu() {
             compare(&gpu, &walk, &Case { short: true, samples, unlisted, stretch_bytes, ..PLAIN });
         }
     }
+}
+
+/// Every book with other exits, one of them with none.
+fn exits(books: usize, at_open: bool, worst_first: bool) -> Vec<ExitParameters> {
+    let none = ExitParameters { worst_first, fills_at_open: at_open, ..ExitParameters::NONE };
+    let kinds = [
+        none,
+        ExitParameters { stop_loss: 0.02, ..none },
+        ExitParameters { take_profit: 0.015, ..none },
+        ExitParameters { trailing_stop: 0.03, ..none },
+        ExitParameters { trailing_stop: 0.004, ..none },
+        ExitParameters { max_bars: 7, ..none },
+        ExitParameters { stop_loss: 0.01, take_profit: 0.01, ..none },
+        ExitParameters { stop_loss: 0.04, take_profit: 0.06, trailing_stop: 0.05, max_bars: 40, ..none },
+    ];
+    kinds.into_iter().cycle().take(books).collect()
+}
+
+#[test]
+fn exits_and_payments_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let mut fills = 0;
+    for (number, (funding, borrow)) in
+        [(false, false), (true, false), (false, true), (true, true)].iter().enumerate()
+    {
+        for at_open in [true, false] {
+            for (rows, short, size) in [
+                (1, true, Size::Share(1.0)),
+                (1025, true, Size::Units(40.0)),
+                (2100, number % 2 == 0, Size::Share(0.9)),
+            ] {
+                let resting = CostParameters { fee_rate: 2e-4, slippage_rate: 0.0 };
+                let exits = exits(33, at_open, number < 2);
+                let rules = BookRules { resting, size, ..ALL_IN };
+                let case = Case { at_open, short, rules, exits: &exits, stretch_bytes: 400_000, ..PLAIN };
+                let walk = Walk::new(rows, 70, 0.0, number as u64).with_payments(*funding, *borrow);
+                fills += compare(&gpu, &walk, &case).iter().map(|book| book.book.fills).sum::<usize>();
+            }
+        }
+    }
+    assert!(fills > 30_000, "only {fills} fills");
+}
+
+#[test]
+fn lost_books_with_exits_have_the_bits_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let mut bankrupt = 0;
+    for at_open in [true, false] {
+        for jump in [1023, 1024, 1500] {
+            let exits = exits(33, at_open, true);
+            let rules = BookRules { size: Size::Units(150.0), ..ALL_IN };
+            let case = Case { at_open, short: true, rules, exits: &exits, ..PLAIN };
+            let walk = Walk::new(2500, 3, -0.001, 6).with_jump(jump).with_payments(true, false);
+            let books = compare(&gpu, &walk, &case);
+            bankrupt += books.iter().filter(|book| book.book.bankrupt).count();
+        }
+    }
+    assert!(bankrupt > 5, "only {bankrupt} books lost everything");
 }
 
 /// What the rest of the program relies on where a device is busy or has no room.

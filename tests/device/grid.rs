@@ -3,7 +3,7 @@
 use super::emulator::{build, gpu};
 use candlewick::domains::market::backtest::costs::{proportional::Proportional, slippage::Slippage};
 use candlewick::domains::market::backtest::{
-    BacktestConfig, BatchRequest, CostConfig, Devices, FillTime, Signals, run_batch,
+    BacktestConfig, BatchRequest, CostConfig, Devices, Exits, FillTime, Signals, run_batch,
 };
 use candlewick::domains::market::strategies::{Direction, sma_cross::SmaCross};
 use candlewick::kernels::instructions::Instructions;
@@ -32,7 +32,8 @@ fn walk(rows: usize, seed: u64) -> Bars {
 }
 
 fn pairs() -> Vec<SmaCross> {
-    let direction = |fast: usize| if fast % 2 == 0 { Direction::LongOnly } else { Direction::LongShort };
+    let direction =
+        |fast: usize| if fast.is_multiple_of(2) { Direction::LongOnly } else { Direction::LongShort };
     let pair = |fast, slow| SmaCross { fast, slow, direction: direction(fast) };
     (2..12).flat_map(|fast| (20..33).map(move |slow| pair(fast, slow))).collect()
 }
@@ -43,8 +44,12 @@ fn devices_and_processors_find_the_same() {
     let (bars, pairs) = (walk(2500, 3), pairs());
     // One device twice is as good as two.
     let gpus = [gpu.clone(), gpu];
+    let stop = |percent: f64| Exits { stop_loss_percent: Some(percent), ..Exits::default() };
+    let watched: Vec<Exits> =
+        [Exits::default(), stop(1.0), stop(4.0)].into_iter().cycle().take(pairs.len()).collect();
+    let paid: Vec<f64> = (0..2500).map(|row| if row % 8 == 7 { 1e-4 } else { 0.0 }).collect();
     for fill in [FillTime::NextOpen, FillTime::SameClose] {
-        for periods in [0, 37] {
+        for (periods, exits, funding) in [(0, &[][..], &[][..]), (37, &[], &[]), (37, &watched, &paid)] {
             let costs = vec![
                 CostConfig::Proportional(Proportional { fee_bps: 10.0 }),
                 CostConfig::Slippage(Slippage { bps: 3.0 }),
@@ -56,8 +61,8 @@ fn devices_and_processors_find_the_same() {
                     symbol: 0,
                     config: &config,
                     span: 100..2500,
-                    exits: &[],
-                    funding: &[],
+                    exits,
+                    funding,
                     borrow: &[],
                     periods,
                     instructions: Instructions::widest(),
@@ -71,7 +76,10 @@ fn devices_and_processors_find_the_same() {
             let found = run(Devices { gpus: &gpus, first: true });
             assert_eq!(found.on_devices, pairs.len());
             assert_eq!(found.figures, expected.figures);
-            assert_eq!(found.returns.values(), expected.returns.values());
+            assert!(
+                found.returns.values() == expected.returns.values(),
+                "returns with {fill:?}, {periods} periods"
+            );
             // Too little work to ask a device.
             assert_eq!(run(Devices { gpus: &gpus, first: false }).on_devices, 0);
         }

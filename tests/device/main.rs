@@ -13,6 +13,7 @@ mod backtest;
 mod board;
 mod cli;
 mod emulator;
+mod features;
 mod gather;
 mod grid;
 mod linear;

@@ -169,7 +169,8 @@ impl State {
             Some(_) => 0.0,
             // One equal part for each device that has none yet, and one for the processors.
             None => {
-                let waiting = self.rates.iter().filter(|rate| rate.is_none()).count();
+                let devices = self.rates.iter().zip(&self.slices);
+                let waiting = devices.filter(|(rate, slice)| rate.is_none() && slice.is_none()).count();
                 1.0 / (waiting + usize::from(!devices_first)) as f64
             }
         }
