@@ -115,6 +115,27 @@ impl PopulationAttention {
         self.population * self.windows * heads * self.shape.asking() * length
     }
 
+    /// Whether the kernels can run attention of this shape.
+    ///
+    /// # Errors
+    /// What is too large, and what to do.
+    pub fn check(shape: AttentionShape) -> Result<(), String> {
+        if head_width(shape) > MOST_HEAD_WIDTH {
+            return Err(format!(
+                "attention heads of {} numbers are too wide for CUDA devices, which take {MOST_HEAD_WIDTH}; use more heads, or `device: cpu`",
+                head_width(shape)
+            ));
+        }
+        let fits = |direction| Plan::new(shape, direction).bytes(shape, direction) <= MOST_BYTES;
+        if fits(Direction::Forward) && fits(Direction::Backward) {
+            return Ok(());
+        }
+        Err(format!(
+            "attention over {} positions is too long for CUDA devices; use a shorter window or longer patches, or `device: cpu`",
+            shape.length
+        ))
+    }
+
     /// qkv `[P, W, T, 3D]` (queries, keys, values side by side, each split into heads) -> softmax weights
     /// `[P, W, heads, asking, T]` and output `[P, W, asking, D]`.
     ///

@@ -1,10 +1,12 @@
 //! Where the slots of a program lie in a device's memory for so many members and windows.
 
 use super::{Program, Slot, Step, View};
+use crate::kernels::attention::AttentionShape;
 use crate::kernels::gpu::Address;
 use crate::kernels::population::Rows;
+use crate::kernels::population_attention::PopulationAttention;
 use crate::kernels::population_linear::PopulationLinear;
-use crate::kernels::population_norm::PopulationNorm;
+use crate::kernels::population_norm::{MOST_COLUMNS, PopulationNorm};
 use crate::kernels::precision::Precision;
 
 /// Slots begin at multiples of so many numbers, so that rows may be read four numbers at a time.
@@ -94,7 +96,53 @@ impl Layout {
     }
 }
 
+/// Kernels count the numbers of a member's slot in 30 bits.
+const MOST_NUMBERS: usize = 1 << 30;
+
 impl Program {
+    /// Whether kernels can count what so many windows of a member hold.
+    pub(super) fn counts(&self, windows: usize) -> bool {
+        let fits = |(rows, width, _): &(usize, usize, bool)| {
+            rows.saturating_mul(*width).saturating_mul(windows) < MOST_NUMBERS
+        };
+        self.slots.iter().all(fits)
+    }
+
+    /// Whether the kernels can run all steps, on whatever device.
+    ///
+    /// # Errors
+    /// What is too large, and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        for step in &self.steps {
+            match step {
+                Step::Attention { length, first, heads, causal, y, .. } => {
+                    let (length, first, heads, causal) = (*length, *first, *heads, *causal);
+                    let precision = Precision::F32;
+                    let width = y.width;
+                    PopulationAttention::check(AttentionShape {
+                        length,
+                        first,
+                        heads,
+                        width,
+                        causal,
+                        precision,
+                    })?;
+                }
+                Step::Norm { y, .. } if y.width > MOST_COLUMNS => {
+                    return Err(format!(
+                        "a width of {} is too large for CUDA devices, which take {MOST_COLUMNS}; use a smaller one, or `device: cpu`",
+                        y.width
+                    ));
+                }
+                _ => {}
+            }
+        }
+        match self.counts(1) {
+            true => Ok(()),
+            false => Err("a window is too large for CUDA devices; use `device: cpu`".into()),
+        }
+    }
+
     /// f32 numbers of scratch that the largest step of a backward pass needs.
     fn scratch(&self, population: usize, windows: usize) -> usize {
         let linear = |rows: usize, inputs: usize, outputs: usize| {

@@ -32,12 +32,17 @@ pub struct Machine {
     evaluation: Layout,
 }
 
+/// Members that the grid of a kernel can carry.
+const MOST_MEMBERS: usize = 65_535;
+
 /// Windows of an evaluation pass: as many as find room where training passes of so many have theirs. It is the same for
 /// every size of a population, since a loss is added up pass by pass.
 fn evaluation_windows(program: &Program, windows: usize) -> usize {
     const MOST: usize = 4096;
     let room = Layout::training(program, 1, windows).total();
-    let fits = |windows: &usize| Layout::evaluation(program, 1, *windows).total() <= room;
+    let fits = |windows: &usize| {
+        program.counts(*windows) && Layout::evaluation(program, 1, *windows).total() <= room
+    };
     let doubled = std::iter::successors(Some(windows), |windows| Some(2 * windows));
     doubled.take_while(|windows| *windows <= MOST).take_while(fits).last().unwrap_or(windows)
 }
@@ -65,8 +70,12 @@ pub struct Numbers {
 }
 
 impl Machine {
-    /// Bytes that so many members with so many windows a pass take on a device.
+    /// Bytes that so many members with so many windows a pass take on a device; more than there are where kernels cannot
+    /// count them.
     pub fn bytes(program: &Program, population: usize, windows: usize) -> usize {
+        if !program.counts(windows) || population > MOST_MEMBERS {
+            return usize::MAX;
+        }
         let layout = Layout::training(program, population, windows);
         let evaluation = Layout::evaluation(program, population, evaluation_windows(program, windows));
         let slots = layout.total().max(evaluation.total());

@@ -246,17 +246,7 @@ impl Walk<'_> {
                 }
                 self.linear_backward(*x, [*weight, *bias], y.width, of_y)
             }
-            Step::Lstm { x, weight, gates, cells, before, y, site } => {
-                let buffers = self.lstm_buffers(*weight, [*gates, *cells, *before, *y], x.width);
-                self.lstm(*cells, *y, *site).backward(gpu, &buffers, self.gradient(*y))?;
-                let (rows, width) = (self.count(x.view()), gates.width);
-                let of_gates = self.rows(gates.view());
-                let of_recurrent = machine.weight_gradient(weight + (1 + x.width) * width, width);
-                let recurrence = self.linear(rows, cells.width, width);
-                let scratch = machine.scratch(self.layout);
-                recurrence.of_weight(gpu, self.rows(before.view()), of_gates, of_recurrent, None, scratch)?;
-                self.linear_backward(x.view(), [weight + width, *weight], width, of_gates)
-            }
+            Step::Lstm { .. } => self.lstm_backward(step),
             Step::Norm { x, scale, shift, y } => {
                 let added = self.adds(*x)?;
                 let gradients = NormGradients {
@@ -307,6 +297,20 @@ impl Walk<'_> {
                 }
             },
         }
+    }
+
+    fn lstm_backward(&mut self, step: &Step) -> Result<()> {
+        let Step::Lstm { x, weight, gates, cells, before, y, site } = step else { return Ok(()) };
+        let (gpu, machine) = (&self.machine.gpu, self.machine);
+        let buffers = self.lstm_buffers(*weight, [*gates, *cells, *before, *y], x.width);
+        self.lstm(*cells, *y, *site).backward(gpu, &buffers, self.gradient(*y))?;
+        let (rows, width) = (self.count(x.view()), gates.width);
+        let of_gates = self.rows(gates.view());
+        let of_recurrent = machine.weight_gradient(weight + (1 + x.width) * width, width);
+        let recurrence = self.linear(rows, cells.width, width);
+        let scratch = machine.scratch(self.layout);
+        recurrence.of_weight(gpu, self.rows(before.view()), of_gates, of_recurrent, None, scratch)?;
+        self.linear_backward(x.view(), [weight + width, *weight], width, of_gates)
     }
 
     fn linear_backward(
