@@ -7,7 +7,7 @@
 
 use super::gates::vectorised;
 use super::lstm_sequence::floats;
-use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
 use std::cell::Cell;
 
 /// The numbers of one step, the same for every weight.
@@ -51,13 +51,10 @@ pub fn adamw(weights: &[&Var], moments: &mut Tensor, gradients: &[Tensor], step:
             bail!("the gradient {:?} does not fit the weight {:?}", gradient.dims(), weight.dims());
         }
     }
-    if !matches!(moments.device(), Device::Cpu) {
-        return composed(weights, moments, gradients, step);
-    }
     moments.inplace_op1(&AllWeights { weights, gradients, step })
 }
 
-/// The specification of [`adamw`] in ordinary tensor operations; runs on devices without a kernel.
+/// The specification of [`adamw`] in ordinary tensor operations.
 ///
 /// # Errors
 /// As [`adamw`].
@@ -90,7 +87,7 @@ pub fn composed(
 /// The squared Euclidean norm of a gradient, summed in f64 in a fixed order.
 ///
 /// # Errors
-/// Another type than f32.
+/// Another type than f32, or a tensor that is not on the CPU.
 pub fn squared_norm(gradient: &Tensor) -> Result<f64> {
     let gradient = gradient.contiguous()?;
     let (storage, layout) = gradient.storage_and_layout();
@@ -100,7 +97,7 @@ pub fn squared_norm(gradient: &Tensor) -> Result<f64> {
             add_squares(floats(storage, layout)?, &mut lanes);
             Ok(lanes.iter().sum())
         }
-        _ => Ok(f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?)),
+        _ => bail!("a gradient is not on the CPU"),
     }
 }
 

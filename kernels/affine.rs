@@ -2,7 +2,7 @@
 //!
 //! One operation instead of a product and a broadcast sum: the gradient of the bias is then one pass over contiguous
 //! rows instead of a strided reduction, and a gradient that nobody asks for is not computed. [`composed`] is the
-//! specification and runs on devices without a kernel.
+//! specification.
 
 use super::arena::Arena;
 use super::lstm_sequence::floats;
@@ -10,7 +10,7 @@ use super::matrix::{Matrix, MatrixMut, Target};
 use super::precision::Precision;
 use super::product::Products;
 use super::row_steps::add_rows;
-use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// x `[R, I]`, weight `[I, O]`, bias `[O]` -> `[R, O]`.
 ///
@@ -20,9 +20,6 @@ pub fn affine([x, weight, bias]: [&Tensor; 3], precision: Precision, arena: &Are
     let ((_, columns), (inputs, outputs)) = (x.dims2()?, weight.dims2()?);
     if columns != inputs || bias.dims() != [outputs] {
         bail!("rows of {columns} do not fit a weight {inputs}x{outputs} with bias {:?}", bias.dims());
-    }
-    if !matches!(x.device(), Device::Cpu) {
-        return composed([x, weight, bias], precision);
     }
     let arena = arena.clone();
     x.contiguous()?.apply_op3(weight, bias, Affine { precision, arena })

@@ -1,6 +1,6 @@
 //! The encoder layer of a Transformer as one operation on tensors; `encoder.rs` has the formula. One operation, because
 //! between many the time goes into copies, sums with zeros and passes over memory that the caches could have held.
-//! [`composed`] is the specification and runs on devices without a kernel.
+//! [`composed`] is the specification.
 
 use super::affine::factor;
 use super::arena::Arena;
@@ -12,7 +12,7 @@ use super::layer_norm;
 use super::lstm_sequence::floats;
 use super::precision::Precision;
 use super::row_steps::Activation;
-use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Storage, Tensor, bail};
 use std::sync::{Mutex, PoisonError};
 
 /// x `[B, T, D]` through a layer whose weights lie in one tensor (see [`encoder::EncoderShape::places`]); result
@@ -27,9 +27,6 @@ pub fn encoder_layer(
     arena: &Arena,
 ) -> Result<Tensor> {
     check(x, weights, settings)?;
-    if !matches!(x.device(), Device::Cpu) {
-        return composed(x, weights, settings);
-    }
     let keeps = x.track_op() || weights.track_op();
     let layer = EncoderLayer { settings: *settings, arena: arena.clone(), keeps, record: Mutex::default() };
     x.contiguous()?.apply_op2(weights, layer)

@@ -14,6 +14,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// `(stem of the file, image)`, in the order of their names; empty without the feature `cuda`.
@@ -272,11 +273,12 @@ impl Gpu {
         self.0.shared_bytes
     }
 
-    /// Memory that is free now, in bytes.
+    /// Memory that is free once all work before is done, in bytes: what was given back before counts as free only then.
     ///
     /// # Errors
-    /// A driver that does not say.
+    /// A kernel that failed, or a driver that does not say.
     pub fn free_bytes(&self) -> Result<usize, GpuError> {
+        self.wait()?;
         self.0.context.mem_get_info().map(|(free, _)| free).map_err(failed("asking for the free memory"))
     }
 
@@ -432,17 +434,19 @@ impl Gpu {
         Ok(function)
     }
 
-    /// Records what `work` launches instead of doing it, to be done as often as wished by one call.
+    /// Records what `work` launches instead of doing it, to be done as often as wished by one call. `work` launches and
+    /// clears, and asks for nothing else; all its kernels must have run before, since the driver loads none while it records.
     ///
     /// # Errors
     /// What `work` returns, or a driver that cannot record.
     pub fn record<E: From<GpuError>>(&self, work: impl FnOnce() -> Result<(), E>) -> Result<Recording, E> {
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         self.0.stream.begin_capture(mode).map_err(failed("recording"))?;
-        let done = work();
-        let flags = CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-        let graph = self.0.stream.end_capture(flags).map_err(failed("ending a recording"));
-        done?;
+        // A stream that went on recording would be lost to all who come after.
+        let done = catch_unwind(AssertUnwindSafe(work));
+        let graph =
+            self.0.stream.end_capture(CUgraphInstantiate_flags(0)).map_err(failed("ending a recording"));
+        done.unwrap_or_else(|panic| resume_unwind(panic))?;
         let graph = graph?.ok_or_else(|| GpuError::Driver {
             what: "recording".into(),
             reason: "nothing was recorded".into(),

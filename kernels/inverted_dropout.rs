@@ -1,19 +1,16 @@
 //! Dropout of a tensor, forward and backward: kept elements are divided by the share that is kept ("inverted dropout",
 //! Srivastava et al. 2014, section 10). The backward pass asks the counters again, so that no mask is stored.
-//! [`composed`] is the specification and runs on devices without a kernel.
+//! [`composed`] is the specification.
 
 use super::dropout::Dropout;
 use super::lstm_sequence::floats;
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// x of any shape times the factors of its elements, numbered row-major.
 ///
 /// # Errors
 /// Another type than f32.
 pub fn inverted_dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
-    if !matches!(x.device(), Device::Cpu) {
-        return composed(x, dropout);
-    }
     x.contiguous()?.apply_op1(InvertedDropout(dropout))
 }
 

@@ -1,12 +1,12 @@
 //! Layer normalisation with learned scale and shift, forward and backward, over
 //! the last dimension; `norm_rows.rs` has the formula.
 //!
-//! candle's fused layer norm records no gradient, without an error; hence this one. [`composed`] is the specification
-//! and runs on devices without a kernel.
+//! candle's fused layer norm records no gradient, without an error; hence this one. [`composed`] is the
+//! specification.
 
 use super::lstm_sequence::floats;
 use super::norm_rows::{EPSILON, NormBackward, NormForward, norm_backward, norm_forward};
-use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// Normalises x `[.., D]` over D with scale `[D]` and shift `[D]`.
 ///
@@ -20,9 +20,6 @@ pub fn layer_norm(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> 
             scale.dims(),
             shift.dims()
         );
-    }
-    if !matches!(x.device(), Device::Cpu) {
-        return composed(x, scale, shift);
     }
     x.contiguous()?.apply_op3(scale, shift, LayerNorm)
 }

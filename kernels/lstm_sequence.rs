@@ -15,8 +15,8 @@
 //! window's output depends on no other window, in no bit.
 //!
 //! With [`Precision::Bf16`] the factors of all matrix products, those of the gradients included, are rounded to bf16 and
-//! summed in f32; everything else is f32. [`composed`] is the f32 layer in ordinary tensor operations: the specification in
-//! the tests, and what runs on devices that have no kernel yet.
+//! summed in f32; everything else is f32. [`composed`] is the f32 layer in ordinary tensor operations: the
+//! specification.
 
 use super::arena::Arena;
 use super::dropout::Dropout;
@@ -25,9 +25,7 @@ use super::lstm_paths::{BackwardWork, ForwardWork, KeptBuffers, Path, backward, 
 pub use super::lstm_vectors::LANES;
 use super::lstm_weights::LayerShape;
 use super::precision::Precision;
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, D, Device, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Storage, Tensor, bail};
 use std::sync::{Mutex, PoisonError};
 
 /// Which steps' outputs a layer gives.
@@ -62,29 +60,16 @@ pub struct LstmSettings {
 /// # Errors
 /// Another shape or type.
 pub fn lane_blocks(x: &Tensor) -> Result<Tensor> {
-    let (batch, steps, features) = x.dims3()?;
-    if matches!(x.device(), Device::Cpu) {
-        return x.contiguous()?.apply_op1(LaneBlocks);
-    }
-    let blocks = batch.div_ceil(LANES);
-    x.pad_with_zeros(0, 0, blocks * LANES - batch)?
-        .reshape((blocks, LANES, steps, features))?
-        .permute((0, 2, 3, 1))?
-        .contiguous()
+    x.dims3()?;
+    x.contiguous()?.apply_op1(LaneBlocks)
 }
 
 /// Runs one layer: x `[blocks, T, I, 32]`, weight `[1 + I + H, 4H]`, result as the settings say.
 ///
 /// # Errors
-/// Shapes that do not fit, another type than f32, or bf16 on a device without a kernel.
+/// Shapes that do not fit, another type than f32.
 pub fn lstm_sequence(x: &Tensor, weight: &Tensor, settings: &LstmSettings) -> Result<Tensor> {
     let shape = layer_shape(x, weight, settings)?;
-    if !matches!(x.device(), Device::Cpu) {
-        if settings.precision == Precision::Bf16 {
-            bail!("an LSTM in bf16 needs the CPU; choose precision f32 on this device");
-        }
-        return composed(x, weight, settings);
-    }
     let goes_back = x.track_op() || weight.track_op();
     let op = LstmSequence { shape, settings: settings.clone(), goes_back, kept: Mutex::default() };
     x.contiguous()?.apply_op2(&weight.contiguous()?, op)

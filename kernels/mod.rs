@@ -1,5 +1,9 @@
-//! Device math. Each kernel is a `.rs` with its documentation, parameters and CPU half, and later a `.cu` beside it with
-//! the CUDA half. This room knows tensors and numbers, no table, no configuration, no file.
+//! Device math: operations on tensors of candle for the CPU, each a `.rs` with its documentation and specification, and
+//! kernels for CUDA devices, each a `.cu` with a `.rs` of the same stem that documents and launches it (`population_*` carry
+//! all networks of a population, `backtest_device` all books of a grid). The twin on the CPU is the specification of a
+//! kernel. This room knows numbers, no table, no configuration, no file.
+//!
+//! A kernel is added by its two files, a line below, and a table of cases in `tests/device/`; `common.cuh` has the conventions.
 
 /// Is raised whenever a change of a kernel changes a bit of what any of them computes, so that results of before are not
 /// mixed with results of after.

@@ -1,13 +1,16 @@
 // One step of AdamW for all members of a population at once; see population_adam.rs.
 #include "common.cuh"
 
+namespace population_adam {
 // Weights of a block.
 constexpr int CHUNK = 2048;
 // Numbers of a member's step; the order of `MemberStep` in population_adam.rs.
 enum { CLIP, BETA_1, REST_1, BETA_2, REST_2, KEPT, RATE, ROOT_FACTOR, EPSILON, ACTIVE, NUMBERS = 12 };
+}  // namespace population_adam
 
 // partial[p][chunk] = sum of the squares of a chunk of member p's gradients [P][count], in f64.
 KERNEL(gradient_squares, 256)(const float* gradients, double* partial, int count) {
+    using namespace population_adam;
     DYNAMIC_SHARED(double, room);
     int start = blockIdx.x * CHUNK, end = min(count, start + CHUNK);
     const float* own = gradients + static_cast<size_t>(blockIdx.y) * count;
@@ -21,6 +24,7 @@ KERNEL(gradient_squares, 256)(const float* gradients, double* partial, int count
 // settings of every step, `step` says which one it is; `alive` [P] is 0 for members that stand still.
 KERNEL(adam_step, 256)(float* weights, float* moments, const float* gradients, const double* partial, const float* numbers,
                        const int* step, const int* alive, int count) {
+    using namespace population_adam;
     int member = blockIdx.y;
     const float* own = numbers + (static_cast<size_t>(*step) * gridDim.y + member) * NUMBERS;
     if (own[ACTIVE] == 0.0f || alive[member] == 0) return;

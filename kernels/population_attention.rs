@@ -21,9 +21,6 @@ const WANTED_BYTES: usize = 112 << 10;
 /// Shared memory up to which more heads share a block.
 const SHARED_HEADS_BYTES: usize = 48 << 10;
 
-/// Most shared memory of a block.
-const MOST_BYTES: usize = 227 << 10;
-
 /// Widest head: four rows of it are as many tiles as a block has threads.
 pub const MOST_HEAD_WIDTH: usize = 4 * THREADS;
 
@@ -70,13 +67,14 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(shape: AttentionShape, direction: Direction) -> Plan {
+    /// For devices whose blocks may have so much shared memory.
+    fn new(shape: AttentionShape, direction: Direction, shared_bytes: usize) -> Plan {
         let vectors = head_width(shape).div_ceil(4);
         let rows = |count: usize| count.next_multiple_of(4).min(MOST_ROWS);
         let queries = rows(shape.asking()).min(4 * (THREADS / vectors).max(1));
         let mut plan = Plan { heads: 1, queries, keys: rows(shape.length) };
         let halved = |rows: usize| (rows / 2).next_multiple_of(4);
-        while plan.bytes(shape, direction) > WANTED_BYTES {
+        while plan.bytes(shape, direction) > WANTED_BYTES.min(shared_bytes) {
             match plan {
                 Plan { queries, .. } if queries > 16 => plan.queries = halved(queries),
                 Plan { keys, .. } if keys > 16 => plan.keys = halved(keys),
@@ -115,23 +113,24 @@ impl PopulationAttention {
         self.population * self.windows * heads * self.shape.asking() * length
     }
 
-    /// Whether the kernels can run attention of this shape.
+    /// Whether the kernels can run attention of this shape on a device.
     ///
     /// # Errors
     /// What is too large, and what to do.
-    pub fn check(shape: AttentionShape) -> Result<(), String> {
+    pub fn check(shape: AttentionShape, gpu: &Gpu) -> Result<(), String> {
         if head_width(shape) > MOST_HEAD_WIDTH {
             return Err(format!(
                 "attention heads of {} numbers are too wide for CUDA devices, which take {MOST_HEAD_WIDTH}; use more heads, or `device: cpu`",
                 head_width(shape)
             ));
         }
-        let fits = |direction| Plan::new(shape, direction).bytes(shape, direction) <= MOST_BYTES;
+        let most = gpu.shared_bytes();
+        let fits = |direction| Plan::new(shape, direction, most).bytes(shape, direction) <= most;
         if fits(Direction::Forward) && fits(Direction::Backward) {
             return Ok(());
         }
         Err(format!(
-            "attention over {} positions is too long for CUDA devices; use a shorter window or longer patches, or `device: cpu`",
+            "attention over {} positions is too long for this CUDA device; use a shorter window or longer patches, or `device: cpu`",
             shape.length
         ))
     }
@@ -151,7 +150,7 @@ impl PopulationAttention {
         weights: Address,
         output: Address,
     ) -> Result<(), GpuError> {
-        let plan = Plan::new(self.shape, Direction::Forward);
+        let plan = Plan::new(self.shape, Direction::Forward, gpu.shared_bytes());
         let runs = self.shape.asking().div_ceil(plan.queries);
         let launch = self.launch("attention_forward", plan, Direction::Forward, runs);
         gpu.launch(launch, &self.arguments(plan, &[qkv, weights, output], &[qkv, output]))
@@ -165,7 +164,7 @@ impl PopulationAttention {
     /// # Panics
     /// As [`PopulationAttention::forward`].
     pub fn backward(&self, gpu: &Gpu, places: &AttentionGradients) -> Result<(), GpuError> {
-        let plan = Plan::new(self.shape, Direction::Backward);
+        let plan = Plan::new(self.shape, Direction::Backward, gpu.shared_bytes());
         let AttentionGradients { qkv, weights, of_output, of_qkv } = *places;
         let launch = self.launch("attention_backward", plan, Direction::Backward, 1);
         let vectors = [qkv, of_output, of_qkv];
@@ -176,8 +175,7 @@ impl PopulationAttention {
         let AttentionShape { length, first, heads, width, .. } = self.shape;
         assert!(first < length && width.is_multiple_of(heads), "attention of {:?}", self.shape);
         let shared_bytes = plan.bytes(self.shape, direction);
-        let fits = head_width(self.shape) <= MOST_HEAD_WIDTH && shared_bytes <= MOST_BYTES;
-        assert!(fits, "attention of {:?} is too large for the kernel", self.shape);
+        assert!(head_width(self.shape) <= MOST_HEAD_WIDTH, "heads of {:?} are too wide", self.shape);
         let blocks = self.windows * heads.div_ceil(plan.heads) * runs;
         assert!(blocks < 1 << 31, "the blocks of a member's windows are counted in 31 bits");
         let grid = [blocks, self.population, 1];

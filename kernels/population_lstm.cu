@@ -1,5 +1,8 @@
 // The recurrence of an LSTM layer over whole sequences for a population; see population_lstm.rs.
 //
+// Which products and sums are one operation is written out (fmaf), and none is left to the compiler: the kernels of all
+// tiles must round alike, since the size of the population chooses among them.
+//
 // What limits, by arithmetic (H200, H = 100, 32 windows, one step of one block on its multiprocessor): the product with the
 // recurrent weight has 1.28 M multiplications, 10,000 cycles of the f32 units; in bf16 the tensor cores need about 1,000,
 // reading fragments from shared memory 1,400 (every weight once a step, h once for each 8 units). Gates, c and h, read and
@@ -25,7 +28,7 @@ struct alignas(8) TwoFloats { float values[2]; };
 __device__ __forceinline__ int parts_of(int count, int size) { return (count + size - 1) / size; }
 
 // tanh(x) = 2 sigmoid(2 x) - 1, as the CPU computes it.
-__device__ __forceinline__ float tangent(float x) { return 2.0f * logistic(2.0f * x) - 1.0f; }
+__device__ __forceinline__ float tangent(float x) { return fmaf(2.0f, logistic(2.0f * x), -1.0f); }
 
 // A step of a unit in a window, forward.
 struct Activated { float gates[4], cell, state; };
@@ -36,7 +39,7 @@ __device__ __forceinline__ Activated activate(const float (&z)[4], float cell_be
     now.gates[1] = logistic(z[1]);
     now.gates[2] = tangent(z[2]);
     now.gates[3] = logistic(z[3]);
-    now.cell = now.gates[1] * cell_before + now.gates[0] * now.gates[2];
+    now.cell = fmaf(now.gates[1], cell_before, now.gates[0] * now.gates[2]);
     now.state = now.gates[3] * tangent(now.cell);
     return now;
 }
@@ -47,11 +50,11 @@ struct Kept { float gates[4], cell, cell_before, above; };
 // Gradients of the four sums; `of_c` becomes that of the cell state before.
 __device__ __forceinline__ void go_back(const Kept& kept, float of_h, float& of_c, float (&of_gates)[4]) {
     float i = kept.gates[0], f = kept.gates[1], g = kept.gates[2], o = kept.gates[3], c = tangent(kept.cell);
-    float of_cell = of_h * o * (1.0f - c * c) + of_c;
-    of_gates[0] = of_cell * g * (i - i * i);
-    of_gates[1] = of_cell * kept.cell_before * (f - f * f);
-    of_gates[2] = of_cell * i * (1.0f - g * g);
-    of_gates[3] = of_h * c * (o - o * o);
+    float of_cell = fmaf(of_h * o, fmaf(-c, c, 1.0f), of_c);
+    of_gates[0] = of_cell * g * fmaf(-i, i, i);
+    of_gates[1] = of_cell * kept.cell_before * fmaf(-f, f, f);
+    of_gates[2] = of_cell * i * fmaf(-g, g, 1.0f);
+    of_gates[3] = of_h * c * fmaf(-o, o, o);
     of_c = of_cell * f;
 }
 
@@ -176,8 +179,8 @@ struct PlainForward {
             TwoFloats h = *reinterpret_cast<const TwoFloats*>(row + 8 * tile);
 #pragma unroll
             for (int gate = 0; gate < 4; ++gate) {
-                sums[2 * tile][gate] += weight.values[gate] * h.values[0];
-                sums[2 * tile + 1][gate] += weight.values[gate] * h.values[1];
+                sums[2 * tile][gate] = fmaf(weight.values[gate], h.values[0], sums[2 * tile][gate]);
+                sums[2 * tile + 1][gate] = fmaf(weight.values[gate], h.values[1], sums[2 * tile + 1][gate]);
             }
         }
     }
@@ -210,7 +213,8 @@ struct RoundedForward {
 #pragma unroll
         for (int word = 0; word < 4; ++word) {
             int k = 16 * tile + 2 * (lane % 4) + word / 2 * 8, gate = 2 * pair + word % 2, unit = 8 * group + lane / 4;
-            fragment.words[word] = pack_bf16(layer.weight(k, gate, unit), layer.weight(k + 1, gate, unit));
+            // As pack_bf16, in the form for which the registers suffice.
+            fragment.words[word] = bf16_bits(layer.weight(k, gate, unit)) | bf16_bits(layer.weight(k + 1, gate, unit)) << 16;
         }
         return fragment;
     }
@@ -332,7 +336,9 @@ struct PlainBackward {
 #pragma unroll
         for (int window = 0; window < TILES; ++window) {
 #pragma unroll
-            for (int unit = 0; unit < 4; ++unit) sums[window][unit] += weight.values[unit] * of_gates.values[window];
+            for (int unit = 0; unit < 4; ++unit) {
+                sums[window][unit] = fmaf(weight.values[unit], of_gates.values[window], sums[window][unit]);
+            }
         }
     }
     // A lane has 4 units and TILES windows.
@@ -499,7 +505,7 @@ __device__ __forceinline__ void forward_step(const Layer& layer, int t) {
                 float weight = factor_of<ROUNDED>(layer.weight(start + k, gate, unit));
 #pragma unroll
                 for (int window = 0; window < STEP_WINDOWS; ++window) {
-                    sums[gate][window] += weight * states[k * STEP_WINDOWS + window];
+                    sums[gate][window] = fmaf(weight, states[k * STEP_WINDOWS + window], sums[gate][window]);
                 }
             }
         }
@@ -559,7 +565,7 @@ __device__ __forceinline__ void backward_step(const Layer& layer, int t) {
         for (int k = 0; k < 32; ++k) {
 #pragma unroll
             for (int window = 0; window < STEP_WINDOWS; ++window) {
-                sums[window] += weights[k * 33 + lane] * of_gates[k * STEP_WINDOWS + window];
+                sums[window] = fmaf(weights[k * 33 + lane], of_gates[k * STEP_WINDOWS + window], sums[window]);
             }
         }
         __syncwarp();

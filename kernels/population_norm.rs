@@ -14,10 +14,10 @@ const MOST_PARTS: usize = 1024;
 const SHORTEST_RUN: usize = 32;
 
 /// Shared memory within which two blocks fit on a multiprocessor.
-const SHARED_BYTES: usize = 112 << 10;
+const SHARED_BYTES: usize = 96 << 10;
 
 /// Longest row: its gradients of scale and shift must fit into the shared memory of a block.
-pub const MOST_COLUMNS: usize = 28_672;
+pub const MOST_COLUMNS: usize = 12_288;
 
 /// The rows of all members.
 #[derive(Clone, Copy, Debug)]

@@ -57,14 +57,6 @@ impl PopulationRows {
         self.residual(gpu, dropout, x, if added { y } else { NOWHERE }, y)
     }
 
-    /// y `[R, W]` += x `[R, W]`.
-    ///
-    /// # Errors
-    /// A device that fails.
-    pub fn add(&self, gpu: &Gpu, x: Rows, y: Rows) -> Result<(), GpuError> {
-        self.residual(gpu, DropoutSite::NONE, x, y, y)
-    }
-
     /// of_z `[R, W]` = of_y `[R, W]` times the activation's slope at kept `[R, W]`: the values before it, or, with ReLU, those
     /// behind it.
     ///

@@ -66,20 +66,24 @@ fn cuda(gpus: Vec<Gpu>, reason: &str) -> ChosenDevice {
     let name = format!("cuda {}", gpus[0].name());
     let devices = match &gpus[..] {
         [one] => format!("device {}", one.index()),
-        several => format!("{} devices", several.len()),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|gpu| gpu.index().to_string()).collect();
+            format!("devices {}", numbers.join(", "))
+        }
     };
     ChosenDevice { gpus, name, reason: format!("{reason}: {devices}") }
 }
 
-/// One device by its number, or all that are like the first: a run whose members trained on devices of two kinds could not
-/// be repeated.
+/// One device by its number, or the first with all that are like it: a run whose members trained on devices of two kinds
+/// could not be repeated. Others, and such as cannot be opened, are left alone.
 fn open_gpus(index: Option<usize>) -> Result<Vec<Gpu>, String> {
     if let Some(index) = index {
         return Ok(vec![Gpu::open(index)?]);
     }
-    let gpus = (0..gpu::count()?).map(Gpu::open).collect::<Result<Vec<_>, _>>()?;
-    let first = gpus[0].name().to_owned();
-    Ok(gpus.into_iter().filter(|gpu| gpu.name() == first).collect())
+    let first = Gpu::open(0)?;
+    let name = first.name().to_owned();
+    let others = (1..gpu::count()?).filter_map(|index| Gpu::open(index).ok());
+    Ok(std::iter::once(first).chain(others.filter(|gpu| gpu.name() == name)).collect())
 }
 
 impl std::str::FromStr for DeviceChoice {

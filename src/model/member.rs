@@ -20,9 +20,6 @@ pub enum Started<'a> {
 /// One network in training: it costs its weights, its best weights and two moments a weight. All buffers of its steps
 /// come from the arena of whoever moves it, so a core needs one arena however many members it moves in turn; slices of 16
 /// steps or more cost nothing. The result has the same bits whatever the slices, the arena and the company.
-///
-/// A training step walks the graph of its operations by recursion; on a device without our kernels, where a long window
-/// makes a deep graph, the calling thread needs a large stack (64 MiB are plenty).
 pub struct Member<'a> {
     pub(super) architecture: Box<dyn Architecture>,
     pub(super) card: Card,

@@ -39,17 +39,19 @@ pub(super) fn fit_on_gpus(gpus: &[Gpu], list: &[Job]) -> Result<Vec<(Place, Part
             queue.push_back(group.drain(..size.min(group.len())).collect::<Vec<Waiting>>());
         }
     }
-    let (queue, halt) = (Mutex::new(queue), AtomicBool::new(false));
+    let failed = |(_, part): &Ended| part.as_ref().is_err_and(|error| !diverged(error));
+    let (queue, halt) = (Mutex::new(queue), AtomicBool::new(ended.iter().any(failed)));
     let ended = Mutex::new(ended);
     std::thread::scope(|scope| {
         for gpu in gpus {
             scope.spawn(|| {
-                while let Some(group) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+                // A guard in the condition would live as long as the body, and the devices would wait for each other.
+                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                while let Some(group) = next() {
                     if halt.load(Ordering::Relaxed) {
                         break;
                     }
                     let parts = fit_group(gpu, group);
-                    let failed = |(_, part): &Ended| part.as_ref().is_err_and(|error| !diverged(error));
                     if parts.iter().any(failed) {
                         halt.store(true, Ordering::Relaxed);
                     }

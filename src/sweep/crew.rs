@@ -14,8 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
 
-/// Stack of a worker; memory is taken only as far as it is used. Where our kernels do not run, candle walks the graph of a
-/// step by recursion, and a long window makes a deep one.
+/// Stack of a worker; memory is taken only as far as it is used. candle walks the graph of a step by recursion.
 const STACK_BYTES: usize = 64 << 20;
 
 /// One network of a job, to be trained.

@@ -391,6 +391,9 @@ impl<L: Laboratory> Desk<'_, '_, L> {
         if report.worked.interrupted {
             return Ok(());
         }
+        if let Err((Ending::Broken, reason)) = &report.worked.found {
+            return Err(SweepError::Device(reason.clone()));
+        }
         let (number, part) = (report.job, report.part);
         self.jobs[number].reports[part] = Some(report);
         if self.jobs[number].reports.iter().any(Option::is_none) {

@@ -58,6 +58,8 @@ pub enum Ending {
     Diverged,
     /// It could not be computed.
     Failed,
+    /// Its device broke. That ends the sweep, and is never written down.
+    Broken,
 }
 
 /// What a job found. The search is told the first outcome of each job; where there are several, since a failed one was

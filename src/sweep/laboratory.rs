@@ -4,6 +4,7 @@ use super::executor::{Laboratory, Leg, PartFinding, Resolved, Task, Worked};
 use super::facts::{Ending, Finding};
 use crate::config::SweepPlan;
 use crate::kernels::arena::Arena;
+use crate::kernels::gpu::GpuError;
 use crate::model::FitError;
 use crate::run::{Before, Figures, Job, Network, RunError, Trial, Workshop};
 use crate::search::Settings;
@@ -109,6 +110,8 @@ fn failed<S>(error: &RunError) -> Worked<S> {
     let interrupted = matches!(error, RunError::Fit { source: FitError::Interrupted, .. });
     let ending = match error {
         RunError::Fit { source: FitError::Diverged { .. }, .. } => Ending::Diverged,
+        // What a device has no room for is the trial's own fault; what a device cannot do any more is not.
+        RunError::Fit { source: FitError::Gpu(GpuError::Driver { .. }), .. } => Ending::Broken,
         _ => Ending::Failed,
     };
     Worked { found: Err((ending, error.to_string())), state: None, interrupted }

@@ -73,7 +73,7 @@ fn summary(outcomes: &[&Outcome], rules: Rules, waits: bool) -> TrialSummary {
     // A trial is in the map because it has an outcome.
     let last = outcomes[outcomes.len() - 1];
     let status = match last.ending {
-        Ending::Failed => TrialStatus::Failed,
+        Ending::Failed | Ending::Broken => TrialStatus::Failed,
         Ending::Diverged => TrialStatus::Diverged,
         Ending::Done if last.epochs >= rules.epochs => TrialStatus::Complete,
         Ending::Done if waits => TrialStatus::Unfinished,

@@ -361,7 +361,7 @@ impl Windows {
     /// X of these windows, `[B, T, F]`.
     ///
     /// # Errors
-    /// When the device cannot hold it.
+    /// Windows that are not there.
     pub fn gather(&self, indices: &[usize]) -> candle_core::Result<Tensor> {
         let mut values = Vec::with_capacity(indices.len() * self.length * self.features());
         for index in indices {

@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) reductions: u32,
     /// As it is now; a population that is trained may change it.
     pub(super) optimizer: AdamWConfig,
+    /// Windows of a pass, where a device had no room for as many as were asked for: a fit goes on as it began.
+    pub(super) micro_batch: Option<usize>,
     /// What the fit has cost.
     pub(super) cost: Cost,
 }

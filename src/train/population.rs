@@ -18,6 +18,7 @@ use crate::kernels::population_gather::PopulationGather;
 use crate::kernels::population_loss::{LossPart, PopulationLoss};
 use crate::kernels::precision::Precision;
 use crate::nn::program::{Batch, Layout, Numbers, Program, ProgramBuilder, Sites};
+use crate::rundir::sha256_hex;
 use std::sync::atomic::Ordering;
 
 /// Steps that are given to the device at once; then it is asked for the losses.
@@ -41,6 +42,8 @@ pub struct Plan {
     pub(super) horizons: usize,
     precision: Precision,
     pub(super) batch: usize,
+    /// Windows of a pass that are asked for.
+    asked: usize,
     /// Of a pass, where there is room.
     pub(super) windows: usize,
 }
@@ -57,18 +60,19 @@ impl Plan {
         let mut builder = ProgramBuilder::new(network.parameters(), shape);
         let output = network.program(&mut builder)?;
         let (program, sites) = builder.finish(output);
-        program.check().map_err(FitError::Settings)?;
         let batch = task.config.batch_size;
-        let windows = task.config.micro_batch.unwrap_or(batch).min(batch);
+        let asked = task.config.micro_batch.unwrap_or(batch).min(batch);
+        let windows = training.passes_by().unwrap_or(asked);
         let (heads, horizons) = (task.config.loss.parts()?, training.scaling().outputs());
-        Ok(Plan { program, sites, heads, horizons, precision: training.precision, batch, windows })
+        Ok(Plan { program, sites, heads, horizons, precision: training.precision, batch, asked, windows })
     }
 
     /// Members with equal keys can train together.
     pub fn key(&self) -> String {
         let Plan { program, heads, horizons, precision, batch, windows, .. } = self;
         let heads: Vec<_> = heads.iter().map(|head| (head.kind, head.levels.len())).collect();
-        format!("{program:?} {heads:?} {horizons} {precision:?} {batch} {windows}")
+        // Constants are long.
+        sha256_hex(format!("{program:?} {heads:?} {horizons} {precision:?} {batch} {windows}").as_bytes())
     }
 }
 
@@ -108,7 +112,7 @@ impl<'m, 'a> Population<'m, 'a> {
     /// Records how these members train, of whom there are `wanted` in all, and tells what the device had no room for.
     pub(super) fn note(&mut self, wanted: usize) {
         let (members, windows) = (self.members.len(), self.windows);
-        let asked = self.parts.plan.windows;
+        let asked = self.parts.plan.asked;
         let note = if windows < asked {
             Some(format!(
                 "its device had no room for {asked} windows at once, so {windows} pass at once and their gradients are added up"
@@ -182,12 +186,14 @@ impl<'m, 'a> Population<'m, 'a> {
         let steps = left.min().unwrap_or(0).min(STEPS);
         let chunk = self.chunk(steps);
         self.parts.tables.write(&gpu, &chunk)?;
-        if self.recorded.is_none() {
-            self.recorded = Some(gpu.record(|| self.launch_step())?);
-        }
         for _ in 0..steps {
-            if let Some(recorded) = &self.recorded {
-                recorded.play()?;
+            match &self.recorded {
+                Some(recorded) => recorded.play()?,
+                // The first step is launched as it is, which loads its kernels; then they can be recorded.
+                None => {
+                    self.launch_step()?;
+                    self.recorded = Some(gpu.record(|| self.launch_step())?);
+                }
             }
         }
         let losses = gpu.read(&self.parts.tables.losses, 0, steps * self.members.len())?;

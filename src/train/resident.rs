@@ -5,6 +5,7 @@ use super::training::Training;
 use crate::kernels::gpu::{Address, Gpu, GpuError, Memory};
 use crate::kernels::population_gather::SeriesPlaces;
 use crate::table::Windows;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The windows of all members of a population.
@@ -62,6 +63,21 @@ impl Resident {
             places.extend(own.numbers());
         }
         Ok(Resident { places: gpu.upload(&places)?, sets })
+    }
+
+    /// Bytes that the windows of these trainings take, those that are shared once.
+    pub(super) fn bytes<'t>(
+        trainings: &[&'t Training<'_>],
+        windows: impl Fn(&'t Training<'_>) -> &'t Arc<Windows>,
+    ) -> usize {
+        let (mut series, mut sets) = (BTreeMap::new(), BTreeMap::new());
+        for training in trainings {
+            let own = windows(training);
+            let numbers: usize = own.series().iter().map(Vec::len).sum();
+            series.insert(Arc::as_ptr(own.series()) as usize, 4 * numbers);
+            sets.insert(Arc::as_ptr(own) as usize, own.len() * (8 + 4 * own.outputs()));
+        }
+        series.values().chain(sets.values()).sum()
     }
 
     /// `[P, 4]`, see [`SeriesPlaces`].

@@ -1,11 +1,14 @@
 //! How many members and windows a device has room for, and what to do when it has less than was thought.
 
-use super::population::{Plan, Population, Until};
+use super::population::{Plan, Population, STEPS, Until};
+use super::resident::Resident;
+use super::tables::Tables;
 use super::task::FitError;
+use super::training::Training;
 use crate::kernels::gpu::{Gpu, GpuError};
 use crate::nn::program::Machine;
 
-/// Of the memory that is free, what a population may take: the driver and the tables need some.
+/// Of the memory that is free, what a population may take: the driver needs some.
 const SHARE: f64 = 0.9;
 
 /// What a device can hold.
@@ -18,14 +21,27 @@ struct Room {
 }
 
 impl Room {
-    /// How many of `wanted` members of a plan fit into so many bytes: the members are halved until they fit, and a lone
-    /// member's micro-batches are. `None` where not even one window of one member fits.
-    fn find(plan: &Plan, wanted: usize, bytes: usize) -> Option<Room> {
-        let mut room = Room { members: wanted, windows: plan.windows };
-        while Machine::bytes(&plan.program, room.members, room.windows) > bytes {
+    /// How many of these members fit into so many bytes: the members are halved until they fit, and a lone member's
+    /// micro-batches are. `None` where not even one window of one member fits.
+    fn find(plan: &Plan, members: &[&Training], bytes: usize) -> Option<Room> {
+        let mut room = Room { members: members.len(), windows: plan.windows };
+        while room.bytes(plan, members) > bytes {
             room = room.halved()?;
         }
         Some(room)
+    }
+
+    /// Bytes of the largest of the turns.
+    fn bytes(self, plan: &Plan, members: &[&Training]) -> usize {
+        let passes = STEPS * plan.batch.div_ceil(self.windows);
+        let tables = Tables::bytes(self.members, (STEPS, passes), plan.program.sites());
+        let of_turn = |turn: &[&Training]| {
+            let order = turn.iter().map(|training| training.task().train.len()).max().unwrap_or(0);
+            let data = Resident::bytes(turn, |training| &training.task().train);
+            4 * turn.len() * order + data + Resident::bytes(turn, |training| &training.task().validation)
+        };
+        let data = members.chunks(self.members).map(of_turn).max().unwrap_or(0);
+        Machine::bytes(&plan.program, self.members, self.windows).saturating_add(tables).saturating_add(data)
     }
 
     /// The next smaller one.
@@ -43,12 +59,11 @@ impl Room {
 /// micro-batch is halved, with the gradients added up to the same batch. What was done is told, and stands in their reports.
 pub fn train_on(gpu: &Gpu, members: Vec<Until>) -> Vec<Result<(), FitError>> {
     let wanted = members.len();
-    let room = match members.first().map(|first| first_room(gpu, first, wanted)) {
-        None => return Vec::new(),
-        Some(Ok(room)) => room,
-        Some(Err(error)) => return members.iter().map(|_| Err(error.copied())).collect(),
+    let trainings: Vec<&Training> = members.iter().map(|member| &*member.training).collect();
+    let mut room = match first_room(gpu, &trainings) {
+        Ok(room) => room,
+        Err(error) => return members.iter().map(|_| Err(error.copied())).collect(),
     };
-    let mut room = room;
     let mut results = Vec::with_capacity(wanted);
     let mut waiting = members.into_iter().collect::<std::collections::VecDeque<_>>();
     while !waiting.is_empty() {
@@ -78,10 +93,13 @@ pub fn train_on(gpu: &Gpu, members: Vec<Until>) -> Vec<Result<(), FitError>> {
     results
 }
 
-fn first_room(gpu: &Gpu, first: &Until, wanted: usize) -> Result<Room, FitError> {
-    let plan = Plan::of(first.training)?;
-    let free = gpu.free_bytes()?;
-    let bytes = (free as f64 * SHARE) as usize;
-    Room::find(&plan, wanted, bytes)
-        .ok_or(FitError::Gpu(GpuError::OutOfMemory { bytes: Machine::bytes(&plan.program, 1, 1) }))
+fn first_room(gpu: &Gpu, members: &[&Training]) -> Result<Room, FitError> {
+    let Some(first) = members.first() else {
+        return Ok(Room { members: 1, windows: 1 });
+    };
+    let plan = Plan::of(first)?;
+    plan.program.check(gpu).map_err(FitError::Settings)?;
+    let bytes = (gpu.free_bytes()? as f64 * SHARE) as usize;
+    let least = || Room { members: 1, windows: 1 }.bytes(&plan, &members[..1]);
+    Room::find(&plan, members, bytes).ok_or_else(|| FitError::Gpu(GpuError::OutOfMemory { bytes: least() }))
 }

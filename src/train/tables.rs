@@ -28,6 +28,11 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    /// Bytes that they take.
+    pub(super) fn bytes(population: usize, (steps, passes): (usize, usize), sites: usize) -> usize {
+        population * (passes * (12 + sites * DROPOUT_BYTES) + steps * (4 * NUMBERS + 8) + 8)
+    }
+
     pub(super) fn new(
         gpu: &Gpu,
         population: usize,

@@ -75,7 +75,7 @@ impl TargetScaling {
     /// Standardised targets of these windows, `[B, H]`.
     ///
     /// # Errors
-    /// When the device cannot hold them.
+    /// Windows that are not there.
     pub fn gather(&self, windows: &Windows, indices: &[usize]) -> Result<Tensor> {
         let values = self.values(windows, indices.iter().copied());
         Tensor::from_vec(values, (indices.len(), self.outputs()), &Device::Cpu)

@@ -133,6 +133,11 @@ impl Training<'_> {
         self.state.cost.add((wall / company as f64, processor / company as f64));
     }
 
+    /// Windows of a pass, where an earlier sitting on a device decided them.
+    pub(super) fn passes_by(&self) -> Option<usize> {
+        self.state.micro_batch
+    }
+
     /// How it trains on a device, if it does.
     pub fn population(&self) -> Option<&PopulationRecord> {
         self.population.as_ref()
@@ -145,6 +150,7 @@ impl Training<'_> {
             let text = format!("{}: {note}", self.task.label);
             self.task.progress.on(&Event::Warning { text });
         }
+        self.state.micro_batch = Some(record.micro_batch);
         self.population = Some(record);
     }
 }

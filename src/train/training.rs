@@ -426,7 +426,12 @@ impl<'a> Training<'a> {
         own.set(&others.values()?)?;
         self.optimizer.set(&other.optimizer.values()?, other.optimizer.steps())?;
         self.best_weights.clone_from(&other.best_weights);
-        self.state = State { optimizer: self.state.optimizer, cost: self.state.cost, ..other.state.clone() };
+        self.state = State {
+            optimizer: self.state.optimizer,
+            micro_batch: self.state.micro_batch,
+            cost: self.state.cost,
+            ..other.state.clone()
+        };
         (self.ended, self.divergence) = (other.ended, other.divergence);
         Ok(())
     }

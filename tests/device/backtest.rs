@@ -357,3 +357,11 @@ fn a_run_that_stops_leaves_the_books() {
     assert_eq!(asked.get(), 2);
     assert!(books.iter().all(|book| book.book.fills == 0 && book.book.marked == 0));
 }
+
+/// A few books without and with exits, small enough for a device whose every thread is one of the system.
+pub(super) fn a_few_books(gpu: &Gpu) {
+    let exits = exits(33, true, true);
+    for exits in [&[], &exits[..]] {
+        compare(gpu, &Walk::new(130, 70, 0.0, 3), &Case { short: true, exits, ..PLAIN });
+    }
+}

@@ -7,6 +7,10 @@ use std::path::PathBuf;
 
 /// The folder of the emulated driver; a skip where there is no C++ compiler.
 fn driver() -> Option<PathBuf> {
+    if std::env::var("CANDLEWICK_DEVICE").is_ok_and(|kind| kind == "real") {
+        println!("SKIPPED: how many devices there are and what they hold can only be said of emulated ones");
+        return None;
+    }
     let folder = build("plain");
     if folder.is_none() {
         println!("SKIPPED: no C++ compiler for the emulated device");
@@ -16,10 +20,20 @@ fn driver() -> Option<PathBuf> {
 
 /// Runs the program with these emulated devices and so many bytes in each.
 fn on_devices(scratch: &Scratch, arguments: &[&str], devices: usize, bytes: Option<usize>) -> Option<Done> {
+    let bytes = bytes.map(|bytes| ("BYTES", bytes));
+    emulated(
+        scratch,
+        arguments,
+        &[Some(("DEVICES", devices)), bytes].into_iter().flatten().collect::<Vec<_>>(),
+    )
+}
+
+/// Runs the program with emulated devices of these properties.
+fn emulated(scratch: &Scratch, arguments: &[&str], properties: &[(&str, usize)]) -> Option<Done> {
     let mut command = scratch.command(arguments);
-    command.env("LD_LIBRARY_PATH", driver()?).env("CANDLEWICK_EMULATED_DEVICES", devices.to_string());
-    if let Some(bytes) = bytes {
-        command.env("CANDLEWICK_EMULATED_BYTES", bytes.to_string());
+    command.env("LD_LIBRARY_PATH", driver()?);
+    for (name, value) in properties {
+        command.env(format!("CANDLEWICK_EMULATED_{name}"), value.to_string());
     }
     let output = command.output().unwrap();
     Some(Done {
@@ -71,7 +85,7 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
     assert!(no_notes(&one), "{}", one["warnings"]);
 
     let three = run(3, None).unwrap();
-    assert_eq!(three["device_reason"], "asked for by the configuration: 3 devices");
+    assert_eq!(three["device_reason"], "asked for by the configuration: devices 0, 1, 2");
     // Two networks of the LSTM do not fit at once, one does.
     let little = run(1, Some(600_000)).unwrap();
     assert!(!no_notes(&little), "{}", little["warnings"]);
@@ -83,7 +97,7 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
     let cpu = scratch.candlewick(&["run", "small.yaml", "--device", "cpu", "--json", "--no-report"]);
     let cpu = cpu.exits(0).json();
     for name in NETWORKS {
-        let error = |summary: &Value| learned(summary, name)[0]["rmse"].as_f64().unwrap();
+        let error = |summary: &Value| learned(summary, name)[0]["mse"].as_f64().unwrap();
         let (found, expected) = (error(&one), error(&cpu));
         assert!((found / expected - 1.0).abs() < 1e-3, "{name}: {found} is not {expected}");
     }
@@ -118,8 +132,7 @@ fn a_device_that_is_not_there_is_told_and_auto_takes_the_cpu() {
     assert_eq!(auto["device"], "cpu");
     let reason = auto["device_reason"].as_str().unwrap();
     assert!(reason.starts_with("auto: the NVIDIA driver finds no device"), "{reason}");
-    // Where a driver is installed this machine has one.
-    if std::env::var("CANDLEWICK_DEVICE").is_ok_and(|kind| kind == "real") {
+    if std::path::Path::new("/dev/nvidia0").exists() {
         return;
     }
     let missing = plain(&[&run[..], &["cuda"]].concat()).exits(5);
@@ -166,6 +179,39 @@ fn a_sweep_on_devices_finds_the_same_on_one_and_on_two() {
         assert_eq!(found[0], expected[0]);
         let (found, expected) = (found[1].as_f64().unwrap(), expected[1].as_f64().unwrap());
         assert!((found / expected - 1.0).abs() < 1e-3, "{found} is not {expected}");
+    }
+}
+
+/// A device that breaks in the middle loses nothing that was finished, and is no trial's fault.
+#[test]
+fn a_device_that_breaks_ends_a_run_and_a_sweep_which_go_on_with_the_same_bits() {
+    let scratch = prepared();
+    scratch.write("sweep.yaml", SWEEP);
+    let arguments = ["run", "small.yaml", "--device", "cuda", "--json", "--no-report"];
+    let Some(whole) = on_devices(&scratch, &arguments, 1, None) else { return };
+    let whole = whole.exits(0).json();
+    let broken = emulated(&scratch, &arguments, &[("FAILURE", 900)]).unwrap().exits(5);
+    assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
+    let directory = broken.stderr.split("--resume ").nth(1).unwrap().split('`').next().unwrap().trim();
+    let resumed =
+        on_devices(&scratch, &["run", "--resume", directory, "--device", "cuda", "--json"], 1, None);
+    let resumed = resumed.unwrap().exits(0).json();
+    for name in NETWORKS {
+        assert_eq!(learned(&whole, name), learned(&resumed, name), "{name}");
+    }
+
+    let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report", "--runs", "sweeps"];
+    let broken = emulated(&scratch, &arguments, &[("FAILURE", 900)]).unwrap().exits(5);
+    assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
+}
+
+/// Devices before the H100 give a block less shared memory.
+#[test]
+fn devices_with_less_shared_memory_train_as_well() {
+    let scratch = prepared();
+    let arguments = ["run", "small.yaml", "--device", "cuda", "--json", "--no-report", "--no-audit"];
+    if let Some(done) = emulated(&scratch, &arguments, &[("SHARED_BYTES", 99 << 10)]) {
+        done.exits(0);
     }
 }
 

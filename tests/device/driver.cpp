@@ -3,8 +3,11 @@
 // lists every kernel.
 //
 // CANDLEWICK_EMULATED_DEVICES: how many devices there are (1). CANDLEWICK_EMULATED_BYTES: the memory of each (4 GiB).
+// CANDLEWICK_EMULATED_SHARED_BYTES: shared memory of a block (227 KiB). CANDLEWICK_EMULATED_FAILURE: the launch from which on
+// nothing works any more (none).
 #include "cuda.hpp"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -38,14 +41,15 @@ namespace {
 
 using Result = int;
 enum : Result {
-    OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, NOT_FOUND = 500, TOO_MANY = 701
+    OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, TOO_MANY = 701, RECORDS = 900
 };
-constexpr size_t MOST_SHARED = 227 << 10;
 
 std::mutex everything;
 size_t in_use[64];
 std::map<uint64_t, std::pair<size_t, int>> blocks;
 thread_local int current_device = 0;
+// While a thread records, the driver loads nothing, takes no memory and does not wait for it.
+thread_local int recordings = 0;
 
 struct Graph { std::vector<std::function<void()>> work; };
 struct Stream { Graph* capturing = nullptr; };
@@ -55,6 +59,7 @@ size_t number_of(const char* name, size_t otherwise) {
     return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 int devices() { return static_cast<int>(number_of("CANDLEWICK_EMULATED_DEVICES", 1)); }
+size_t most_shared() { return number_of("CANDLEWICK_EMULATED_SHARED_BYTES", 227 << 10); }
 size_t memory() { return number_of("CANDLEWICK_EMULATED_BYTES", size_t(4) << 30); }
 
 Result perform(void* stream, std::function<void()> work) {
@@ -84,7 +89,7 @@ EXPORT Result cuDeviceGetAttribute(int* value, int attribute, int) {
         case 16: *value = 4; break;                             // multiprocessors
         case 75: *value = 9; break;                             // compute capability, major
         case 76: *value = 0; break;                             // minor
-        case 97: *value = static_cast<int>(MOST_SHARED); break; // shared memory of a block, opt-in
+        case 97: *value = static_cast<int>(most_shared()); break; // shared memory of a block, opt-in
         case 115: *value = 0; break;                            // memory pools
         default: *value = 0;
     }
@@ -112,6 +117,7 @@ EXPORT Result cuMemGetInfo_v2(size_t* free, size_t* total) {
 }
 EXPORT Result cuMemAlloc_v2(uint64_t* address, size_t bytes) {
     if (bytes == 0) return INVALID_VALUE;
+    if (recordings > 0) return RECORDS;
     std::lock_guard lock(everything);
     if (in_use[current_device] + bytes > memory()) return OUT_OF_MEMORY;
     void* block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -146,7 +152,7 @@ EXPORT Result cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, vo
 }
 EXPORT Result cuStreamCreate(void** stream, unsigned) { *stream = new Stream; return OK; }
 EXPORT Result cuStreamDestroy_v2(void* stream) { delete static_cast<Stream*>(stream); return OK; }
-EXPORT Result cuStreamSynchronize(void*) { return OK; }
+EXPORT Result cuStreamSynchronize(void*) { return recordings > 0 ? RECORDS : OK; }
 EXPORT Result cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
 EXPORT Result cuEventCreate(void** event, unsigned) { *event = new char; return OK; }
 EXPORT Result cuEventRecord(void*, void*) { return OK; }
@@ -155,9 +161,14 @@ EXPORT Result cuEventQuery(void*) { return OK; }
 EXPORT Result cuEventElapsedTime_v2(float* time, void*, void*) { *time = 1; return OK; }
 EXPORT Result cuEventDestroy_v2(void* event) { delete static_cast<char*>(event); return OK; }
 // Any image will do: the kernels are in this library.
-EXPORT Result cuModuleLoadData(void** module, const void*) { *module = new char; return OK; }
+EXPORT Result cuModuleLoadData(void** module, const void*) {
+    if (recordings > 0) return RECORDS;
+    *module = new char;
+    return OK;
+}
 EXPORT Result cuModuleUnload(void* module) { delete static_cast<char*>(module); return OK; }
 EXPORT Result cuModuleGetFunction(void** function, void*, const char* name) {
+    if (recordings > 0) return RECORDS;
     for (Registered& kernel : kernels()) {
         if (kernel.name == name) {
             *function = &kernel;
@@ -168,7 +179,7 @@ EXPORT Result cuModuleGetFunction(void** function, void*, const char* name) {
 }
 EXPORT Result cuFuncSetAttribute(void* function, int attribute, int value) {
     if (attribute == 8) {  // dynamic shared memory
-        if (static_cast<size_t>(value) > MOST_SHARED) return INVALID_VALUE;
+        if (static_cast<size_t>(value) > most_shared()) return INVALID_VALUE;
         std::lock_guard lock(everything);
         auto* kernel = static_cast<Registered*>(function);
         kernel->allowed_shared = std::max<size_t>(kernel->allowed_shared, value);
@@ -181,6 +192,8 @@ EXPORT Result cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, u
     if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) return INVALID_VALUE;
     if (block_x * block_y * block_z > kernel->most_threads) return TOO_MANY;
     if (shared_bytes > kernel->allowed_shared) return INVALID_VALUE;
+    static std::atomic<size_t> launches{0};
+    if (++launches > number_of("CANDLEWICK_EMULATED_FAILURE", SIZE_MAX)) return ILLEGAL_ADDRESS;
     auto bound = kernel->bind(values);
     return perform(stream, [=] {
         host_cuda::launch(dim3(grid_x, grid_y, grid_z), dim3(block_x, block_y, block_z), shared_bytes, bound);
@@ -188,11 +201,13 @@ EXPORT Result cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, u
 }
 EXPORT Result cuStreamBeginCapture_v2(void* stream, int) {
     static_cast<Stream*>(stream)->capturing = new Graph;
+    ++recordings;
     return OK;
 }
 EXPORT Result cuStreamEndCapture(void* stream, void** graph) {
     auto* own = static_cast<Stream*>(stream);
     *graph = own->capturing;
+    --recordings;
     own->capturing = nullptr;
     return OK;
 }

@@ -112,7 +112,7 @@ fn backtest(folder: &std::path::Path, device: &str, bytes: u64) -> Ran {
 /// Enough work that the program asks the device, which is slower here than the processors, or has no room.
 #[test]
 fn the_program_writes_the_same_books_with_a_device() {
-    if gpu().is_none() || std::env::var("CANDLEWICK_DEVICE_TESTS").is_ok_and(|value| value == "real") {
+    if gpu().is_none() || std::env::var("CANDLEWICK_DEVICE").is_ok_and(|value| value == "real") {
         println!("SKIPPED: this test is about the emulated device");
         return;
     }

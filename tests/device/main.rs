@@ -27,5 +27,6 @@ mod planted;
 #[allow(dead_code, reason = "the other test program uses the rest")]
 #[path = "../program.rs"]
 mod program;
+mod races;
 mod rows;
 mod training;

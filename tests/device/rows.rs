@@ -118,21 +118,6 @@ fn dropout_replaces_and_adds() {
     }
 }
 
-#[test]
-fn rows_are_added() {
-    let Some(gpu) = gpu() else { return };
-    for &(shape @ [population, rows, width], gap) in CASES {
-        let (values, before) = (normal(population, rows * width, "x"), normal(population, rows * width, "y"));
-        // The two lie differently.
-        let (x, y) = (Laid::new(&gpu, &values, width, gap), Laid::new(&gpu, &before, width, 2 * gap));
-        steps(shape).add(&gpu, x.rows(), y.rows()).unwrap();
-        for (member, found) in y.read(&gpu).iter().enumerate() {
-            let sum: Vec<f32> = values[member].iter().zip(&before[member]).map(|(x, y)| x + y).collect();
-            assert_eq!(*found, sum);
-        }
-    }
-}
-
 /// Values far out, 0 and -0 are among them.
 #[test]
 fn gradients_of_activations_are_those_of_the_cpu() {

@@ -17,17 +17,17 @@ use std::sync::atomic::AtomicBool;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-fn lstm(dropout: f64) -> ModelConfig {
+pub(super) fn lstm(dropout: f64) -> ModelConfig {
     ModelConfig::Lstm(Lstm { window: 6, layers: vec![8, 5], dropout, ..Lstm::default() })
 }
 
-fn transformer() -> ModelConfig {
+pub(super) fn transformer() -> ModelConfig {
     let settings =
         Transformer { window: 6, width: 8, heads: 2, layers: 2, patch_bars: 2, ..Transformer::default() };
     ModelConfig::Transformer(settings)
 }
 
-fn patch_transformer() -> ModelConfig {
+pub(super) fn patch_transformer() -> ModelConfig {
     ModelConfig::PatchTransformer(PatchTransformer {
         window: 6,
         patch_bars: 3,
@@ -40,7 +40,7 @@ fn patch_transformer() -> ModelConfig {
     })
 }
 
-fn config() -> TrainConfig {
+pub(super) fn config() -> TrainConfig {
     TrainConfig {
         epochs: 3,
         batch_size: 32,
@@ -52,7 +52,7 @@ fn config() -> TrainConfig {
 }
 
 /// A world with its own random streams.
-fn world(seed: u64, train: usize) -> World {
+pub(super) fn world(seed: u64, train: usize) -> World {
     let mut world = World::new(6, train, 2);
     world.seed = Seed(seed);
     world
@@ -74,7 +74,7 @@ fn start<'a>(
 }
 
 /// Fits all of these together.
-fn together(gpu: &Gpu, cases: &[(World, ModelConfig, TrainConfig)]) -> Vec<Fit> {
+pub(super) fn together(gpu: &Gpu, cases: &[(World, ModelConfig, TrainConfig)]) -> Vec<Fit> {
     let mut members: Vec<Member> =
         cases.iter().map(|(world, model, config)| start(world, model, config, None, &NEVER)).collect();
     let key = members[0].population_key().unwrap();
@@ -85,7 +85,7 @@ fn together(gpu: &Gpu, cases: &[(World, ModelConfig, TrainConfig)]) -> Vec<Fit> 
 }
 
 /// Losses of every epoch, and the forecasts.
-fn close(world: &World, found: &Fit, expected: &Fit, tolerance: f64, name: &str) {
+pub(super) fn close(world: &World, found: &Fit, expected: &Fit, tolerance: f64, name: &str) {
     assert_eq!(found.report.epochs.len(), expected.report.epochs.len(), "{name}");
     assert_eq!(found.report.samples, expected.report.samples, "{name}");
     for (found, expected) in found.report.epochs.iter().zip(&expected.report.epochs) {

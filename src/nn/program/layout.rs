@@ -2,7 +2,7 @@
 
 use super::{Program, Slot, Step, View};
 use crate::kernels::attention::AttentionShape;
-use crate::kernels::gpu::Address;
+use crate::kernels::gpu::{Address, Gpu};
 use crate::kernels::population::Rows;
 use crate::kernels::population_attention::PopulationAttention;
 use crate::kernels::population_linear::PopulationLinear;
@@ -108,25 +108,19 @@ impl Program {
         self.slots.iter().all(fits)
     }
 
-    /// Whether the kernels can run all steps, on whatever device.
+    /// Whether the kernels can run all steps on a device.
     ///
     /// # Errors
     /// What is too large, and what to do.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, gpu: &Gpu) -> Result<(), String> {
         for step in &self.steps {
             match step {
                 Step::Attention { length, first, heads, causal, y, .. } => {
                     let (length, first, heads, causal) = (*length, *first, *heads, *causal);
                     let precision = Precision::F32;
                     let width = y.width;
-                    PopulationAttention::check(AttentionShape {
-                        length,
-                        first,
-                        heads,
-                        width,
-                        causal,
-                        precision,
-                    })?;
+                    let shape = AttentionShape { length, first, heads, width, causal, precision };
+                    PopulationAttention::check(shape, gpu)?;
                 }
                 Step::Norm { y, .. } if y.width > MOST_COLUMNS => {
                     return Err(format!(

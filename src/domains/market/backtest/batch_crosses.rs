@@ -13,6 +13,7 @@ use crate::kernels::gpu::{Gpu, GpuError};
 use crate::progress::{Event, Progress};
 use crate::table::{BookFigures, ReturnMatrix};
 use rayon::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -172,7 +173,12 @@ impl Work<'_, '_> {
             if chunks.is_empty() {
                 return;
             }
-            let result = self.slice(number, gpu, &chunks);
+            // A slice that nobody ended would be waited for for ever.
+            let slice = catch_unwind(AssertUnwindSafe(|| self.slice(number, gpu, &chunks)));
+            let result = slice.unwrap_or_else(|panic| {
+                self.board.ended(number, false);
+                resume_unwind(panic)
+            });
             self.board.ended(number, matches!(result, Ok(true)));
             if let Err(error) = result {
                 let text = format!("{gpu:?} failed in the backtest ({error}); the processors run its books");

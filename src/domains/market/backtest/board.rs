@@ -89,11 +89,12 @@ impl Board {
             (0..state.owners.len()).filter(|chunk| state.owners[*chunk] == Owner::Nobody).collect();
         let wanted = share * free.iter().map(|chunk| state.sizes[*chunk]).sum::<usize>() as f64;
         let (mut chunks, mut books) = (Vec::new(), 0);
+        let alone = free.len() == 1;
         for chunk in free.into_iter().rev() {
-            // The first slice leaves the processors something by which to see what they can do.
+            // The first slice is one chunk at least, but leaves the processors one by which to see what they can do.
             let next = (books + state.sizes[chunk]) as f64;
             let measured = state.rates[device].is_some() || self.devices_first;
-            if books as f64 >= wanted || (next > wanted && !measured) {
+            if books as f64 >= wanted || (next > wanted && !measured && (alone || !chunks.is_empty())) {
                 break;
             }
             chunks.push(chunk);
