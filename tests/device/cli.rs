@@ -190,7 +190,7 @@ fn a_device_that_breaks_ends_a_run_and_a_sweep_which_go_on_with_the_same_bits() 
     let arguments = ["run", "small.yaml", "--device", "cuda", "--json", "--no-report"];
     let Some(whole) = on_devices(&scratch, &arguments, 1, None) else { return };
     let whole = whole.exits(0).json();
-    let broken = emulated(&scratch, &arguments, &[("FAILURE", 900)]).unwrap().exits(5);
+    let broken = emulated(&scratch, &arguments, &[("FAILURE", 200)]).unwrap().exits(5);
     assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
     let directory = broken.stderr.split("--resume ").nth(1).unwrap().split('`').next().unwrap().trim();
     let resumed =
@@ -201,7 +201,7 @@ fn a_device_that_breaks_ends_a_run_and_a_sweep_which_go_on_with_the_same_bits() 
     }
 
     let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report", "--runs", "sweeps"];
-    let broken = emulated(&scratch, &arguments, &[("FAILURE", 900)]).unwrap().exits(5);
+    let broken = emulated(&scratch, &arguments, &[("FAILURE", 200)]).unwrap().exits(5);
     assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
 }
 
