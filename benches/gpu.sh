@@ -116,12 +116,12 @@ sanitizer() {
 
 profile() {
   if command -v ncu; then
-    timeout -k 5 25 ncu --clock-control none --launch-count 40 --section SpeedOfLight --section Occupancy \
-      "$programs/device-bench" kernels || echo "ncu: exit code $?"
+    timeout -k 5 25 ncu --clock-control none --section SpeedOfLight --section Occupancy --launch-count 30 \
+      --kernel-name 'regex:lstm_|linear_|attention_|norm_' "$programs/device-bench" kernels || echo "ncu: exit code $?"
   fi
   if command -v nsys; then
     cd "$programs"
-    timeout -k 5 40 nsys profile --trace cuda --cuda-graph-trace node --stats true --output training --force-overwrite true \
+    timeout -k 5 40 nsys profile --trace cuda --cuda-graph-trace node --stats true --output grid --force-overwrite true \
       "$programs/device-bench" grid || echo "nsys: exit code $?"
   fi
 }
