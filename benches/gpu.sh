@@ -66,6 +66,7 @@ part() {
 
 # The epochs' losses, and the sum of each network's weights, of the run in folder $1.
 losses() {
+  [ -d "$1" ] || { echo "no run"; return 0; }
   for file in "$1"/*/events.jsonl; do
     [ -f "$file" ] || continue
     grep -h '"event":"epoch"' "$file" | sed -E 's/.*"task":"([^"]*)","epoch":([0-9]+),(.*)\}\}/\1, epoch \2: \3/' | sort
@@ -83,17 +84,19 @@ train() {
 quality() {
   cd "$programs/quality"
   if [ ! -f datasets/etth1.parquet ]; then echo "ETTh1 was not packed"; return 0; fi
-  for run in 1:cuda-1 1:cuda-1-again 2:cuda-2; do train "${run%%:*}" cuda "${run#*:}"; done
-  while [ -e cpu-running ]; do sleep 1; done
-  for run in cpu-1 cuda-1 cuda-1-again cpu-2 cuda-2; do
-    echo "== $run"
-    losses "$run"
+  show() { echo "== $1"; losses "$1"; }
+  for run in 1:cuda-1 1:cuda-1-again 2:cuda-2; do
+    train "${run%%:*}" cuda "${run#*:}"
+    show "${run#*:}"
   done
   if cmp -s <(losses cuda-1) <(losses cuda-1-again); then
     echo "CUDA repeats its own bits"
   else
     echo "CUDA DOES NOT REPEAT ITS OWN BITS"
   fi
+  while [ -e cpu-running ]; do sleep 1; done
+  show cpu-1
+  show cpu-2
 }
 
 quality_on_cpu() {
@@ -112,6 +115,14 @@ sanitizer() {
       members_ without_keeping any_company are_alone rows_are nan_in_a_query any_number_and_length ||
       echo "$tool: exit code $? (9: it found something, 124: out of time)"
   done
+}
+
+torch() {
+  if python3 -c 'import torch' 2>/dev/null; then
+    python3 "$tree/benches/torch_device.py" --seconds "$1"
+  else
+    echo "there is no PyTorch"
+  fi
 }
 
 profile() {
@@ -145,9 +156,9 @@ measure() {
   mkdir -p "$out" "$programs/quality/datasets"
   unpack "$folder/candlewick-gpu.tar.xz"
   [ ! -f "$programs/etth1.parquet" ] || mv "$programs/etth1.parquet" "$programs/quality/datasets/"
-  { echo "built from $(cat "$programs/commit")"; nvidia-smi || true; nproc; } | tee "$out/machine.txt"
+  { echo "built from $(cat "$programs/commit")"; nvidia-smi 2>&1 || true; echo "$(nproc) processors"; } | tee "$out/machine.txt"
   export CANDLEWICK_DEVICE=${CANDLEWICK_DEVICE:-real} CANDLEWICK_PROGRAM=$programs/candlewick
-  export -f sanitizer profile quality quality_on_cpu train losses
+  export -f sanitizer torch profile quality quality_on_cpu train losses
   export programs tree
   # On two cores beside the parts whose times do not count.
   if [[ " $wanted " == *" quality "* && -f $programs/quality/datasets/etth1.parquet ]]; then
@@ -157,8 +168,8 @@ measure() {
   part tests 100 "$programs/device-tests" --test-threads 8
   part sanitizer 90 bash -c 'sanitizer 42'
   part bench 170 "$programs/device-bench"
-  part torch 140 python3 "$tree/benches/torch_device.py" --seconds 130
-  part quality 60 bash -c quality
+  part torch 140 bash -c 'torch 125'
+  part quality 120 bash -c quality
   part profile 70 bash -c profile
   echo "all within $SECONDS s; results in $out"
   tail -n 25 "$out/tests.txt" 2>/dev/null || true

@@ -98,7 +98,7 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
     let cpu = scratch.candlewick(&["run", "small.yaml", "--device", "cpu", "--json", "--no-report"]);
     let cpu = cpu.exits(0).json();
     for name in NETWORKS {
-        let error = |summary: &Value| learned(summary, name)[0]["rmse"].as_f64().unwrap();
+        let error = |summary: &Value| learned(summary, name)[0]["mse"].as_f64().unwrap();
         let (found, expected) = (error(&one), error(&cpu));
         assert!((found / expected - 1.0).abs() < 1e-3, "{name}: {found} is not {expected}");
     }
