@@ -62,7 +62,9 @@ pub(crate) fn books(bench: &Bench) {
         for (place, first) in [("device", true), ("both", false)] {
             let (seconds, found) = timed(Devices { gpus: &gpus, first });
             let place = format!("{place}, {} books on the device", found.on_devices);
-            print(&place, seconds, if same(&found, &expected) { "the same" } else { "DIFFERENT" });
+            let same = same(&found, &expected);
+            print(&place, seconds, if same { "the same" } else { "DIFFERENT" });
+            assert!(same, "the device must find the bits of the processors");
         }
     }
 }
