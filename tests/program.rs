@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
+/// The built program; a test program that was carried elsewhere is told by `CANDLEWICK_PROGRAM` where it lies there.
+pub(crate) fn program() -> PathBuf {
+    let told = std::env::var_os("CANDLEWICK_PROGRAM");
+    told.map_or_else(|| env!("CARGO_BIN_EXE_candlewick").into(), PathBuf::from)
+}
+
 /// A scratch folder in which the program runs.
 pub(crate) struct Scratch {
     folder: TempDir,
@@ -47,7 +53,7 @@ impl Scratch {
 
     /// The command, not started yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_candlewick"));
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }

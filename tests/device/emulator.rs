@@ -27,13 +27,18 @@ pub(crate) fn gpu() -> Option<candlewick::kernels::gpu::Gpu> {
     Some(candlewick::kernels::gpu::Gpu::open(0).unwrap())
 }
 
+/// Whether the tests run on the machine's own device.
+pub(crate) fn real() -> bool {
+    env::var("CANDLEWICK_DEVICE").is_ok_and(|kind| kind == "real")
+}
+
 /// Loads the emulated driver under the name by which the program looks for the real one. `CANDLEWICK_DEVICE` says which kind
 /// of [`KINDS`] it is; `real` leaves it out.
 fn bring() -> bool {
-    let kind = env::var("CANDLEWICK_DEVICE").unwrap_or_else(|_| "plain".into());
-    if kind == "real" {
+    if real() {
         return true;
     }
+    let kind = env::var("CANDLEWICK_DEVICE").unwrap_or_else(|_| "plain".into());
     let Some(folder) = build(&kind) else { return false };
     let library = folder.join("libcuda.so.1");
     // SAFETY: our own library, which has no initialisers that could go wrong. It stays loaded, so that the program finds it
