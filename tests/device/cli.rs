@@ -212,7 +212,7 @@ fn a_device_that_breaks_ends_a_run_and_a_sweep_which_go_on_with_the_same_bits() 
         assert_eq!(learned(&whole, name), learned(&resumed, name), "{name}");
     }
 
-    let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report", "--runs", "sweeps"];
+    let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report"];
     let broken = emulated(&scratch, &arguments, &[("FAILURE", 200)]).unwrap().exits(5);
     assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
 }
