@@ -4,6 +4,7 @@
 //! images that the feature `cuda` compiles. All work of a device goes to one stream and is done in the order in which it
 //! was asked for; a kernel that fails is told by the next call that waits for the device.
 
+use crate::units::counted;
 use cudarc::driver::sys::{
     CUdevice_attribute, CUfunction_attribute, CUgraphInstantiate_flags, CUstreamCaptureMode,
 };
@@ -222,7 +223,7 @@ impl Gpu {
     pub fn open(index: usize) -> Result<Gpu, String> {
         let count = count()?;
         if index >= count {
-            return Err(format!("there are {count} CUDA devices, numbered from 0, and no device {index}"));
+            return Err(format!("this machine has {}, numbered from 0", counted(count, "CUDA device")));
         }
         let refused = |error| format!("CUDA device {index} cannot be used: {}", words(error));
         let context = CudaContext::new(index).map_err(refused)?;
@@ -247,7 +248,7 @@ impl Gpu {
         }));
         // One image is loaded now, so that a program without kernels, or a device that is too old for them, is told at once.
         gpu.module("population_adam").map_err(|error| match IMAGES.is_empty() {
-            true => "this program was built without the `cuda` feature, so it holds no kernels".to_owned(),
+            true => "this program was built without `--features cuda`, so it holds no kernels".to_owned(),
             false => format!("CUDA device {index} cannot run the kernels of this program: {}", words(error)),
         })?;
         Ok(gpu)

@@ -198,7 +198,7 @@ impl PopulationLstm {
                 // The widest tile that keeps every multiprocessor busy, else the narrowest: all give the same bits.
                 let busy =
                     |plan: &Plan| self.population * self.windows.div_ceil(plan.tile) >= gpu.multiprocessors();
-                plans.clone().find(busy).or(plans.last())
+                plans.clone().find(busy).or(plans.clone().next_back())
             }
         }
     }

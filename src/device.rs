@@ -29,7 +29,7 @@ pub struct ChosenDevice {
 /// A device was asked for that is not there.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "device {asked} is not available: {reason}. Use `device: cpu` or `device: auto`, or run on a machine with an NVIDIA GPU and a build with `--features cuda`"
+    "device {asked} is not available: {reason}. Use `device: cpu` or `device: auto`, or a device that is there"
 )]
 pub struct DeviceError {
     /// What was asked for.

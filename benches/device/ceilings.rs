@@ -1,7 +1,7 @@
 //! What the device does at best: copying, and large products of our own kernel.
 
 use super::measure::{Bench, digits, row, section};
-use candlewick::kernels::population::Rows;
+use candlewick::kernels::population::{DropoutSite, Rows};
 use candlewick::kernels::population_linear::PopulationLinear;
 use candlewick::kernels::population_rows::PopulationRows;
 use candlewick::kernels::precision::Precision;
@@ -31,7 +31,7 @@ pub(crate) fn measure(bench: &Bench) -> Ceilings {
     let (x, y) = (bench.random(rows * width), bench.random(rows * width));
     let steps = PopulationRows { population: 1, rows, width };
     let [x, y] = [&x, &y].map(|memory| Rows::dense(memory.address(), rows, width));
-    let seconds = bench.seconds(|| steps.add(&bench.gpu, x, y));
+    let seconds = bench.seconds(|| steps.dropout(&bench.gpu, DropoutSite::NONE, x, y, true));
     // Both matrices are read, one is written.
     let bytes = 12.0 * (rows * width) as f64 / seconds;
     print_ceiling("y += x", &format!("{rows} x {width}"), bytes / 1e12, "TB/s", 4.8);

@@ -105,6 +105,12 @@ pub(super) fn resume(
     audit::trusted(summary.audit.as_ref())
 }
 
+/// What the command line changes in a plan, its device included: who continues the run or repeats it means that device.
+pub(super) fn changes(overrides: &[String], options: &Options) -> Vec<String> {
+    let device = options.device.map(|device| format!("device={device}"));
+    overrides.iter().cloned().chain(device).collect()
+}
+
 /// The device that was asked for on the command line, or in the plan.
 pub(super) fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
     Ok(options.device.unwrap_or(plan.experiment.device).open()?)

@@ -40,6 +40,6 @@ pub(super) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     }
     // clap asks for one of the two.
     let config = arguments.config.clone().unwrap_or_default();
-    let plan = experiment::read_plan(&config, &arguments.overrides)?;
+    let plan = experiment::read_plan(&config, &experiment::changes(&arguments.overrides, options))?;
     experiment::start(&plan, options, output)
 }

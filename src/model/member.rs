@@ -147,7 +147,7 @@ impl<'a> Member<'a> {
 pub fn train_together<'a>(gpu: &Gpu, members: Vec<(&mut Member<'a>, u64)>) -> Vec<Result<(), FitError>> {
     let mut all = Vec::with_capacity(members.len());
     for (member, epochs) in members {
-        all.push(Until { training: &mut *member.training, epochs });
+        all.push(Until { training: &mut member.training, epochs });
     }
     train_on(gpu, all)
 }

@@ -116,7 +116,21 @@ impl Fitted {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{} models on {} folds", self.models.len(), self.folds.len())
+        let models = format!("{} models on {} folds", self.models.len(), self.folds.len());
+        match self.company() {
+            Some(company) => format!("{models}, {company}"),
+            None => models,
+        }
+    }
+
+    /// How many networks of each model trained at once, where they did on CUDA devices.
+    pub(super) fn company(&self) -> Option<String> {
+        let most = |record: &ModelRecord| {
+            let members = record.fits.iter().filter_map(|(_, fit)| Some(fit.population.as_ref()?.members));
+            members.max().map(|members| format!("{} {members} at once", record.name))
+        };
+        let models: Vec<String> = self.models.iter().filter_map(most).collect();
+        (!models.is_empty()).then(|| models.join(", "))
     }
 }
 

@@ -233,7 +233,10 @@ impl<'a> Outcome<'a> {
             version: env!("CARGO_PKG_VERSION").into(),
             plan_sha256: self.plan.sha256.clone(),
             device: self.context.device.name.clone(),
-            device_reason: self.context.device.reason.clone(),
+            device_reason: match fitted.company() {
+                Some(company) => format!("{}; {company}", self.context.device.reason),
+                None => self.context.device.reason.clone(),
+            },
             threads: self.context.threads,
             data: DataSummary {
                 path: experiment.data.path.clone(),
@@ -307,7 +310,9 @@ impl<'a> Outcome<'a> {
                 kind: record.kind.into(),
                 parameters: fits().next().map_or(0, |fit| fit.parameters),
                 samples_per_second: rate(fits().map(|fit| fit.step_seconds).sum()),
-                samples_per_cpu_second: rate(fits().map(|fit| fit.step_cpu_seconds).sum()),
+                // On a device a processor only waits.
+                samples_per_cpu_second: rate(fits().map(|fit| fit.step_cpu_seconds).sum())
+                    .filter(|_| fits().all(|fit| fit.population.is_none())),
                 seeds: fits().count().checked_div(fitted.folds.len()).unwrap_or(1),
                 precision: chosen.map(|chosen| chosen.name.clone()),
                 precision_reason: chosen.map(|chosen| chosen.reason.clone()),

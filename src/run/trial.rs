@@ -58,7 +58,7 @@ pub struct Trial {
 /// One network of a trial.
 pub enum Network<'a> {
     /// A closed form, which is done at once.
-    Closed(Fit),
+    Closed(Box<Fit>),
     /// A network that may be trained on.
     Trained(Box<Member<'a>>),
 }
@@ -271,7 +271,7 @@ impl<'a> Workshop<'a> {
         };
         let config = self.config(trial)?;
         match config.build().start(task).map_err(|error| self.failed(part, error))? {
-            Started::Done(fit) => Ok(Network::Closed(fit)),
+            Started::Done(fit) => Ok(Network::Closed(Box::new(fit))),
             Started::Member(member) => Ok(Network::Trained(Box::new(member))),
         }
     }

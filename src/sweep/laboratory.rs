@@ -58,18 +58,16 @@ impl<'a> Laboratory for Experiments<'a> {
             before: task.state.map(|state| self.before(state)),
         });
         let trained = self.workshop.train_together(jobs.collect(), device);
-        let judge =
-            |((trial, part), network): ((Option<Arc<Trial>>, usize), Result<Network<'a>, RunError>)| {
-                let judged = network.and_then(|network| match &trial {
-                    Some(trial) => {
-                        Ok((self.workshop.judge(trial, part, &network, &Arena::default())?, network))
-                    }
-                    // Without a leg nothing was trained.
-                    None => unreachable!("every job has a leg"),
-                });
-                worked(judged)
-            };
-        self.workshop.in_parallel(last.into_iter().zip(trained).collect(), judge)
+        let judge = |(trial, part, network): (Option<Arc<Trial>>, usize, Result<Network<'a>, RunError>)| {
+            let judged = network.and_then(|network| match &trial {
+                Some(trial) => Ok((self.workshop.judge(trial, part, &network, &Arena::default())?, network)),
+                // Without a leg nothing was trained.
+                None => unreachable!("every job has a leg"),
+            });
+            worked(judged)
+        };
+        let jobs = last.into_iter().zip(trained).map(|((trial, part), network)| (trial, part, network));
+        self.workshop.in_parallel(jobs.collect(), judge)
     }
 
     fn join(&self, found: &[&PartFinding]) -> Finding {

@@ -115,7 +115,7 @@ impl<'m, 'a> Population<'m, 'a> {
         let asked = self.parts.plan.asked;
         let note = if windows < asked {
             Some(format!(
-                "its device had no room for {asked} windows at once, so {windows} pass at once and their gradients are added up"
+                "its device had no room for {asked} windows at once, so {windows} pass at once and their gradients are added up, which changes dropout masks and rounding"
             ))
         } else if members < wanted {
             Some(format!(

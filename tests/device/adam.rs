@@ -36,7 +36,7 @@ fn members_move_as_they_do_on_the_cpu() {
         let device_moments = gpu.zeros::<f32>(2 * population * count).unwrap();
         let device_gradients = gpu.upload(&gradients).unwrap();
         let scratch = gpu.zeros::<f64>(PopulationAdam::scratch(population, count)).unwrap();
-        let clip = |member: usize| (member % 2 == 0).then_some(0.5);
+        let clip = |member: usize| member.is_multiple_of(2).then_some(0.5);
         let stands = |member: usize| member == 2;
         let table: Vec<f32> = (1..=3)
             .flat_map(|step| (0..population).map(move |member| (member, step)))

@@ -93,9 +93,13 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
         }
     } else {
         assert_eq!(one["device"], "cuda emulated device");
-        assert_eq!(one["device_reason"], "asked for by the configuration: device 0");
+        assert_eq!(
+            one["device_reason"],
+            "asked for by the configuration: device 0; lstm 2 at once, transformer 2 at once"
+        );
         let three = run(3, None).unwrap();
-        assert_eq!(three["device_reason"], "asked for by the configuration: devices 0, 1, 2");
+        let reason = three["device_reason"].as_str().unwrap();
+        assert!(reason.starts_with("asked for by the configuration: devices 0, 1, 2; "), "{reason}");
         // Two networks of the LSTM do not fit at once, one does.
         let little = run(1, Some(600_000)).unwrap();
         assert!(!no_notes(&little), "{}", little["warnings"]);
@@ -138,7 +142,7 @@ fn a_device_that_is_not_there_is_told_and_auto_takes_the_cpu() {
     let Some(none) = on_devices(&scratch, &[&run[..], &["cuda"]].concat(), 0, None) else { return };
     assert!(none.exits(5).stderr.contains("the NVIDIA driver finds no device"));
     let fifth = on_devices(&scratch, &[&run[..], &["cuda:4"]].concat(), 2, None).unwrap().exits(5);
-    assert!(fifth.stderr.contains("there are 2 CUDA devices"), "{}", fifth.stderr);
+    assert!(fifth.stderr.contains("this machine has 2 CUDA devices"), "{}", fifth.stderr);
     let auto = on_devices(&scratch, &[&run[..], &["auto"]].concat(), 0, None).unwrap().exits(0).json();
     assert_eq!(auto["device"], "cpu");
     let reason = auto["device_reason"].as_str().unwrap();
