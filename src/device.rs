@@ -39,12 +39,13 @@ pub struct DeviceError {
 }
 
 impl DeviceChoice {
-    /// Opens the device.
+    /// Opens the device; `useful` says whether anything could run on a CUDA device, without which `auto` looks for none.
     ///
     /// # Errors
     /// `cuda` where no CUDA device can be used; `auto` and `cpu` never fail.
-    pub fn open(self) -> Result<ChosenDevice, DeviceError> {
+    pub fn open(self, useful: bool) -> Result<ChosenDevice, DeviceError> {
         match self {
+            DeviceChoice::Auto if !useful => Ok(cpu("auto: nothing of this plan runs on CUDA devices")),
             DeviceChoice::Cpu => Ok(cpu("asked for by the configuration")),
             DeviceChoice::Cuda(index) => match open_gpus(index) {
                 Ok(gpus) => Ok(cuda(gpus, "asked for by the configuration")),

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::config::{Plan, Text, load};
 use crate::device::{ChosenDevice, DeviceChoice};
+use crate::domains::market::strategies::StrategyEntry;
 use crate::progress::{Console, JsonLines, Progress, Tee};
 use crate::report;
 use crate::run::{self, Context};
@@ -111,9 +112,13 @@ pub(super) fn changes(overrides: &[String], options: &Options) -> Vec<String> {
     overrides.iter().cloned().chain(device).collect()
 }
 
-/// The device that was asked for on the command line, or in the plan.
+/// The device that was asked for on the command line, or in the plan. Opening a CUDA device takes longer than many a backtest,
+/// so `auto` does so only where something can run on it.
 pub(super) fn device(plan: &Plan, options: &Options) -> Result<ChosenDevice, Failure> {
-    Ok(options.device.unwrap_or(plan.experiment.device).open()?)
+    let experiment = &plan.experiment;
+    let networks = experiment.models.values().any(|model| !model.build().is_closed_form());
+    let useful = networks || experiment.strategies.values().any(StrategyEntry::is_grid);
+    Ok(options.device.unwrap_or(experiment.device).open(useful)?)
 }
 
 /// Runs the plan in the directory, with progress on stderr, and prints what it found.

@@ -154,6 +154,12 @@ fn a_device_that_is_not_there_is_told_and_auto_takes_the_cpu() {
     assert!(missing.stderr.contains("this machine has no NVIDIA driver"), "{}", missing.stderr);
     let auto = plain(&[&run[..], &["auto"]].concat()).exits(0).json();
     assert!(auto["device_reason"].as_str().unwrap().contains("this machine has no NVIDIA driver"));
+    // What needs no device does not open one.
+    let small = small();
+    let kept = small.lines().filter(|line| !line.contains("lstm") && !line.contains("transformer"));
+    scratch.write("plain.yaml", &kept.map(|line| format!("{line}\n")).collect::<String>());
+    let auto = on_devices(&scratch, &["run", "plain.yaml", "--json", "--no-report"], 1, None).unwrap();
+    assert_eq!(auto.exits(0).json()["device_reason"], "auto: nothing of this plan runs on CUDA devices");
 }
 
 const SWEEP: &str = "\
