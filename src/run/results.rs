@@ -233,10 +233,7 @@ impl<'a> Outcome<'a> {
             version: env!("CARGO_PKG_VERSION").into(),
             plan_sha256: self.plan.sha256.clone(),
             device: self.context.device.name.clone(),
-            device_reason: match fitted.company() {
-                Some(company) => format!("{}; {company}", self.context.device.reason),
-                None => self.context.device.reason.clone(),
-            },
+            device_reason: self.device_reason(fitted),
             threads: self.context.threads,
             data: DataSummary {
                 path: experiment.data.path.clone(),
@@ -296,6 +293,12 @@ impl<'a> Outcome<'a> {
         }
         doubts.extend(doubt_of_shorts(&scored.unguarded_shorts));
         doubts
+    }
+
+    /// Why it is this device, and how many networks trained there at once.
+    fn device_reason(&self, fitted: &Fitted) -> String {
+        let reason = &self.context.device.reason;
+        fitted.company().map_or_else(|| reason.clone(), |company| format!("{reason}; {company}"))
     }
 
     fn models(&self, fitted: &Fitted) -> Vec<ModelSummary> {
