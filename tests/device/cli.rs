@@ -111,6 +111,9 @@ fn a_run_on_devices_gives_the_same_bits_on_one_on_three_and_with_little_memory()
 
     let cpu = scratch.candlewick(&["run", "small.yaml", "--device", "cpu", "--json", "--no-report"]);
     let cpu = cpu.exits(0).json();
+    // Who continues or repeats it means that device.
+    let resolved = scratch.path(cpu["run_dir"].as_str().unwrap()).join("resolved.yaml");
+    assert!(std::fs::read_to_string(resolved).unwrap().contains("device: cpu"));
     for name in NETWORKS {
         let error = |summary: &Value| learned(summary, name)[0]["mse"].as_f64().unwrap();
         let (found, expected) = (error(&one), error(&cpu));
