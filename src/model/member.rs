@@ -6,7 +6,7 @@ use crate::kernels::arena::Arena;
 use crate::kernels::gpu::Gpu;
 use crate::seed::Seed;
 use crate::table::Windows;
-use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Plan, Training, Until, train_on};
+use crate::train::{AdamWConfig, Advance, Divergence, EpochRecord, Recipe, Training, Until, train_on};
 use crate::units::counted;
 
 /// A fit that was started.
@@ -65,7 +65,7 @@ impl<'a> Member<'a> {
     /// # Errors
     /// A layer that cannot be told to a device.
     pub fn population_key(&self) -> Result<String, FitError> {
-        Ok(Plan::of(&self.training)?.key())
+        Ok(Recipe::of(&self.training)?.key())
     }
 
     /// How it trained on a device, if it did.

@@ -32,7 +32,7 @@ pub use preview::{FoldPreview, GridPreview, ModelPreview, Preview, preview};
 pub use saved::{SavedModel, SavedPlace, named_model};
 pub use selection::ChosenAmong;
 pub use tables::renamed_feature;
-pub use together::Job;
+pub use together::Course;
 pub use trial::{Before, Figures, Judging, Network, Trial, Workshop};
 
 use crate::config::Plan;

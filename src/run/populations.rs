@@ -70,24 +70,21 @@ enum Begun<'a, 'j> {
 
 /// Begins a job, or does it where no device is needed.
 fn begin<'a, 'j>(job: &'j Job<'a>) -> Begun<'a, 'j> {
-    let begin = || -> Result<Result<Part, (String, Waiting<'a, 'j>)>, RunError> {
+    let begin = || -> Result<Begun<'a, 'j>, RunError> {
+        let ended = |part| Begun::Ended(Box::new((job.place, Ok(part))));
         if let Some(part) = job.kept()? {
-            return Ok(Ok(part));
+            return Ok(ended(part));
         }
         let prepared = job.prepared()?;
         match job.start(&prepared).map_err(|source| job.failed(source))? {
-            Started::Done(fit) => Ok(Ok(job.end(&prepared, fit)?)),
+            Started::Done(fit) => Ok(ended(job.end(&prepared, fit)?)),
             Started::Member(member) => {
                 let key = member.population_key().map_err(|source| job.failed(source))?;
-                Ok(Err((key, Waiting { job, prepared, member })))
+                Ok(Begun::Waiting(key, Box::new(Waiting { job, prepared, member })))
             }
         }
     };
-    match begin() {
-        Ok(Ok(part)) => Begun::Ended(Box::new((job.place, Ok(part)))),
-        Ok(Err((key, waiting))) => Begun::Waiting(key, Box::new(waiting)),
-        Err(error) => Begun::Ended(Box::new((job.place, Err(error)))),
-    }
+    begin().unwrap_or_else(|error| Begun::Ended(Box::new((job.place, Err(error)))))
 }
 
 /// Trains a group, then lets every network forecast and be kept, on all cores.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// One network to be trained along its legs, each a trial's settings and the epoch to which they are used. With a network
 /// from before only the last leg is left to do.
-pub struct Job<'t, 'a> {
+pub struct Course<'t, 'a> {
     /// At least one.
     pub legs: Vec<(&'t Trial, u64)>,
     /// Number of the network among those of its trial.
@@ -45,10 +45,10 @@ impl<'a> Workshop<'a> {
     /// order.
     pub fn train_together(
         &self,
-        jobs: Vec<Job<'_, 'a>>,
+        courses: Vec<Course<'_, 'a>>,
         device: usize,
     ) -> Vec<Result<Network<'a>, RunError>> {
-        let mut walks = self.in_parallel(jobs, |job| self.set_out(job));
+        let mut walks = self.in_parallel(courses, |course| self.set_out(course));
         let longest = walks.iter().flatten().map(|walk| walk.legs.len()).max().unwrap_or(0);
         for leg in 0..longest {
             walks = self.in_parallel(walks, |walk| walk.and_then(|walk| self.enter(walk, leg)));
@@ -62,8 +62,8 @@ impl<'a> Workshop<'a> {
         walks.into_iter().map(|walk| walk.and_then(arrived)).collect()
     }
 
-    fn set_out<'t>(&self, job: Job<'t, 'a>) -> Result<Walk<'t, 'a>, RunError> {
-        let Job { mut legs, part, before } = job;
+    fn set_out<'t>(&self, course: Course<'t, 'a>) -> Result<Walk<'t, 'a>, RunError> {
+        let Course { mut legs, part, before } = course;
         let (network, own) = match before {
             None => (None, false),
             Some(before) => {

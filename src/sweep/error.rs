@@ -58,11 +58,19 @@ pub enum SweepError {
     /// The operating system gave no thread.
     #[error("cannot start a worker thread: {0}; use fewer --threads")]
     Thread(String),
+    /// A CUDA device failed.
+    #[error("{0}")]
+    Broken(String),
     /// A CUDA device failed; trials that it had are not judged.
     #[error(
-        "{0}; what was found is kept: continue with `candlewick sweep --resume`, when the device works again"
+        "{reason}; what was found is kept: continue with `candlewick sweep --resume {sweep_dir}` when the device works again"
     )]
-    Device(String),
+    Device {
+        /// The device's words.
+        reason: String,
+        /// Where to continue.
+        sweep_dir: String,
+    },
     /// The user stopped it.
     #[error("interrupted")]
     Stopped,
@@ -97,7 +105,7 @@ impl SweepError {
             SweepError::RunDir(error) => run_dir_exit_code(error),
             SweepError::NoOrder | SweepError::TooFewFolds { .. } | SweepError::Judging(_) => 2,
             SweepError::Changed { .. } | SweepError::OtherSearch { .. } => 3,
-            SweepError::Thread(_) | SweepError::Device(_) => 5,
+            SweepError::Thread(_) | SweepError::Broken(_) | SweepError::Device { .. } => 5,
             SweepError::Stopped | SweepError::Interrupted { .. } => 130,
             SweepError::Stuck | SweepError::AllFailed { .. } | SweepError::NoneFinished => 1,
         }

@@ -140,6 +140,13 @@ pub struct Work<'a> {
     pub told: &'a (dyn Fn(&Outcome) + Sync),
 }
 
+impl Work<'_> {
+    /// One a device, or one a thread where there is none.
+    fn workers(&self) -> usize {
+        if self.devices > 0 { self.devices } else { self.threads.max(1) }
+    }
+}
+
 /// How the jobs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -161,7 +168,7 @@ pub fn execute<L: Laboratory>(
 ) -> Result<Ended, SweepError> {
     let crew = Crew::new();
     std::thread::scope(|scope| {
-        for core in 0..if work.devices > 0 { work.devices } else { work.threads.max(1) } {
+        for core in 0..work.workers() {
             crew.hire(scope, core, laboratory, work)?;
         }
         let mut desk = Desk {
@@ -392,7 +399,7 @@ impl<L: Laboratory> Desk<'_, '_, L> {
             return Ok(());
         }
         if let Err((Ending::Broken, reason)) = &report.worked.found {
-            return Err(SweepError::Device(reason.clone()));
+            return Err(SweepError::Broken(reason.clone()));
         }
         let (number, part) = (report.job, report.part);
         self.jobs[number].reports[part] = Some(report);

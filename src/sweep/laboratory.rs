@@ -6,7 +6,7 @@ use crate::config::SweepPlan;
 use crate::kernels::arena::Arena;
 use crate::kernels::gpu::GpuError;
 use crate::model::FitError;
-use crate::run::{Before, Figures, Job, Network, RunError, Trial, Workshop};
+use crate::run::{Before, Course, Figures, Network, RunError, Trial, Workshop};
 use crate::search::Settings;
 use std::sync::Arc;
 
@@ -52,12 +52,12 @@ impl<'a> Laboratory for Experiments<'a> {
     fn work_together(&self, tasks: Vec<Task<'_, Self>>, device: usize) -> Vec<Worked<Network<'a>>> {
         let last: Vec<(Option<Arc<Trial>>, usize)> =
             tasks.iter().map(|task| (task.legs.last().map(|leg| leg.trial.clone()), task.part)).collect();
-        let jobs = tasks.into_iter().map(|task| Job {
+        let courses = tasks.into_iter().map(|task| Course {
             legs: task.legs.iter().map(|leg| (&*leg.trial, leg.epochs)).collect(),
             part: task.part,
             before: task.state.map(|state| self.before(state)),
         });
-        let trained = self.workshop.train_together(jobs.collect(), device);
+        let trained = self.workshop.train_together(courses.collect(), device);
         let judge = |(trial, part, network): (Option<Arc<Trial>>, usize, Result<Network<'a>, RunError>)| {
             let judged = network.and_then(|network| match &trial {
                 Some(trial) => Ok((self.workshop.judge(trial, part, &network, &Arena::default())?, network)),

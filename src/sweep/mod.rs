@@ -92,6 +92,9 @@ pub fn sweep(plan: &SweepPlan, directory: &RunDir, context: &Context) -> Result<
     ledger.sync()?;
     let (ended, notes) = ended.map_err(|error| match error {
         SweepError::Stopped => SweepError::Interrupted { sweep_dir: directory.path().display().to_string() },
+        SweepError::Broken(reason) => {
+            SweepError::Device { reason, sweep_dir: directory.path().display().to_string() }
+        }
         error => error,
     })?;
     let rules = Rules { epochs: plan.epochs, minimize: plan.minimize() };

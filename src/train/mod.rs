@@ -22,7 +22,7 @@ pub use config::{
     TrainConfig,
 };
 pub use network::{Network, evaluate};
-pub use population::{Plan, Until};
+pub use population::{Recipe, Until};
 pub use room::train_on;
 pub use targets::{TargetScaling, balance};
 pub use task::{

@@ -1,6 +1,6 @@
 //! What a population takes on its device, taken at once: a device without room says so before anything has changed.
 
-use super::population::{Plan, STEPS, Until};
+use super::population::{Recipe, STEPS, Until};
 use super::resident::Resident;
 use super::tables::Tables;
 use super::task::FitError;
@@ -11,7 +11,7 @@ use crate::nn::program::{Machine, Sites};
 
 /// What a population takes on the device.
 pub(super) struct Parts {
-    pub(super) plan: Plan,
+    pub(super) recipe: Recipe,
     pub(super) sites: Vec<Sites>,
     pub(super) machine: Machine,
     pub(super) train: Resident,
@@ -27,14 +27,14 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn new(gpu: &Gpu, members: &[Until], windows: usize) -> Result<Parts, FitError> {
-        let plans: Vec<Plan> =
-            members.iter().map(|member| Plan::of(member.training)).collect::<Result<_, _>>()?;
-        let sites = plans.iter().map(|plan| plan.sites.clone()).collect();
-        let Some(plan) = plans.into_iter().next() else {
+        let recipes: Vec<Recipe> =
+            members.iter().map(|member| Recipe::of(member.training)).collect::<Result<_, _>>()?;
+        let sites = recipes.iter().map(|recipe| recipe.sites.clone()).collect();
+        let Some(recipe) = recipes.into_iter().next() else {
             return Err(FitError::Settings("a population has at least one member".into()));
         };
         let population = members.len();
-        let mut machine = Machine::new(gpu, plan.program.clone(), population, windows)?;
+        let mut machine = Machine::new(gpu, recipe.program.clone(), population, windows)?;
         let mut table = Vec::new();
         for (index, member) in members.iter().enumerate() {
             let (weights, moments) = member.training.flat()?;
@@ -45,7 +45,7 @@ impl Parts {
         let trainings: Vec<&Training> = members.iter().map(|member| &*member.training).collect();
         let order_length = trainings.iter().map(|training| training.task().train.len()).max().unwrap_or(0);
         let most = machine.evaluation_layout().windows().max(windows);
-        let passes = plan.batch.div_ceil(windows);
+        let passes = recipe.batch.div_ceil(windows);
         let order = gpu.zeros::<u32>(population * order_length)?;
         let longest = trainings.iter().map(|training| training.task().validation.len()).max().unwrap_or(0);
         let straight = gpu.upload(&(0..longest as u32).collect::<Vec<u32>>())?;
@@ -63,10 +63,10 @@ impl Parts {
             order_length,
             _straight: straight,
             loss_table: gpu.upload(&table)?,
-            targets: gpu.zeros(population * most * plan.horizons)?,
-            tables: Tables::new(gpu, population, (STEPS, STEPS * passes), plan.program.sites())?,
+            targets: gpu.zeros(population * most * recipe.horizons)?,
+            tables: Tables::new(gpu, population, (STEPS, STEPS * passes), recipe.program.sites())?,
             machine,
-            plan,
+            recipe,
         })
     }
 }

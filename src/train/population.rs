@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::parts::Parts;
 use super::resident::Resident;
 use super::tables::{Chunk, Tables};
-use super::task::{Advance, FitError, PopulationRecord};
+use super::task::{FitError, PopulationRecord};
 use super::training::Training;
 use crate::kernels::dropout::Dropout;
 use crate::kernels::gpu::{Address, Gpu, Recording};
@@ -33,7 +33,7 @@ pub struct Until<'m, 'a> {
 }
 
 /// What a training is as a part of a population.
-pub struct Plan {
+pub struct Recipe {
     /// Its steps on a device.
     pub program: Program,
     pub(super) sites: Sites,
@@ -48,12 +48,12 @@ pub struct Plan {
     pub(super) windows: usize,
 }
 
-impl Plan {
-    /// The plan of a training, whose micro-batches are at most as large as it asks for.
+impl Recipe {
+    /// The recipe of a training, whose micro-batches are at most as large as it asks for.
     ///
     /// # Errors
     /// A layer that cannot be told to a device.
-    pub fn of(training: &Training) -> Result<Plan, FitError> {
+    pub fn of(training: &Training) -> Result<Recipe, FitError> {
         let task = training.task();
         let network = training.network();
         let shape = [task.train.length(), task.train.features()];
@@ -64,12 +64,12 @@ impl Plan {
         let asked = task.config.micro_batch.unwrap_or(batch).min(batch);
         let windows = training.passes_by().unwrap_or(asked);
         let (heads, horizons) = (task.config.loss.parts()?, training.scaling().outputs());
-        Ok(Plan { program, sites, heads, horizons, precision: training.precision, batch, asked, windows })
+        Ok(Recipe { program, sites, heads, horizons, precision: training.precision, batch, asked, windows })
     }
 
     /// Members with equal keys can train together.
     pub fn key(&self) -> String {
-        let Plan { program, heads, horizons, precision, batch, windows, .. } = self;
+        let Recipe { program, heads, horizons, precision, batch, windows, .. } = self;
         let heads: Vec<_> = heads.iter().map(|head| (head.kind, head.levels.len())).collect();
         // Constants are long.
         sha256_hex(format!("{program:?} {heads:?} {horizons} {precision:?} {batch} {windows}").as_bytes())
@@ -104,7 +104,7 @@ impl<'m, 'a> Population<'m, 'a> {
             Ok(parts) => parts,
             Err(error) => return Err((members, error)),
         };
-        let passes = parts.plan.batch.div_ceil(windows);
+        let passes = parts.recipe.batch.div_ceil(windows);
         let ended = members.iter().map(|_| None).collect();
         Ok(Population { members, parts, windows, passes, recorded: None, ended })
     }
@@ -112,7 +112,7 @@ impl<'m, 'a> Population<'m, 'a> {
     /// Records how these members train, of whom there are `wanted` in all, and tells what the device had no room for.
     pub(super) fn note(&mut self, wanted: usize) {
         let (members, windows) = (self.members.len(), self.windows);
-        let asked = self.parts.plan.asked;
+        let asked = self.parts.recipe.asked;
         let note = if windows < asked {
             Some(format!(
                 "its device had no room for {asked} windows at once, so {windows} pass at once and their gradients are added up, which changes dropout masks and rounding"
@@ -243,7 +243,7 @@ impl<'m, 'a> Population<'m, 'a> {
         chunk.counts.push(size as i32);
         // Losses are means, so each part counts by its share of the batch.
         chunk.shares.push((size as f64 / planned.size as f64) as f32);
-        let masks = training.masks(planned.number, pass);
+        let masks = training.dropout_seed(planned.number, pass);
         for (rate, site) in &self.parts.sites[index] {
             let dropout = Dropout::new(masks.stream(site, 0).key(), *rate);
             chunk.dropouts.extend(dropout_bytes((dropout.threshold > 0).then_some(dropout)));
@@ -254,7 +254,7 @@ impl<'m, 'a> Population<'m, 'a> {
     fn launch_step(&self) -> Result<(), FitError> {
         let (machine, tables) = (&self.parts.machine, &self.parts.tables);
         let batch = Batch {
-            precision: self.parts.plan.precision,
+            precision: self.parts.recipe.precision,
             dropouts: if machine.program().sites() == 0 { Address::NONE } else { tables.dropouts.address() },
             pass: tables.pass(),
         };
@@ -280,7 +280,7 @@ impl<'m, 'a> Population<'m, 'a> {
             population: machine.population(),
             rows: layout.windows(),
             size: input.rows * input.width,
-            horizons: self.parts.plan.horizons,
+            horizons: self.parts.recipe.horizons,
             places: data.places(),
             offsets: tables.offsets.address(),
             counts: tables.counts.address(),
@@ -299,7 +299,7 @@ impl<'m, 'a> Population<'m, 'a> {
         let loss = PopulationLoss {
             population: machine.population(),
             rows: layout.windows(),
-            horizons: self.parts.plan.horizons,
+            horizons: self.parts.recipe.horizons,
             columns: output.width,
             outputs: machine.address(layout, output),
             targets: self.parts.targets.address(),
@@ -328,9 +328,8 @@ impl<'m, 'a> Population<'m, 'a> {
             let own = &weights[index * count..][..count];
             let moments =
                 if training.keeps_checkpoints() { Some(self.parts.machine.moments(index)?) } else { None };
-            match training.took_epoch(own, moments.as_deref(), loss) {
-                Ok(Advance::Done(_)) | Ok(Advance::Epoch(_)) | Ok(Advance::Stepping) => {}
-                Err(error) => self.ended[index] = Some(Err(error)),
+            if let Err(error) = training.took_epoch(own, moments.as_deref(), loss) {
+                self.ended[index] = Some(Err(error));
             }
         }
         Ok(())

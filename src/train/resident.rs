@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 /// The windows of all members of a population.
 pub(super) struct Resident {
-    sets: Vec<Set>,
+    /// Kept, since kernels read them by the places below.
+    _sets: Vec<Set>,
     /// `[P, 4]`, see [`SeriesPlaces`].
     places: Memory<u64>,
 }
@@ -62,7 +63,7 @@ impl Resident {
             };
             places.extend(own.numbers());
         }
-        Ok(Resident { places: gpu.upload(&places)?, sets })
+        Ok(Resident { places: gpu.upload(&places)?, _sets: sets })
     }
 
     /// Bytes that the windows of these trainings take, those that are shared once.
@@ -82,7 +83,6 @@ impl Resident {
 
     /// `[P, 4]`, see [`SeriesPlaces`].
     pub(super) fn places(&self) -> Address {
-        debug_assert!(!self.sets.is_empty(), "a population has windows");
         self.places.address()
     }
 }

@@ -1,6 +1,6 @@
 //! How many members and windows a device has room for, and what to do when it has less than was thought.
 
-use super::population::{Plan, Population, STEPS, Until};
+use super::population::{Population, Recipe, STEPS, Until};
 use super::resident::Resident;
 use super::tables::Tables;
 use super::task::FitError;
@@ -23,25 +23,27 @@ struct Room {
 impl Room {
     /// How many of these members fit into so many bytes: the members are halved until they fit, and a lone member's
     /// micro-batches are. `None` where not even one window of one member fits.
-    fn find(plan: &Plan, members: &[&Training], bytes: usize) -> Option<Room> {
-        let mut room = Room { members: members.len(), windows: plan.windows };
-        while room.bytes(plan, members) > bytes {
+    fn find(recipe: &Recipe, members: &[&Training], bytes: usize) -> Option<Room> {
+        let mut room = Room { members: members.len(), windows: recipe.windows };
+        while room.bytes(recipe, members) > bytes {
             room = room.halved()?;
         }
         Some(room)
     }
 
     /// Bytes of the largest of the turns.
-    fn bytes(self, plan: &Plan, members: &[&Training]) -> usize {
-        let passes = STEPS * plan.batch.div_ceil(self.windows);
-        let tables = Tables::bytes(self.members, (STEPS, passes), plan.program.sites());
+    fn bytes(self, recipe: &Recipe, members: &[&Training]) -> usize {
+        let passes = STEPS * recipe.batch.div_ceil(self.windows);
+        let tables = Tables::bytes(self.members, (STEPS, passes), recipe.program.sites());
         let of_turn = |turn: &[&Training]| {
             let order = turn.iter().map(|training| training.task().train.len()).max().unwrap_or(0);
             let data = Resident::bytes(turn, |training| &training.task().train);
             4 * turn.len() * order + data + Resident::bytes(turn, |training| &training.task().validation)
         };
         let data = members.chunks(self.members).map(of_turn).max().unwrap_or(0);
-        Machine::bytes(&plan.program, self.members, self.windows).saturating_add(tables).saturating_add(data)
+        Machine::bytes(&recipe.program, self.members, self.windows)
+            .saturating_add(tables)
+            .saturating_add(data)
     }
 
     /// The next smaller one.
@@ -54,7 +56,7 @@ impl Room {
     }
 }
 
-/// Trains members of equal keys (see [`Plan::key`]) on a device, each up to its epoch or its end; what became of each, in
+/// Trains members of equal keys (see [`Recipe::key`]) on a device, each up to its epoch or its end; what became of each, in
 /// order. Where the device has no room for all of them they take turns, in halves; where it has no room for a lone one its
 /// micro-batch is halved, with the gradients added up to the same batch. What was done is told, and stands in their reports.
 pub fn train_on(gpu: &Gpu, members: Vec<Until>) -> Vec<Result<(), FitError>> {
@@ -97,9 +99,9 @@ fn first_room(gpu: &Gpu, members: &[&Training]) -> Result<Room, FitError> {
     let Some(first) = members.first() else {
         return Ok(Room { members: 1, windows: 1 });
     };
-    let plan = Plan::of(first)?;
-    plan.program.check(gpu).map_err(FitError::Settings)?;
+    let recipe = Recipe::of(first)?;
+    recipe.program.check(gpu).map_err(FitError::Settings)?;
     let bytes = (gpu.free_bytes()? as f64 * SHARE) as usize;
-    let least = || Room { members: 1, windows: 1 }.bytes(&plan, &members[..1]);
-    Room::find(&plan, members, bytes).ok_or_else(|| FitError::Gpu(GpuError::OutOfMemory { bytes: least() }))
+    let least = || Room { members: 1, windows: 1 }.bytes(&recipe, &members[..1]);
+    Room::find(&recipe, members, bytes).ok_or_else(|| FitError::Gpu(GpuError::OutOfMemory { bytes: least() }))
 }

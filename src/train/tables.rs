@@ -15,7 +15,7 @@ pub(super) struct Tables {
     pub(super) counts: Memory<i32>,
     /// `[passes, P]`: by what its loss is multiplied.
     pub(super) shares: Memory<f32>,
-    /// `[passes, P, sites]`, see [`dropout_bytes`].
+    /// `[passes, P, sites]`, see [`crate::kernels::population::dropout_bytes`].
     pub(super) dropouts: Memory<u8>,
     /// `[steps, P, NUMBERS]`
     pub(super) numbers: Memory<f32>,

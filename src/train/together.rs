@@ -4,12 +4,11 @@
 //! as on the CPU.
 
 use super::clock::Clock;
+use super::targets::TargetScaling;
 use super::task::{Advance, FitError, PopulationRecord};
 use super::training::Training;
 use crate::kernels::adamw::AdamWStep;
 use crate::progress::Event;
-use crate::seed::Seed;
-use crate::train::TargetScaling;
 
 /// One step of the optimiser to come.
 pub(super) struct PlannedStep {
@@ -49,11 +48,6 @@ impl Training<'_> {
         PlannedStep { start, size, adamw: self.optimizer.planned(number, share), number }
     }
 
-    /// From which the dropout masks of a step's micro-batch come.
-    pub(super) fn masks(&self, step: u64, micro_batch: usize) -> Seed {
-        self.dropout_seed(step, micro_batch)
-    }
-
     /// Takes in steps that a device has done, with their losses; `clock` ran meanwhile for so many trainings. A loss that is
     /// no number ends the training, and the device has moved nothing from that step on.
     pub(super) fn took_steps(
@@ -86,7 +80,7 @@ impl Training<'_> {
         let clock = Clock::start();
         self.take_weights(weights)?;
         if let Some(moments) = moments {
-            self.optimizer.set(moments, self.optimizer.steps())?;
+            self.take_moments(moments)?;
         }
         self.close_epoch(validation_loss, clock)
     }
@@ -101,7 +95,7 @@ impl Training<'_> {
         Ok((self.network.parameters().values()?.concat(), self.optimizer.values()?))
     }
 
-    /// Takes moments back at the end.
+    /// Takes moments back.
     pub(super) fn take_moments(&mut self, moments: &[f32]) -> Result<(), FitError> {
         Ok(self.optimizer.set(moments, self.optimizer.steps())?)
     }

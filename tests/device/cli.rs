@@ -228,6 +228,7 @@ fn a_device_that_breaks_ends_a_run_and_a_sweep_which_go_on_with_the_same_bits() 
     let arguments = ["sweep", "sweep.yaml", "--device", "cuda", "--json", "--no-report"];
     let broken = emulated(&scratch, &arguments, &[("FAILURE", 200)]).unwrap().exits(5);
     assert!(broken.stderr.contains("failed on the CUDA device"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("candlewick sweep --resume sweeps/"), "{}", broken.stderr);
 }
 
 /// Devices before the H100 give a block less shared memory.

@@ -1,7 +1,7 @@
 //! Who runs which chunk of a batch: the processors take chunks from the front, CUDA devices take slices of several from the
 //! back, each as large as what it was seen to do. A slice that takes a device longer than the processors would have needed is
-//! taken over by them, and whoever ends first is heard: a device never makes a batch slower, whatever it is. Who runs a
-//! chunk changes no bit.
+//! taken over by them, and whoever ends first is heard, so that a slow device costs little more than what it was handed.
+//! Who runs a chunk changes no bit.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
