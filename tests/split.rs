@@ -121,6 +121,15 @@ fn splits() -> impl Strategy<Value = SplitConfig> {
     prop_oneof![walk, holdout, k_fold]
 }
 
+/// Whether most hours that are there are followed by the next one: only then are these bars of one hour, and bars of two
+/// lengths beside each other are refused.
+fn hourly(missing: &[bool]) -> bool {
+    let there = missing.iter().filter(|missing| !**missing).count();
+    let next = missing.iter().cycle().skip(1);
+    let followed = missing.iter().zip(next).filter(|(now, next)| !**now && !**next).count();
+    2 * followed > there
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
@@ -128,7 +137,8 @@ proptest! {
     fn folds_keep_their_promises(
         split in splits(),
         hours in 180..240_usize,
-        missing in prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.2), 37), 1..4),
+        missing in prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.2), 37), 1..4)
+            .prop_filter("bars are hourly", |missing| missing.iter().all(|missing| hourly(missing))),
         warm_up in 0..5_usize,
         horizon in 1..7_usize,
         window in 1..6_usize,
